@@ -1,0 +1,140 @@
+"""What a mechanism says of itself: once, for tables, tests, benchmarks and pages alike."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import KW_ONLY, dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from attention_lib.notation import letter
+from attention_lib.shape import Axes, signature
+
+Property = Callable[[nn.Module, Tensor], float]
+COSTS = ("params", "macs", "memory")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The facts of one mechanism; costs are formulas in the words of its signature."""
+
+    mechanism: type[nn.Module]
+    _: KW_ONLY
+    paper: str  # a key of book/references.bib
+    aliases: Sequence[str] = ()  # what else `create` and the search box call it
+    example: Mapping[str, object]  # constructor arguments of a small instance
+    variants: Sequence[Mapping[str, object]] = ()  # what the proofs change in it, one at a time
+    sizes: Mapping[str, int]  # what the free axes of its input measure
+    params: str = ""  # numbers learned
+    macs: str = ""  # multiply-adds in matrix products and convolutions, for one sample
+    memory: str = ""  # numbers in the largest tensor made on the way, for one sample
+    properties: Set[Property] = frozenset()  # what always holds, each of properties.py
+    rejects: Sequence[Mapping[str, object]] = ()  # constructor arguments that make no sense
+    oracles: Sequence[str] = ()  # other people's implementations that it equals, by dotted name
+    cannot: Mapping[str, str] = field(default_factory=dict)  # check of the contract -> the reason
+
+    def __str__(self) -> str:
+        return self.mechanism.__name__
+
+    @property
+    def family(self) -> str:
+        return self.mechanism.__module__.split(".")[-2]
+
+    @property
+    def title(self) -> str:
+        """The mechanism's name in words: the first line of its file, up to the citation."""
+        return (sys.modules[self.mechanism.__module__].__doc__ or str(self)).partition(" (")[0]
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.mechanism) or "").partition("\n")[0]
+
+    @property
+    def formula(self) -> str:
+        """The first `.. math::` of the docstring, as LaTeX."""
+        found = re.search(r"\.\. math::\n((?: {4}.*\n)+)", inspect.getdoc(self.mechanism) or "")
+        return inspect.cleandoc(found[1]) if found else ""
+
+    @property
+    def shapes(self) -> dict[str, Axes]:
+        """The axes of each tensor argument of `forward`, and of the answer under 'return'."""
+        return signature(self.mechanism.forward)
+
+    @property
+    def layout(self) -> str:
+        """'maps' for (batch, channels, height, width), 'tokens' for (batch, tokens, dim)."""
+        return "maps" if "channels" in self.shapes["x"] else "tokens"
+
+    @property
+    def free(self) -> Axes:
+        """The axes of x that grow with the input: neither batch nor fixed at construction."""
+        return tuple(a for a in self.shapes["x"] if a in self.sizes and a != "batch")
+
+    def build(self, **arguments: object) -> nn.Module:
+        """The small example, with some constructor arguments changed."""
+        return self.mechanism(**{**self.example, **arguments})
+
+    def inputs(self, dtype: torch.dtype = torch.float32, **sizes: int) -> list[Tensor]:
+        """A random tensor (or a size) for each argument that `forward` cannot do without."""
+        measure = self.words(**sizes)
+        arguments = list(inspect.signature(self.mechanism.forward).parameters.values())[1:]
+        needed = [a.name for a in arguments if a.default is a.empty]
+        return [
+            torch.randn([measure[axis] for axis in self.shapes[name]], dtype=dtype)
+            if name in self.shapes
+            else measure[name]
+            for name in needed
+        ]
+
+    def cost(self, kind: str, **sizes: int) -> int:
+        """The formula for "params", "macs" or "memory", worked out for these sizes."""
+        from sympy import Indexed, Symbol
+
+        words = self.words(**sizes)
+        numbers = {Symbol(word): int(n) for word, n in words.items() if isinstance(n, int)}
+        formula = self._parse(kind, str).subs(numbers).doit()
+        number = formula.replace(Indexed, lambda base, i: words[str(base)][int(i)])
+        if not number.is_Integer:
+            raise ValueError(f"{self}: {kind} = {getattr(self, kind)} came to {number}")
+        return int(number)
+
+    def typeset(self, kind: str) -> str:
+        """That formula as LaTeX, in the letters of the notation page."""
+        from sympy import expand, latex
+
+        return latex(expand(self._parse(kind, letter), deep=False))
+
+    def order(self, kind: str) -> str:
+        """How that formula grows with the input, as LaTeX: its leading terms in the free axes."""
+        from sympy import Add, Symbol, degree, expand, latex
+
+        terms = Add.make_args(expand(self._parse(kind, letter), deep=False))
+        axes = [Symbol(letter(axis)) for axis in self.free]
+        degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
+        leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]
+        return latex(Add(*(term / term.as_coeff_Mul()[0] for term in leading)))
+
+    def _parse(self, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
+        import sympy  # slow to import, and only tables and tests need it
+
+        symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
+        for word, size in self.words().items():
+            make = sympy.IndexedBase if isinstance(size, tuple) else sympy.Symbol
+            symbols[word] = make(name(word))
+        return sympy.sympify(getattr(self, kind), locals=symbols)
+
+    def words(self, **sizes: int) -> dict[str, object]:
+        """Every name a formula or an axis may use, and its size.
+
+        Constructor defaults, then the example, then what the built module holds (a kernel size
+        that it worked out itself, say), then the sizes of the axes.
+        """
+        given = inspect.signature(self.mechanism).parameters.values()
+        defaults = {p.name: p.default for p in given if p.default is not p.empty}
+        asked = {k: v for k, v in sizes.items() if k in {p.name for p in given}}
+        with torch.device("meta"):
+            held = vars(self.build(**asked))
+        held = {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
+        return {**defaults, **self.example, **held, **self.sizes, **sizes}

@@ -1,0 +1,71 @@
+"""What a mechanism costs, counted on tensors without numbers: no memory, no arithmetic, any size.
+
+Counted are the multiply-adds of matrix products, convolutions and fused attention; sums, means,
+softmax and gates are not.  The largest tensor is the largest that an operation returns on a CPU;
+what an operation allocates inside itself and frees again is not seen.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Cost:
+    params: int
+    macs: int  # multiply-adds in matrix products, convolutions and fused attention
+    memory: int  # numbers in the largest tensor made on the way
+
+
+def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
+    """Count one forward pass, in eval mode, of `mechanism` on inputs of these shapes.
+
+    The inputs may lie on any device, `meta` included: only their shapes and dtypes are read.
+    """
+    with FakeTensorMode() as ghosts:
+        state = {**dict(mechanism.named_parameters()), **dict(mechanism.named_buffers())}
+        fake_state = {name: _ghost(tensor) for name, tensor in state.items()}
+        fake_inputs = tuple(_ghost(x) if isinstance(x, Tensor) else x for x in inputs)
+    was_training = mechanism.training
+    mechanism.eval()
+    counter = FlopCounterMode(display=False, custom_mapping=_FUSED)
+    try:
+        with ghosts, torch.no_grad(), counter, _Largest() as largest:
+            functional_call(mechanism, fake_state, fake_inputs)
+    finally:
+        mechanism.train(was_training)
+    params = sum(p.numel() for p in mechanism.parameters())
+    return Cost(params, counter.get_total_flops() // 2, largest.size)
+
+
+def _ghost(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype)
+
+
+def _fused_attention(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:
+    """QKᵀ and its product with V, counted twice as torch counts: a multiply and an add."""
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+# torch counts the fused attention of a GPU, but that of a CPU only from some version on
+_FUSED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_attention}
+
+
+class _Largest(TorchDispatchMode):
+    """Watches every operation and remembers the largest tensor one returned."""
+
+    size = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        returned = operation(*args, **(kwargs or {}))
+        for leaf in tree_leaves(returned):
+            if isinstance(leaf, Tensor):  # an expanded view is as small as what it views
+                self.size = max(self.size, leaf.untyped_storage().nbytes() // leaf.itemsize)
+        return returned

@@ -1,0 +1,26 @@
+"""The letter and the meaning of every word that names an axis, an argument or a size."""
+
+SYMBOLS = {
+    "batch": ("B", "samples that are worked on together"),
+    "tokens": ("N", "tokens of a sequence, or pixels of a map read as one"),
+    "others": ("M", "tokens of the context that is attended to"),
+    "dim": ("d", "features of a token"),
+    "heads": ("h", "heads that attend side by side"),
+    "head_dim": ("d_h", "features that one head works on"),
+    "channels": ("C", "channels of a map"),
+    "height": ("H", "rows of a map"),
+    "width": ("W", "columns of a map"),
+    "reduction": ("r", "how many times narrower the middle of a gate is"),
+    "minimum": ("L", "least width of the middle of a gate"),
+    "hidden": ("m", "width of the middle of a gate"),
+    "kernel_size": ("k", "places that a convolution reads along an axis"),
+    "kernel_sizes": ("k", "the kernel size of each branch"),
+    "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
+    "branches": ("S", "branches that see the same map"),
+    "bias": ("b", "1 if the layers have biases, else 0"),
+}
+
+
+def letter(word: str) -> str:
+    """The LaTeX letter of `word`; a word that has none stands for itself."""
+    return SYMBOLS[word][0] if word in SYMBOLS else rf"\mathrm{{{word}}}"

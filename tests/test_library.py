@@ -1,0 +1,144 @@
+"""The library's own rooms: names, signatures, cards and costs."""
+
+import time
+
+import pytest
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib import catalog, create, find
+from attention_lib.card import COSTS
+from attention_lib.channel import SqueezeExcitation
+from attention_lib.cost import measure
+from attention_lib.dense import MultiHeadAttention
+from attention_lib.notation import SYMBOLS
+from attention_lib.shape import SignatureError, shaped
+
+
+@pytest.mark.parametrize("name", ["se", "SE", "SqueezeExcitation", "squeezeexcitation", "senet"])
+def test_a_mechanism_answers_to_its_names(name):
+    made = create(name, channels=32, reduction=8)
+    assert type(made) is SqueezeExcitation and made.squash.out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("sqeeze", "SqueezeExcitation"), ("mhaa", "mha"), ("ecs", "eca")]
+)
+def test_an_unknown_name_suggests_the_nearest(typed, meant):
+    with pytest.raises(ValueError, match=f"no mechanism '{typed}'; did you mean .*{meant}"):
+        create(typed, channels=4)
+
+
+def test_an_unknown_argument_names_the_accepted_ones():
+    with pytest.raises(TypeError, match=r"'ratio'; it is SqueezeExcitation\(channels: int, redu"):
+        create("se", channels=64, ratio=4)
+
+
+def test_a_missing_argument_is_named():
+    with pytest.raises(TypeError, match="missing a required argument: 'channels'"):
+        create("se")
+
+
+def test_an_unknown_family_names_the_families():
+    with pytest.raises(ValueError, match="no family 'chanel'; there are dense, channel"):
+        catalog("chanel")
+
+
+class Pair(nn.Module):
+    def __init__(self, dim=3):
+        super().__init__()
+        self.dim = dim
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        other: Float[Tensor, "batch others dim"],
+        keep: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        return x + other.mean(dim=1, keepdim=True)
+
+
+def make(*shape):
+    return torch.zeros(shape)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((make(2, 5), make(2, 7, 3)), r"Pair: x must be \(batch, tokens, dim=3\), got \(2, 5\)"),
+        (
+            (make(2, 5, 4), make(2, 7, 3)),
+            r"x must be \(batch=2, tokens=5, dim=3\), got \(2, 5, 4\)",
+        ),
+        ((make(2, 5, 3), make(1, 7, 3)), r"other must be \(batch=2, others, dim=3\), got \(1, "),
+        ((make(2, 0, 3), make(2, 7, 3)), r"x must be \(batch=2, tokens, dim=3\), got \(2, 0, 3\)"),
+        ((make(2, 5, 3), make(2, 7, 3), make(2, 5)), "keep must be boolean, got torch.float32"),
+        ((make(2, 5, 3).int(), make(2, 7, 3)), "x must be floating point, got torch.int32"),
+        ((make(2, 5, 3).half(), make(2, 7, 3)), "x must be torch.float32 like the parameters, got"),
+        (([1.0], make(2, 7, 3)), "x must be a tensor, got list"),
+        ((make(2, 5, 3), make(2, 7, 3), make(2, 4) > 0), r"keep must be \(batch=2, tokens=5\), go"),
+    ],
+)
+def test_what_does_not_fit_a_signature_is_named(arguments, message):
+    with pytest.raises(SignatureError, match=message):
+        Pair()(*arguments)
+
+
+def test_arguments_are_checked_by_keyword_too():
+    with pytest.raises(SignatureError, match="other must be"):
+        Pair()(make(2, 5, 3), other=make(2, 7, 4))
+
+
+def test_an_empty_batch_fits_and_so_does_autocast():
+    assert Pair()(make(0, 5, 3), make(0, 7, 3)).shape == (0, 5, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Pair()(make(2, 5, 3).bfloat16(), make(2, 7, 3)).shape == (2, 5, 3)
+
+
+def test_a_cost_is_counted_without_computing():
+    """A million tokens: the pairs alone would fill terabytes."""
+    start = time.perf_counter()
+    cost = measure(MultiHeadAttention(64), torch.empty(1, 1_000_000, 64, device="meta"))
+    assert cost.macs == 4 * 10**6 * 64**2 + 2 * 10**12 * 64
+    assert time.perf_counter() - start < 10
+
+
+def test_counting_leaves_the_module_alone():
+    mechanism = SqueezeExcitation(8, reduction=2).train()
+    before = {name: tensor.clone() for name, tensor in mechanism.state_dict().items()}
+    measure(mechanism, torch.randn(1, 8, 3, 3))
+    assert mechanism.training
+    assert all(torch.equal(before[n], t) for n, t in mechanism.state_dict().items())
+    assert all(p.device.type == "cpu" for p in mechanism.parameters())
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_every_word_of_a_card_has_a_letter(card):
+    formulas = [card._parse(kind, str) for kind in COSTS]
+    words = {w for f in formulas for s in f.free_symbols if (w := str(s).partition("[")[0]) != "i"}
+    words |= {axis for axes in card.shapes.values() for axis in axes}
+    assert words <= set(SYMBOLS), words - set(SYMBOLS)
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_a_card_is_complete(card):
+    assert card.params and card.macs and card.memory, "costs are formulas"
+    assert card.aliases and card.rejects and card.title and card.summary.endswith(".")
+    assert find(card.aliases[0]) is card
+
+
+def test_a_formula_that_is_no_whole_number_is_refused():
+    from dataclasses import replace
+
+    card = replace(find("se"), params="channels / 7")
+    with pytest.raises(ValueError, match="params = channels / 7 came to 16/7"):
+        card.cost("params")
+
+
+def test_a_formula_is_typeset_in_the_letters_of_the_notation():
+    assert find("mha").typeset("macs") == "2 N^{2} d + 4 N d^{2}"
+    assert find("mha").order("macs") == "N^{2} d"
+    assert r"\sum_{i=0}^{S - 1}" in find("psa").typeset("macs")
