@@ -1,0 +1,90 @@
+"""Efficient Channel Attention (Wang et al., 2020)."""
+
+from math import log2
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class EfficientChannelAttention(nn.Module):
+    r"""Rescale each channel by a gate that has seen its neighbours among the channels.
+
+    .. math::
+        z_c = \frac{1}{HW} \sum_{i,j} x_{cij}, \qquad
+        s_c = \sigma\Bigl(\sum_{t=1}^{k} w_t\, z_{c + t - (k+1)/2}\Bigr), \qquad
+        y_{cij} = s_c\, x_{cij}
+
+    The same squeeze as Squeeze-and-Excitation, but the two layers with their bottleneck give
+    way to one small convolution along the channels: k weights, no bias, and zeros beyond the
+    first and the last channel.  The order of the channels now matters.
+
+    Args:
+        channels: channels of the map, C.
+        kernel_size: channels that one gate reads, k, an odd number.  If None, k grows with
+            the logarithm of C: see `adaptive_kernel_size`.
+
+    Raises:
+        ValueError: if `kernel_size` is even or below 1.
+    """
+
+    def __init__(self, channels: int, kernel_size: int | None = None):
+        super().__init__()
+        kernel_size = adaptive_kernel_size(channels) if kernel_size is None else kernel_size
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        self.channels, self.kernel_size = channels, kernel_size
+        self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.gate(x)[..., None, None] * x
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels"]:
+        """The gate s of each channel, between 0 and 1."""
+        squeezed = x.mean(dim=(-2, -1))
+        return self.mix(squeezed[:, None]).squeeze(1).sigmoid()
+
+
+def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
+    r"""The odd number nearest to \|log₂(C) / γ + b / γ\|; of two, the larger, as the authors do.
+
+    Raises:
+        ValueError: if `channels` is below 1.
+    """
+    if channels < 1:
+        raise ValueError(f"channels={channels} must be at least 1")
+    return 2 * int(abs((log2(channels) + b) / gamma) / 2) + 1
+
+
+CARD = Card(
+    EfficientChannelAttention,
+    paper="wang2020eca",
+    aliases=("eca", "ecanet"),
+    example=dict(channels=16),
+    variants=[dict(kernel_size=5), dict(kernel_size=1), dict(channels=3)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="kernel_size",
+    macs="channels * kernel_size",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+        properties.only_attenuates,
+    },
+    rejects=[
+        dict(channels=16, kernel_size=4),
+        dict(channels=16, kernel_size=-1),
+        dict(channels=0),
+    ],
+    oracles=("timm.layers.EcaModule",),
+)

@@ -1,0 +1,110 @@
+"""Pyramid Split Attention (Zhang et al., 2021)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class PyramidSplitAttention(nn.Module):
+    r"""Read the map at several scales, and weigh the scales against each other.
+
+    .. math::
+        F_s = K_s * x, \qquad
+        g_s = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1\, \mathrm{mean}_{ij} F_s + b_1) + b_2\bigr),
+        \qquad a_s = \mathop{\mathrm{softmax}}_{s}(g_s), \qquad
+        y = [\,a_1 F_1, \dots, a_S F_S\,]
+
+    Each of S branches sees every channel of the map with a kernel of its own size, and makes
+    C / S channels.  One squeeze-and-excitation, shared by the branches, gives each of these a
+    gate; a softmax over the branches makes the gates compete; the branches are laid side by
+    side.  Larger kernels have more groups, which keeps their cost down.
+
+    Args:
+        channels: channels of the map, C, coming in and going out.
+        kernel_sizes: the size of each branch's kernel, odd.
+        groups: the groups of each branch's convolution.
+        reduction: the gate's middle has C / S // r units, r; 16 in the paper.
+
+    Raises:
+        ValueError: if C does not divide into S branches or their groups, if a kernel size is
+            even, or if fewer than one unit is left in the middle of the gate.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_sizes: tuple[int, ...] = (3, 5, 7, 9),
+        groups: tuple[int, ...] = (1, 4, 8, 16),
+        reduction: int = 16,
+    ):
+        super().__init__()
+        kernel_sizes, groups = tuple(kernel_sizes), tuple(groups)
+        if len(kernel_sizes) != len(groups) or not groups:
+            raise ValueError(f"kernel_sizes={kernel_sizes} and groups={groups} must pair up")
+        if channels % len(groups):
+            raise ValueError(f"channels={channels} is not a multiple of {len(groups)} branches")
+        width = channels // len(groups)
+        for kernel_size, group in zip(kernel_sizes, groups, strict=True):
+            if kernel_size < 1 or kernel_size % 2 == 0:
+                raise ValueError(f"kernel_sizes={kernel_sizes} must be odd and at least 1")
+            if group < 1 or width % group:
+                raise ValueError(f"groups={groups} must each divide channels / branches = {width}")
+        if not 1 <= reduction <= width:
+            raise ValueError(f"reduction={reduction} must lie between 1 and {width}")
+        self.channels, self.kernel_sizes, self.groups = channels, kernel_sizes, groups
+        self.branches, self.hidden = len(groups), width // reduction
+        self.split = nn.ModuleList(
+            nn.Conv2d(channels, width, size, padding=size // 2, groups=group, bias=False)
+            for size, group in zip(kernel_sizes, groups, strict=True)
+        )
+        self.squash = nn.Linear(width, self.hidden)
+        self.excite = nn.Linear(self.hidden, width)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        maps = [branch(x) for branch in self.split]
+        weights = self._compete(maps)[..., None, None].unbind(dim=1)
+        return torch.cat([w * branch_map for w, branch_map in zip(weights, maps, strict=True)], 1)
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch branches branch_channels"]:
+        """The weight a of each branch in each of its channels; over the branches they sum to 1."""
+        return self._compete([branch(x) for branch in self.split])
+
+    def _compete(self, maps: list[Tensor]) -> Tensor:
+        squeezed = torch.stack([branch_map.mean(dim=(-2, -1)) for branch_map in maps], dim=1)
+        gates = self.excite(self.squash(squeezed).relu()).sigmoid()
+        return gates.softmax(dim=1)
+
+
+CARD = Card(
+    PyramidSplitAttention,
+    paper="zhang2021epsanet",
+    aliases=("psa", "epsa", "epsanet"),
+    example=dict(channels=16, kernel_sizes=(3, 5), groups=(1, 4), reduction=3),
+    variants=[
+        dict(kernel_sizes=(3, 5, 7, 9), groups=(1, 2, 1, 4)),
+        dict(kernel_sizes=(1,), groups=(2,)),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="Sum(channels**2 / branches * kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
+    " + 2 * hidden * channels / branches + hidden + channels / branches",
+    macs="Sum(channels**2 / branches * kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
+    " * height * width + 2 * hidden * channels",
+    memory="channels * height * width",
+    rejects=[
+        dict(channels=64, kernel_sizes=(3, 4), groups=(1, 1)),
+        dict(channels=64, kernel_sizes=(3, 5), groups=(1, 3)),
+        dict(channels=64, kernel_sizes=(3, 5), groups=(1,)),
+        dict(channels=66),
+        dict(channels=64, reduction=17),
+        dict(channels=64, reduction=0),
+    ],
+)

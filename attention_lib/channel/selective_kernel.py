@@ -1,0 +1,114 @@
+"""Selective Kernel (Li et al., 2019)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class SelectiveKernel(nn.Module):
+    r"""Look at several scales, and let each channel choose among them.
+
+    .. math::
+        U_s = \mathrm{ReLU}(\mathrm{BN}(K_s * x)), \qquad
+        z = \mathrm{ReLU}\Bigl(\mathrm{BN}\Bigl(W\, \mathrm{mean}_{ij} \sum_s U_s\Bigr)\Bigr),
+        \qquad a_{sc} = \mathop{\mathrm{softmax}}_{s}(A_s z)_c, \qquad
+        y_c = \sum_s a_{sc}\, U_{sc}
+
+    *Split*: each branch s is a grouped 3×3 convolution with dilation s, so the second sees
+    5×5 places and the third 7×7, for the same number of weights.  *Fuse*: the mean over all
+    branches and places gives one short description z of the map.  *Select*: from z, a softmax
+    over the branches, one for each channel.
+
+    Args:
+        channels: channels of the map, C, coming in and going out.
+        branches: scales, S; 2 in the paper (there M).
+        groups: groups of each 3×3 convolution, G; 32 in the paper.
+        reduction: z has C // r numbers, r; 16 in the paper ...
+        minimum: ... but at least L; 32 in the paper.
+
+    Raises:
+        ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
+
+    In training mode, a batch of one has no statistics for the normalisation of z, and
+    BatchNorm says so.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        branches: int = 2,
+        groups: int = 32,
+        reduction: int = 16,
+        minimum: int = 32,
+    ):
+        super().__init__()
+        for name in ("branches", "groups", "reduction", "minimum"):
+            if (given := locals()[name]) < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if channels % groups:
+            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        self.channels, self.branches = channels, branches
+        self.hidden = max(channels // reduction, minimum)
+        self.split = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(
+                    channels, channels, 3, padding=scale, dilation=scale, groups=groups, bias=False
+                ),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(),
+            )
+            for scale in range(1, branches + 1)
+        )
+        self.fuse = nn.Sequential(
+            nn.Linear(channels, self.hidden, bias=False), nn.BatchNorm1d(self.hidden), nn.ReLU()
+        )
+        self.select = nn.Linear(self.hidden, branches * channels, bias=False)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        maps = [branch(x) for branch in self.split]
+        first, *others = self._choose(maps)[..., None, None].unbind(dim=1)
+        y = first * maps[0]
+        for weight, branch_map in zip(others, maps[1:], strict=True):
+            y = torch.addcmul(y, weight, branch_map)
+        return y
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch branches channels"]:
+        """The weight a of each branch in each channel; over the branches they sum to 1."""
+        return self._choose([branch(x) for branch in self.split])
+
+    def _choose(self, maps: list[Tensor]) -> Tensor:
+        # the mean of the sum is the sum of the means: the summed map is never made
+        squeezed = sum(branch_map.mean(dim=(-2, -1)) for branch_map in maps)
+        logits = self.select(self.fuse(squeezed))
+        return logits.unflatten(-1, (self.branches, self.channels)).softmax(dim=1)
+
+
+CARD = Card(
+    SelectiveKernel,
+    paper="li2019selective",
+    aliases=("sk", "sknet"),
+    example=dict(channels=16, groups=4, reduction=3, minimum=3),
+    variants=[dict(branches=3), dict(branches=1), dict(minimum=11), dict(groups=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="branches * (9 * channels**2 / groups + 2 * channels)"
+    " + hidden * channels + 2 * hidden + branches * hidden * channels",
+    macs="branches * 9 * channels**2 / groups * height * width"
+    " + hidden * channels + branches * hidden * channels",
+    memory="channels * height * width",
+    rejects=[
+        dict(channels=16, groups=5),
+        dict(channels=16, groups=4, branches=0),
+        dict(channels=16, groups=4, reduction=0),
+        dict(channels=16, groups=4, minimum=0),
+    ],
+    oracles=("timm.layers.SelectiveKernel", "pytorchcv.models.sknet.SKConvBlock"),
+)

@@ -1,0 +1,78 @@
+"""Squeeze-and-Excitation (Hu et al., 2018)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class SqueezeExcitation(nn.Module):
+    r"""Rescale each channel by a gate that has seen the whole map.
+
+    .. math::
+        z_c = \frac{1}{HW} \sum_{i,j} x_{cij}, \qquad
+        s = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1 z + b_1) + b_2\bigr), \qquad
+        y_{cij} = s_c\, x_{cij}
+
+    *Squeeze*: each channel becomes one number, its mean z.  *Excite*: two small layers,
+    narrow in the middle, turn these into a gate s between 0 and 1 for each channel.  What a
+    channel may say anywhere thus depends on the mean of every channel, but on no place.
+
+    The paper writes the layers without biases; its published models have them (28.09 million
+    parameters for SE-ResNet-50 need them), so they are on by default.
+
+    Args:
+        channels: channels of the map, C.
+        reduction: how many times narrower the middle is, r; the middle has C // r units.
+            16 in the paper.
+        bias: whether the two layers have biases.
+
+    Raises:
+        ValueError: if fewer than one unit is left in the middle.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, bias: bool = True):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        self.channels = channels
+        self.squash = nn.Linear(channels, channels // reduction, bias=bias)
+        self.excite = nn.Linear(channels // reduction, channels, bias=bias)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.gate(x)[..., None, None] * x
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels"]:
+        """The gate s of each channel, between 0 and 1."""
+        squeezed = x.mean(dim=(-2, -1))
+        return self.excite(self.squash(squeezed).relu()).sigmoid()
+
+
+CARD = Card(
+    SqueezeExcitation,
+    paper="hu2018squeeze",
+    aliases=("se", "senet"),
+    example=dict(channels=16, reduction=3),
+    variants=[dict(reduction=16), dict(bias=False)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="2 * channels * floor(channels / reduction)"
+    " + bias * (channels + floor(channels / reduction))",
+    macs="2 * channels * floor(channels / reduction)",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+        properties.only_attenuates,
+    },
+    rejects=[dict(channels=8, reduction=9), dict(channels=8, reduction=0)],
+    oracles=("timm.layers.SEModule", "torchvision.ops.SqueezeExcitation"),
+)

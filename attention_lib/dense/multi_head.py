@@ -1,0 +1,135 @@
+"""Multi-head attention (Vaswani et al., 2017)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.shape import SignatureError, shaped
+
+
+class MultiHeadAttention(nn.Module):
+    r"""Let every token gather from every other, under several notions of likeness at once.
+
+    .. math::
+        y = \bigl[\,\mathrm{softmax}(Q_i K_i^\top / \sqrt{d_h})\, V_i\,\bigr]_{i=1}^{h} W_o,
+        \qquad Q_i = x W_i^q,\; K_i = c W_i^k,\; V_i = c W_i^v
+
+    Each head compares the queries of the tokens x with the keys of a context c and takes a
+    weighted mean of its values.  With no context the tokens attend to themselves: c = x.
+    The logits and the weights, N × M per head, are never stored: `F.scaled_dot_product_attention`
+    goes through them block by block.
+
+    Args:
+        dim: features of a token, d; 512 in the paper.
+        heads: heads, h; each works on d_h = d / h features; 8 in the paper.
+        bias: whether the projections have biases; the paper's have none.
+        causal: whether a token sees only itself and those before it.
+
+    Raises:
+        ValueError: if `dim` is not a multiple of `heads`; if a mask does not fit the context;
+            if a causal attention is given a context, which has no before and after.
+    """
+
+    def __init__(self, dim: int, heads: int = 8, bias: bool = False, causal: bool = False):
+        super().__init__()
+        if heads < 1 or dim % heads:
+            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        self.dim, self.heads, self.causal = dim, heads, causal
+        self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
+        self.out = nn.Linear(dim, dim, bias=bias)
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        context: Float[Tensor, "batch others dim"] | None = None,
+        mask: Bool[Tensor, "tokens others"] | None = None,
+        padding: Bool[Tensor, "batch others"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Attend from `x` to `context` where `mask` and `padding` are true; None is all true.
+
+        A token that may see nothing gathers zeros.
+        """
+        query, key, value = self._project(x, context)
+        allowed = self._allowed(query, key, mask, padding)
+        gathered = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=allowed, is_causal=self.causal and allowed is None
+        )
+        return self.out(merge_heads(gathered))
+
+    @shaped
+    def weights(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        context: Float[Tensor, "batch others dim"] | None = None,
+        mask: Bool[Tensor, "tokens others"] | None = None,
+        padding: Bool[Tensor, "batch others"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens others"]:
+        """The weights by which each head mixes the values; made for looking, not for speed."""
+        query, key, _ = self._project(x, context)
+        allowed = self._allowed(query, key, mask, padding)
+        if self.causal and allowed is None:
+            allowed = _not_after(query)
+        logits = query @ key.mT / query.shape[-1] ** 0.5
+        if allowed is None:
+            return logits.softmax(dim=-1)
+        blind = ~allowed.any(dim=-1, keepdim=True)  # a row without a choice: zeros, not nan
+        return logits.masked_fill(~(allowed | blind), -torch.inf).softmax(dim=-1) * ~blind
+
+    def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        if context is None:
+            parts = self.query_key_value(x).chunk(3, dim=-1)
+        else:
+            if self.causal:
+                raise SignatureError("MultiHeadAttention: causal=True takes no context")
+            weight, bias = self.query_key_value.weight, self.query_key_value.bias
+            query_bias, other_bias = (None, None) if bias is None else bias.tensor_split([self.dim])
+            query = F.linear(x, weight[: self.dim], query_bias)
+            parts = query, *F.linear(context, weight[self.dim :], other_bias).chunk(2, dim=-1)
+        query, key, value = (split_heads(part, self.heads) for part in parts)
+        return query, key, value
+
+    def _allowed(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, padding: Tensor | None
+    ) -> Tensor | None:
+        """Which query sees which key, from all that restricts it; None if causality alone does."""
+        for name, given in (("mask", mask), ("padding", padding)):
+            if given is not None and given.shape[-1] != key.shape[-2]:
+                raise SignatureError(
+                    f"MultiHeadAttention: {name} must end in others={key.shape[-2]},"
+                    f" got {tuple(given.shape)}"
+                )
+        given = [] if mask is None else [mask]
+        given += [] if padding is None else [padding[:, None, None, :]]
+        if given and self.causal:
+            given.append(_not_after(query))
+        allowed = None
+        for part in given:
+            allowed = part if allowed is None else allowed & part
+        return allowed
+
+
+def _not_after(query: Tensor) -> Tensor:
+    """True where the second token is not after the first: the lower triangle."""
+    place = torch.arange(query.shape[-2], device=query.device)
+    return place[:, None] >= place
+
+
+CARD = Card(
+    MultiHeadAttention,
+    paper="vaswani2017attention",
+    aliases=("mha", "self"),
+    example=dict(dim=12, heads=3),
+    variants=[dict(bias=True), dict(causal=True), dict(heads=1)],
+    sizes=dict(batch=2, tokens=7),
+    params="4 * dim**2 + bias * 4 * dim",
+    macs="4 * tokens * dim**2 + 2 * tokens**2 * dim",
+    memory="3 * tokens * dim",
+    properties={properties.token_permutation_equivariant},
+    rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0)],
+    oracles=("torch.nn.MultiheadAttention",),
+)

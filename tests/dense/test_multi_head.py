@@ -1,0 +1,124 @@
+"""What only multi-head attention promises: masks, causality, a context."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from attention_lib import properties
+from attention_lib.checks import randomize
+from attention_lib.dense import MultiHeadAttention
+
+
+@pytest.fixture
+def attention():
+    return randomize(MultiHeadAttention(12, heads=3, bias=True)).double()
+
+
+@pytest.fixture
+def causal():
+    return randomize(MultiHeadAttention(12, heads=3, causal=True)).double()
+
+
+X, CONTEXT = torch.randn(2, 5, 12).double(), torch.randn(2, 7, 12).double()
+MASK = torch.tensor([[1, 1, 0, 1, 0, 1, 1]] * 5).bool().logical_xor(torch.eye(5, 7).bool())
+PADDING = torch.tensor([[1] * 7, [1] * 4 + [0] * 3]).bool()
+
+
+def theirs(ours):
+    """nn.MultiheadAttention with the same weights."""
+    layer = nn.MultiheadAttention(12, 3, batch_first=True).double()
+    with torch.no_grad():
+        layer.in_proj_weight.copy_(ours.query_key_value.weight)
+        layer.in_proj_bias.copy_(ours.query_key_value.bias)
+        layer.out_proj.weight.copy_(ours.out.weight)
+        layer.out_proj.bias.copy_(ours.out.bias)
+    return layer
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["", "mask"])
+@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
+def test_a_context_and_masks_agree_with_torch(attention, mask, padding):
+    expected, weights = theirs(attention)(
+        X,
+        CONTEXT,
+        CONTEXT,
+        attn_mask=None if mask is None else ~mask,
+        key_padding_mask=None if padding is None else ~padding,
+        average_attn_weights=False,
+    )
+    assert_close(attention(X, CONTEXT, mask, padding), expected)
+    assert_close(attention.weights(X, CONTEXT, mask, padding), weights)
+
+
+@pytest.mark.parametrize("mask", [None, MASK[:, :5]], ids=["", "mask"])
+@pytest.mark.parametrize("padding", [None, PADDING[:, 2:]], ids=["", "padding"])
+def test_causality_and_masks_together(causal, mask, padding):
+    free = MultiHeadAttention(12, heads=3).double()
+    free.load_state_dict(causal.state_dict())
+    lower = torch.ones(5, 5).tril().bool()
+    allowed = lower if mask is None else mask & lower
+    expected = free(X, mask=allowed, padding=padding)
+    assert_close(causal(X, mask=mask, padding=padding), expected)
+    expected = free.weights(X, mask=allowed, padding=padding)
+    assert_close(causal.weights(X, mask=mask, padding=padding), expected)
+
+
+def test_the_future_leaves_the_past_bit_identical(causal, attention):
+    assert properties.causal(causal, X) == 0
+    assert properties.causal(attention, X) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_token_that_sees_nothing_gathers_zeros(attention, dtype):
+    attention.to(dtype)
+    x, nothing = X.to(dtype).requires_grad_(), torch.eye(5).bool().logical_not()
+    nothing[3] = False
+    y = attention(x, mask=nothing)
+    assert_close(y[:, 3], attention.out.bias.expand(2, -1))
+    assert attention.weights(x, mask=nothing)[:, :, 3].abs().max() == 0
+    y.square().mean().backward()
+    grads = [x.grad, *(p.grad for p in attention.parameters())]
+    assert all(grad.isfinite().all() for grad in grads)
+
+
+def test_a_batch_without_a_single_real_token_gives_zeros(attention):
+    padding = torch.tensor([[1] * 5, [0] * 5]).bool()
+    y = attention(X, padding=padding)
+    assert_close(y[1], attention.out.bias.expand(5, -1))
+
+
+def test_weights_are_those_that_forward_uses(attention):
+    weights = attention.weights(X)
+    value = attention.query_key_value(X)[..., 24:].unflatten(-1, (3, 4)).transpose(1, 2)
+    gathered = (weights @ value).transpose(1, 2).flatten(2)
+    assert_close(attention.out(gathered), attention(X))
+    assert_close(weights.sum(-1), torch.ones(2, 3, 5).double())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(context=torch.randn(3, 7, 12).double()), r"context must be \(batch=2, others, dim="),
+        (dict(mask=MASK), r"mask must end in others=5, got \(5, 7\)"),
+        (dict(padding=PADDING), r"padding must end in others=5, got \(2, 7\)"),
+        (dict(mask=MASK.double()), "mask must be boolean, got torch.float64"),
+    ],
+)
+def test_what_does_not_fit_is_named(attention, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        attention(X, **arguments)
+
+
+def test_causality_takes_no_context(causal):
+    with pytest.raises(ValueError, match="causal=True takes no context"):
+        causal(X, CONTEXT)
+
+
+def test_no_pair_of_tokens_is_stored():
+    """The largest tensor grows with the tokens, not with their pairs."""
+    from attention_lib.cost import measure
+
+    attention = MultiHeadAttention(64)
+    few, many = (torch.empty(1, tokens, 64, device="meta") for tokens in (1_000, 1_000_000))
+    assert measure(attention, many).memory == 1000 * measure(attention, few).memory

@@ -1,0 +1,34 @@
+"""Dense attention in torch itself."""
+
+import torch
+from torch import nn
+
+
+class _Attend(nn.Module):
+    """nn.MultiheadAttention called as self-attention on one argument."""
+
+    def __init__(self, m):
+        super().__init__()
+        bias = m.out.bias is not None
+        self.attention = nn.MultiheadAttention(m.dim, m.heads, bias=bias, batch_first=True)
+        self.causal = m.causal
+
+    def forward(self, x):
+        unseen = None
+        if self.causal:
+            unseen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        return self.attention(x, x, x, attn_mask=unseen, need_weights=True)[0]
+
+
+def torch_multi_head(m):
+    state = {
+        "attention.in_proj_weight": m.query_key_value.weight,
+        "attention.out_proj.weight": m.out.weight,
+    }
+    if m.out.bias is not None:
+        state["attention.in_proj_bias"] = m.query_key_value.bias
+        state["attention.out_proj.bias"] = m.out.bias
+    return _Attend(m), state
+
+
+ORACLES = {"MultiHeadAttention": {"torch.nn.MultiheadAttention": torch_multi_head}}

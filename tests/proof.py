@@ -1,0 +1,29 @@
+"""What references and oracles share: the cases, and how two answers are compared."""
+
+import torch
+
+from attention_lib.card import Card
+from attention_lib.catalog import catalog
+
+CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
+
+
+def case_id(value):
+    if isinstance(value, Card):
+        return str(value)
+    if isinstance(value, dict):
+        return ",".join(f"{k}={v}" for k, v in value.items()) or "example"
+    return value
+
+
+def answer_and_gradients(function, mechanism, inputs):
+    """The answer, and the gradient of a random projection of it in every input and parameter."""
+    inputs = [x.detach().clone().requires_grad_() for x in inputs]
+    answer = function(*inputs)
+    direction = torch.randn(answer.shape, generator=torch.Generator().manual_seed(1)).to(answer)
+    named = dict(mechanism.named_parameters())
+    leaves = [*inputs, *named.values()]
+    gradients = torch.autograd.grad(answer, leaves, direction)
+    return {"answer": answer.detach()} | dict(
+        zip([*(f"x{i}" for i in range(len(inputs))), *named], gradients, strict=True)
+    )
