@@ -72,6 +72,12 @@ class Card:
         """The axes of x that grow with the input: neither batch nor fixed at construction."""
         return tuple(a for a in self.shapes["x"] if a in self.sizes and a != "batch")
 
+    @property
+    def defaults(self) -> dict[str, object]:
+        """The constructor's own defaults: the paper's values. None means: worked out from others."""
+        given = inspect.signature(self.mechanism).parameters.values()
+        return {p.name: p.default for p in given if p.default not in (p.empty, None)}
+
     def build(self, **arguments: object) -> nn.Module:
         """The small example, with some constructor arguments changed."""
         return self.mechanism(**{**self.example, **arguments})
@@ -131,10 +137,9 @@ class Card:
         Constructor defaults, then the example, then what the built module holds (a kernel size
         that it worked out itself, say), then the sizes of the axes.
         """
-        given = inspect.signature(self.mechanism).parameters.values()
-        defaults = {p.name: p.default for p in given if p.default is not p.empty}
-        asked = {k: v for k, v in sizes.items() if k in {p.name for p in given}}
+        arguments = inspect.signature(self.mechanism).parameters
+        asked = {name: value for name, value in sizes.items() if name in arguments}
         with torch.device("meta"):
             held = vars(self.build(**asked))
         held = {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
-        return {**defaults, **self.example, **held, **self.sizes, **sizes}
+        return {**self.defaults, **self.example, **held, **self.sizes, **sizes}

@@ -242,6 +242,8 @@ def check_declared_cost(card: Card) -> None:
 
 def check_properties(card: Card) -> None:
     """A property is claimed exactly where it holds."""
+    if card.properties is None:
+        raise NotDeclared
     mechanism, [x, *rest] = ready(card)
 
     def answer(x: Tensor) -> Tensor:

@@ -1,0 +1,155 @@
+"""Show what the library knows on a page: a card, a source, a table.  Chapters call nothing else.
+
+Each function returns an object that notebooks render as Markdown and terminals print as text, so
+the site, Colab and a plain console show the same facts.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from textwrap import dedent
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.catalog import catalog, find
+
+COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "largest tensor"}
+
+
+class Page(str):
+    """Markdown that shows itself: rendered in a notebook, as it is elsewhere."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def card(name: str, **sizes: int) -> Page:
+    """What a mechanism says of itself; its costs worked out for `sizes`, if there are any.
+
+    What `sizes` does not name has the paper's value.
+
+    >>> display.card("se", channels=256, height=56, width=56)
+    """
+    found = find(name)
+    at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
+    rows = []
+    for kind, title in COSTS.items():
+        row = {"cost": title, "formula": f"${found.typeset(kind)}$"}
+        if sizes:
+            row[f"at {at}"] = f"{found.cost(kind, **found.defaults | sizes):,}"
+        rows.append(row)
+    shapes = [f"{n} ({', '.join(axes)})" for n, axes in found.shapes.items() if n != "return"]
+    lines = [
+        f"**{found.title}**, `{found}` ({', '.join(f'`{alias}`' for alias in found.aliases)}). "
+        f"{found.summary}",
+        "",
+        table(rows),
+        "",
+        f"- Takes {'; '.join(shapes)}; gives ({', '.join(found.shapes['return'])}).",
+        f"- Keeps: {_named(_kept(found)) or 'none of the properties measured'}.",
+        f"- Does not keep: {_named(_missed(found)) or 'none; it keeps all that are measured'}.",
+        f"- Evidence: {evidence(found)}.",
+        f"- Paper: {citation(found.paper)}.",
+    ]
+    return Page("\n".join(lines))
+
+
+def stamp(preset: str, device: str) -> Page:
+    """With what a page was made: preset, machine, versions, date."""
+    from attention_lib.bench import provenance
+
+    made = provenance(device)
+    machine = made.get("gpu") or f"{made['processor']}, {made['threads']} threads"
+    return Page(
+        f"preset `{preset}` on {machine}; Python {made['python']}, torch {made['torch']}; "
+        f"{made['date'][:10]}"
+    )
+
+
+def family(name: str) -> Page:
+    """A table of a family's mechanisms, made from their cards."""
+    rows = [
+        {
+            "mechanism": f"{found.title}",
+            "class": f"`{found}`",
+            "paper": citation(found.paper, short=True),
+            "what it does": found.summary,
+            "parameters": f"${found.typeset('params')}$",
+        }
+        for found in catalog(name)
+    ]
+    return table(rows)
+
+
+def source(thing: Callable) -> Page:
+    """The library's own source of a class, method or function, quoted from its file."""
+    return Page(f"```python\n{dedent(inspect.getsource(inspect.unwrap(thing))).rstrip()}\n```")
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> Page:
+    """Rows of equal keys as a table; numbers align to the right."""
+    if not rows:
+        raise ValueError("a table needs at least one row")
+    names = list(rows[0])
+    numeric = [all(isinstance(row[n], int | float) for row in rows) for n in names]
+    lines = [names, [("---:" if right else ":---") for right in numeric]]
+    lines += [[_cell(row[name]) for name in names] for row in rows]
+    return Page("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def citation(key: str, short: bool = False) -> str:
+    """Authors, title, year and a link for a key of book/references.bib, as Markdown."""
+    entry = _bibliography()[key]
+    people = entry["author"].split(" and ")
+    first = people[0].partition(",")[0]
+    who = first if len(people) == 1 else f"{first} et al."
+    link = f"https://arxiv.org/abs/{entry['eprint']}"
+    if short:
+        return f"[{who} {entry['year']}]({link})"
+    return f"{who}, [{entry['title']}]({link}), {entry['year']}"
+
+
+def evidence(found: Card) -> str:
+    """By what a mechanism is proven, in words."""
+    loops = "equal to a reference in loops, written from the paper"
+    others = _named(f"`{name}`" for name in found.oracles)
+    return f"{loops}, and to {others}" if others else f"{loops} by somebody else than the class"
+
+
+def _kept(found: Card) -> list[str]:
+    return [_word(p) for p in properties.applicable(found.layout) if p in found.properties]
+
+
+def _missed(found: Card) -> list[str]:
+    return [_word(p) for p in properties.applicable(found.layout) if p not in found.properties]
+
+
+def _word(function: Callable) -> str:
+    return function.__name__.replace("_", " ")
+
+
+def _named(words: Sequence[str]) -> str:
+    return ", ".join(words)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", r"\|")
+
+
+def _bibliography() -> dict[str, dict[str, str]]:
+    """The entries of references.bib: in the wheel beside this file, in a checkout under book/."""
+    packaged = Path(str(files("attention_lib"))) / "references.bib"
+    checkout = Path(__file__).parents[1] / "book" / "references.bib"
+    text = (packaged if packaged.exists() else checkout).read_text(encoding="utf-8")
+    entries = {}
+    for key, body in re.findall(r"^@\w+\{([^,]+),\n(.*?)^\}", text, flags=re.M | re.S):
+        fields = re.findall(r"^\s*(\w+)\s*=\s*\{((?:[^{}]|\{[^{}]*\})*)\}", body, flags=re.M)
+        entries[key] = {name: re.sub(r"[{}]|\\L", "", " ".join(v.split())) for name, v in fields}
+    return entries

@@ -1,0 +1,107 @@
+"""Judges for the exercises of the book: give one your answer, and it says whether it is right.
+
+>>> exercises.judge("channel 3", eca_gate)
+channel 3: right
+
+A judge never stops a notebook: an unfinished answer is told what is missing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import e
+
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from attention_lib import checks
+from attention_lib.card import Card
+from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """True if an answer is right; shows itself in a sentence."""
+
+    exercise: str
+    fault: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.fault
+
+    def __repr__(self) -> str:
+        return f"{self.exercise}: {f'not yet: {self.fault}' if self.fault else 'right'}"
+
+
+def judge(exercise: str, answer: object) -> Verdict:
+    """Hold an answer to what the exercise asks.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    if exercise not in JUDGES:
+        raise ValueError(f"no exercise {exercise!r}; there are {', '.join(JUDGES)}")
+    try:
+        JUDGES[exercise](answer)
+    except AssertionError as wrong:
+        return Verdict(exercise, str(wrong).partition("\n")[0] or "the answer is not right")
+    except Exception as broken:  # a student's code may fail in any way; it is told how
+        return Verdict(exercise, f"your code raised {type(broken).__name__}: {broken}")
+    return Verdict(exercise)
+
+
+def _added_parameters(answer: Callable[[list[int], int, bool], int]) -> None:
+    for widths, reduction, bias in (
+        ([64], 16, True),
+        ([256] * 3 + [512] * 4, 16, False),
+        ([20, 33, 64], 8, True),
+    ):
+        modules = [SqueezeExcitation(width, reduction, bias) for width in widths]
+        wanted = sum(p.numel() for module in modules for p in module.parameters())
+        given, asked = answer(widths, reduction, bias), f"{widths}, reduction={reduction}"
+        assert given is not None, "it returned nothing"
+        assert given == wanted, f"for {asked}, bias={bias} it is {wanted}, not {given}"
+
+
+def _eca_gate(answer: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    for channels, kernel_size in ((8, 3), (5, 1), (3, 7)):
+        x = torch.randn(2, channels, 4, 5, dtype=torch.float64)
+        attention = checks.randomize(EfficientChannelAttention(channels, kernel_size)).double()
+        given, wanted = answer(x, attention.mix.weight.flatten()), attention.gate(x)
+        case = f"with {channels} channels and {kernel_size} weights"
+        assert given is not None, "it returned nothing"
+        assert given.shape == wanted.shape, f"{case} the gates have shape {tuple(given.shape)}"
+        gap = (given - wanted).abs().max()
+        assert gap < 1e-9, f"{case} a gate is off by {gap:.2g}"
+
+
+def _mean_gate(answer: type[nn.Module]) -> None:
+    assert not list(answer(4).parameters()), "it is to have no parameters"
+    x = torch.randn(2, 4, 3, 5, dtype=torch.float64)
+    wanted = x * x.mean(dim=(2, 3), keepdim=True).sigmoid()
+    given = answer(4)(x)
+    assert given is not None, "forward returned nothing"
+    assert given.shape == x.shape, f"it gives {tuple(given.shape)} for {tuple(x.shape)}"
+    gap = (given - wanted).abs().max()
+    assert gap < 1e-9, f"a number is off by {gap:.2g}"
+    answer.forward.__annotations__ = SqueezeExcitation.forward.__annotations__
+    card = Card(answer, paper="", example=dict(channels=4), sizes=dict(batch=2, height=3, width=5))
+    for check in (checks.check_empty_batch, checks.check_dtype, checks.check_leaves_no_trace):
+        status, why = checks.verdict(check, card)
+        assert status == "kept", f"{check.__doc__.splitlines()[0]} {why}"
+
+
+def _largest_share(answer: Callable[[int], float]) -> None:
+    for branches in (1, 2, 4, 9):
+        given, wanted = answer(branches), e / (e + branches - 1)
+        assert given is not None, "it returned nothing"
+        assert_close(float(given), wanted, msg=lambda _, n=branches: f"wrong for {n} branches")
+
+
+JUDGES: dict[str, Callable] = {
+    "channel 2": _added_parameters,
+    "channel 3": _eca_gate,
+    "channel 5": _mean_gate,
+    "channel 6": _largest_share,
+}

@@ -1,0 +1,75 @@
+"""What pages show is what the library knows."""
+
+import pytest
+
+from attention_lib import display, find
+from attention_lib.catalog import catalog
+from attention_lib.channel import SqueezeExcitation
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_a_card_shows_its_facts(card):
+    page = display.card(str(card))
+    for fact in (card.title, card.summary, *card.oracles, card.typeset("macs")):
+        assert fact in page
+    assert page._repr_markdown_() == repr(page) == page
+
+
+def test_costs_are_worked_out_with_the_papers_values():
+    page = display.card("se", channels=256, height=56, width=56)
+    assert f"{2 * 256 * 16 + 256 + 16:,}" in page  # r = 16, not that of the small example
+    assert "at channels = 256, height = 56, width = 56" in page
+
+
+def test_properties_are_split_into_kept_and_not_kept():
+    kept, missed = (
+        line for line in display.card("se").splitlines() if "eep" in line and line[0] == "-"
+    )
+    assert "only attenuates" in kept and "only attenuates" not in missed
+    assert "none" in missed
+
+
+def test_a_source_is_quoted_without_indentation():
+    page = display.source(SqueezeExcitation.forward)
+    assert page.startswith("```python\n@shaped\ndef forward(\n    self, x: Float[Tensor")
+    assert page.endswith("return self.gate(x)[..., None, None] * x\n```")
+
+
+def test_a_table_aligns_numbers_and_keeps_bars():
+    page = display.table([{"name": "a|b", "count": 1234567, "share": 0.123456}])
+    assert page.splitlines() == [
+        "| name | count | share |",
+        "| :--- | ---: | ---: |",
+        r"| a\|b | 1,234,567 | 0.1235 |",
+    ]
+    with pytest.raises(ValueError, match="at least one row"):
+        display.table([])
+
+
+def test_a_family_lists_all_its_mechanisms():
+    page = display.family("channel")
+    assert all(f"`{card}`" in page for card in catalog("channel"))
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_every_paper_is_in_the_bibliography(card):
+    """Our short reader of the bibliography agrees with pybtex."""
+    from pybtex.database import parse_file
+
+    entry = parse_file("book/references.bib").entries[card.paper]
+    cited = display.citation(card.paper)
+    assert f"https://arxiv.org/abs/{entry.fields['eprint']}" in cited
+    assert entry.fields["year"] in cited and entry.persons["author"][0].last_names[0] in cited
+    assert entry.fields["title"].replace("{", "").replace("}", "") in cited
+
+
+def test_evidence_says_what_vouches():
+    assert "timm.layers.SEModule" in display.evidence(find("se"))
+    assert "somebody else" in display.evidence(find("psa"))
+
+
+def test_a_stamp_names_preset_and_versions():
+    import torch
+
+    stamp = display.stamp("ci", "cpu")
+    assert "`ci`" in stamp and torch.__version__ in stamp
