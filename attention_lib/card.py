@@ -30,7 +30,7 @@ class Card:
     params: str = ""  # numbers learned
     macs: str = ""  # multiply-adds in matrix products and convolutions, for one sample
     memory: str = ""  # numbers in the largest tensor made on the way, for one sample
-    properties: Set[Property] = frozenset()  # what always holds, each of properties.py
+    properties: Set[Property] | None = frozenset()  # what always holds; None: nothing is claimed
     rejects: Sequence[Mapping[str, object]] = ()  # constructor arguments that make no sense
     oracles: Sequence[str] = ()  # other people's implementations that it equals, by dotted name
     cannot: Mapping[str, str] = field(default_factory=dict)  # check of the contract -> the reason
@@ -74,7 +74,7 @@ class Card:
 
     @property
     def defaults(self) -> dict[str, object]:
-        """The constructor's own defaults: the paper's values. None means: worked out from others."""
+        """The constructor's own defaults, the paper's values; those that are None are left out."""
         given = inspect.signature(self.mechanism).parameters.values()
         return {p.name: p.default for p in given if p.default not in (p.empty, None)}
 

@@ -46,7 +46,7 @@ def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
 
 
 def _ghost(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype)
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
 
 
 def _fused_attention(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:

@@ -1,0 +1,343 @@
+"""Look up, count, check and time attention mechanisms.
+
+Mechanisms go by class name or alias, in any case.  Sizes and constructor arguments are given as
+name=value; those that are not have sizes one meets in practice.
+"""
+
+import ast
+import inspect
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import typer
+except ModuleNotFoundError:
+    sys.exit('the command line needs typer: pip install "attention-lib[cli]"')
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from attention_lib import __version__
+from attention_lib.card import COSTS, Card
+from attention_lib.catalog import catalog, find
+
+EXAMPLES = """\b
+Examples:
+  attention-lib list --family channel
+  attention-lib show se
+  attention-lib cost mha tokens=1000000
+  attention-lib check my_gate.py:MyGate channels=16
+  attention-lib bench se eca --axis height,width --sizes 8,16,32,64,128
+"""
+COLOURS = {"kept": "green", "excused": "yellow", "broken": "bold red"}
+UNITS = {
+    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "B": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
+}
+
+# Plain help, and our own one-line errors, on a terminal and in a pipe alike
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help=__doc__, epilog=EXAMPLES)
+
+Settings = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Sizes and arguments.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 if a promise is broken, or 2 if it made no sense."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    request_error = typer.BadParameter.__base__.__base__  # what all of typer's own errors are
+    try:
+        return app(arguments, prog_name="attention-lib", standalone_mode=False) or 0
+    except request_error as error:
+        return _failed(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `attention-lib list | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ValueError as error:
+        return _failed(str(error))
+    except Exception as error:
+        return _failed(f"{type(error).__name__}: {error}")
+
+
+def _failed(message: str) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command("list")
+def list_(
+    family: Annotated[str | None, typer.Option(help="Only one, such as channel.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Only maps or only tokens.")] = None,
+) -> None:
+    """List the mechanisms."""
+    if layout not in (None, "maps", "tokens"):
+        raise ValueError(f"no layout {layout!r}; there are maps, tokens")
+    cards = [card for card in catalog(family) if layout in (None, card.layout)]
+    rows = [[str(c), ", ".join(c.aliases), c.family, c.layout, c.summary] for c in cards]
+    _table(["mechanism", "aliases", "family", "layout", "what it does"], rows)
+
+
+@app.command()
+def show(
+    name: str,
+    source: Annotated[bool, typer.Option("--source", help="Print its file too.")] = False,
+) -> None:
+    """Show a formula, its costs and evidence.
+
+    Shapes, properties, paper and file too: all that the mechanism says of itself.
+    """
+    from attention_lib.display import citation, evidence
+
+    card = find(name)
+    say = _console().print
+    say(f"{card.title}: {card}{inspect.signature(card.mechanism)}", soft_wrap=True)
+    say(card.summary, soft_wrap=True)
+    formula = "\n".join(f"    {line}" for line in card.formula.splitlines())
+    say(f"\n{formula}\n", soft_wrap=True)
+    answer = card.shapes["return"]
+    takes = [f"{key} ({', '.join(axes)})" for key, axes in card.shapes.items() if key != "return"]
+    kept = [p.__name__.replace("_", " ") for p in card.properties]
+    facts = {
+        "family": f"{card.family}, works on {card.layout}",
+        "aliases": ", ".join(card.aliases),
+        "takes": "; ".join(takes),
+        "gives": f"({', '.join(answer)})",
+        "parameters": card.params,
+        "multiply-adds": f"{card.macs}, for one sample",
+        "largest tensor": f"{card.memory} numbers, for one sample",
+        "keeps": ", ".join(sorted(kept)) or "none of the properties measured",
+        "evidence": evidence(card).replace("`", ""),
+        "cannot": "; ".join(f"{check}: {why}" for check, why in card.cannot.items()),
+        "paper": re.sub(r"\[(.*?)\]\((.*?)\)", r"\1, \2", citation(card.paper)),
+        "file": inspect.getsourcefile(card.mechanism),
+    }
+    for key, fact in facts.items():
+        if fact:
+            say(f"{key:15} {fact}", soft_wrap=True)
+    if source:
+        say("\n" + Path(facts["file"]).read_text("utf-8"), soft_wrap=True)
+
+
+@app.command()
+def cost(name: str, settings: Settings = None) -> None:
+    """Count costs at any size, computing nothing.
+
+    Parameters, multiply-adds and the numbers in the largest tensor, beside what is declared.
+    For example: cost mha tokens=1000000, or cost se channels=512 reduction=8.
+    """
+    from attention_lib.bench import realistic
+    from attention_lib.cost import measure
+
+    card = realistic(find(name), **_settings(settings))
+    with torch.device("meta"):
+        mechanism, inputs = card.build(), card.inputs()
+    counted = measure(mechanism, *inputs)
+    batch = card.words()["batch"]
+    rows = []
+    for kind, title in zip(COSTS, ("parameters", "multiply-adds", "largest tensor"), strict=True):
+        formula = getattr(card, kind)
+        declared = card.cost(kind) * (1 if kind == "params" else batch) if formula else None
+        shown = "not declared" if declared is None else f"{declared:,}"
+        rows.append([title, f"{getattr(counted, kind):,}", shown, formula])
+    _console().print(_instance(card), soft_wrap=True)
+    _table(["", "counted", "declared", "formula, for one sample"], rows, right=(1, 2))
+
+
+@app.command()
+def check(
+    module: Annotated[str, typer.Argument(help="A mechanism, or path/to/file.py:Class.")],
+    settings: Settings = None,
+    layout: Annotated[
+        str | None, typer.Option(help="maps or tokens, where the class does not say.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="Axes of the input, as height=7,width=5.")
+    ] = None,
+) -> None:
+    """Hold any module to the contract.
+
+    A line a promise; the exit code is 1 if one is broken.  What a module of yours does not
+    declare is not held against it.  Its forward must take one tensor and return one.
+    """
+    from attention_lib.checks import CONTRACT, verdict
+    from attention_lib.guest import card_for, load
+
+    mechanism = load(module) if ".py" in module else find(module).mechanism
+    axes = _settings(sizes.split(",") if sizes else None)
+    card = card_for(mechanism, _settings(settings), layout, axes)
+    console = _console()
+    console.print(_instance(card), soft_wrap=True)
+    tally = dict.fromkeys(("kept", "excused", "broken", "not declared"), 0)
+    for promise in CONTRACT:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stranger's module may warn as it likes
+            status, why = verdict(promise, card)
+        tally[status] += 1
+        name = promise.__name__.removeprefix("check_").replace("_", " ")
+        what = inspect.getdoc(promise).partition("\n")[0]
+        if why:
+            what += f" Found: {why.removesuffix(': ')}"
+        line = Text(f"{status:13}", style=COLOURS.get(status, "dim")).append(
+            f"{name:24} {what}", style="default"
+        )
+        console.print(line, soft_wrap=True)
+    console.print(", ".join(f"{count} {status}" for status, count in tally.items() if count))
+    if tally["broken"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME... [NAME=VALUE]...", help="Mechanisms, and sizes.")
+    ],
+    axis: Annotated[str, typer.Option(help="What grows: tokens, channels, or height,width.")],
+    sizes: Annotated[str, typer.Option(help="Its sizes: five over 16 times give an exponent.")],
+    backward: Annotated[bool, typer.Option("--backward", help="Gradients too.")] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, ...")] = "float32",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else torch's.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="To measure, at least roughly.")] = 30,
+    json: Annotated[Path | None, typer.Option(help="Store it here, with its provenance.")] = None,
+) -> None:
+    """Time mechanisms while a size grows.
+
+    All run in the same rounds, in random order, on the same inputs.  Peak memory, counted costs
+    and, from five sizes that span 16 times, the exponents of growth stand beside the times.
+    """
+    from attention_lib.bench import fits, provenance, sweep, write
+
+    cards = [find(name) for name in names if "=" not in name]
+    fixed = _settings([name for name in names if "=" in name])
+    kind = getattr(torch, dtype, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise ValueError(f"dtype={dtype!r} is no floating type of torch")
+    if not re.fullmatch(r"(cpu|cuda(:\d+)?)", device):
+        raise ValueError(f"device={device!r} must be cpu or cuda")
+    if threads:
+        torch.set_num_threads(threads)
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def progress(done: int, steps: int, what: str) -> None:
+            bar.update(task, completed=done, total=steps, description=what)
+
+        rows = sweep(cards, axis, _numbers(sizes), fixed=fixed, device=device, dtype=kind,
+                     backward=backward, seconds=seconds, progress=progress)  # fmt: skip
+    origin = provenance(device, dtype=dtype)
+    what = "forward and backward" if backward else "forward"
+    where = origin.get("gpu", f"{origin['processor']}, threads={origin['threads']}")
+    say = _console().print
+    say(f"{what}, {dtype}, {where}, torch {origin['torch']}\n", soft_wrap=True)
+    shown = [
+        [
+            row.mechanism,
+            row.size,
+            _unit(row.seconds, "s"),
+            f"{_unit(row.seconds_low, 's')} to {_unit(row.seconds_high, 's')}",
+            _unit(row.peak_bytes, "B"),
+            f"{row.macs:,}",
+            f"{row.params:,}",
+        ]
+        for row in rows
+    ]
+    head = ["mechanism", axis, "time", "of ten rounds eight", "peak memory", "multiply-adds"]
+    _table([*head, "parameters"], shown, right=range(1, 7))
+    try:
+        time, memory = fits(rows, "seconds"), fits(rows, "peak_bytes")
+    except ValueError as error:
+        say(f"\nno exponents: {error}", soft_wrap=True)
+    else:
+        shown = [
+            [name, time[name], " ".join(f"{s:.2f}" for s in time[name].slopes), memory[name]]
+            for name in time
+        ]
+        say()
+        head = ["mechanism", "exponent of time", "between the sizes", "exponent of peak memory"]
+        _table(head, shown)
+        say("in brackets: 95 % confidence, if growth were a straight line on log-log paper")
+    if json:
+        measured = dict(axis=axis, fixed=fixed, backward=backward, rows=rows)
+        say(f"stored in {write(json, dict(provenance=origin, sweeps=[measured]))}", soft_wrap=True)
+
+
+def _settings(words: Sequence[str] | None) -> dict[str, object]:
+    """["tokens=64", "bias=False"] as {"tokens": 64, "bias": False}; a bare word is a string."""
+    found = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise ValueError(f"{word!r} must be of the form name=value")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = text.split(",")
+    for number in numbers:
+        if not number.strip().isdecimal() or int(number) < 1:
+            raise ValueError(f"--sizes must be numbers of at least 1, as 8,16,32; got {number!r}")
+    return sorted({int(number) for number in numbers})
+
+
+def _instance(card: Card) -> str:
+    """`SqueezeExcitation(channels=16) on x (batch=2, channels=16, height=7, width=5)`."""
+    arguments = ", ".join(f"{name}={value}" for name, value in card.example.items())
+    words = card.words()
+    x = ", ".join(f"{axis}={words[axis]}" for axis in card.shapes["x"])
+    return f"{card}({arguments}) on x ({x})"
+
+
+def _unit(number: float, unit: str) -> str:
+    """With the largest unit that leaves a number above 1."""
+    scale, name = next((u for u in UNITS[unit] if number >= u[0]), UNITS[unit][-1])
+    return f"{number / scale:.3g} {name}"
+
+
+def _console() -> Console:
+    """Standard output; in a pipe it has no colours and so much room that nothing is wrapped."""
+    plain = dict(markup=False, highlight=False, emoji=False)
+    console = Console(**plain)
+    return console if console.is_terminal else Console(**plain, width=10_000)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] = ()) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for place, name in enumerate(names):
+        justify = "right" if place in right else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    print(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

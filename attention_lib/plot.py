@@ -1,0 +1,300 @@
+"""The book's figures: one style, and one look for each mechanism wherever it appears.
+
+Every function returns a matplotlib Figure: a notebook shows it as a cell's last line, and
+elsewhere `figure.savefig("name.png")` keeps it.  Figures stand on white, so they read on a dark
+page too; what colour says, a marker and a line style say again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from attention_lib.bench import fit, interval
+from attention_lib.catalog import FAMILIES, catalog, find
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+# Okabe and Ito's colours, told apart with any colour vision; their yellow is too pale on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3A")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+STROKES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
+OTHERS = ("#555555", "#8A8A8A", "#000000")  # baselines, and whatever is not in the catalogue
+SETTINGS = {
+    "figure.facecolor": "white",
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "axes.facecolor": "white",
+    "axes.edgecolor": "#333333",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "font.size": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6,
+    "text.color": "#111111",
+}
+NAMES = {  # of the columns: in words, and the unit
+    "seconds": ("time", "s"),
+    "peak_bytes": ("peak memory", "B"),
+    "params": ("parameters", ""),
+    "macs": ("multiply-adds", ""),
+    "memory": ("numbers in the largest tensor", ""),
+}
+
+
+def _styled(draw: "Callable[..., Figure]") -> "Callable[..., Figure]":
+    """Draw in the book's style, and leave matplotlib's settings as they were."""
+
+    @wraps(draw)
+    def drawn(*args, **kwargs) -> "Figure":
+        from matplotlib import pyplot
+
+        with pyplot.rc_context(SETTINGS):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def look(name: str, others: Sequence[str] = ()) -> dict[str, object]:
+    """Colour, marker and line style of a mechanism, by its place in its family.
+
+    Args:
+        name: class name or alias; what is in no catalogue, a baseline say, is grey.
+        others: the names beside it in the figure, in order, so that greys differ.
+    """
+    try:
+        card = find(name)
+    except ValueError:
+        unknown = [other for other in others if not _known(other)]
+        place = unknown.index(name) if name in unknown else 0
+        colour, shift = OTHERS[place % len(OTHERS)], -1 - place
+        return dict(color=colour, marker=MARKERS[shift % 8], linestyle=STROKES[shift % 8])
+    place = [str(c) for c in catalog(card.family)].index(str(card))
+    shift = place + FAMILIES.index(card.family)  # no two families meet in the same marker
+    colour = COLOURS[place % len(COLOURS)]
+    return dict(color=colour, marker=MARKERS[shift % 8], linestyle=STROKES[shift % 8])
+
+
+@_styled
+def lines(
+    rows: Sequence[Mapping | object],
+    y: str = "seconds",
+    *,
+    axis: str | None = None,
+    fitted: bool = True,
+) -> "Figure":
+    """Cost against size, log–log: a line a mechanism, eight rounds of ten shaded.
+
+    Args:
+        rows: of one `bench.sweep`, or as stored.
+        y: a column: "seconds", "peak_bytes", "params", "macs" or "memory".
+        axis: what the horizontal axis is called, if not as in the rows.
+        fitted: whether the legend says the fitted exponent, with its 95 % confidence interval,
+            where the rows have the five sizes over 16 times that it takes.
+
+    Raises:
+        ValueError: if there are no rows, or there is no such column.
+    """
+    table = [asdict(row) if is_dataclass(row) else row for row in rows]
+    if not table:
+        raise ValueError("there are no rows to draw")
+    if y not in table[0]:
+        raise ValueError(f"no column {y!r}; there are {', '.join(table[0])}")
+    names = list(dict.fromkeys(row["mechanism"] for row in table))
+    from matplotlib.ticker import EngFormatter
+
+    [axes] = _panels(1, height=3.2 + 0.2 * len(names))
+    for place, name in enumerate(names):
+        own = sorted((r for r in table if r["mechanism"] == name), key=lambda row: row["size"])
+        sizes, values = [r["size"] for r in own], [r[y] for r in own]
+        style = look(name, names)
+        # each thinner than the one before, so that lines on top of each other all show
+        thin = dict(linewidth=max(3.2 - 0.5 * place, 1.2), markersize=max(9 - place, 4))
+        axes.plot(sizes, values, label=_legend(name, sizes, values, fitted), **style, **thin)
+        if f"{y}_low" in own[0]:
+            low, high = ([r[f"{y}_{end}"] for r in own] for end in ("low", "high"))
+            axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sorted({r["size"] for r in table}), labels=None)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(axis or " = ".join(table[0]["axis"].split(",")))
+    label, unit = NAMES.get(y, (y, ""))
+    axes.set_ylabel(label)
+    axes.yaxis.set_major_formatter(EngFormatter(unit))
+    title = "exponent of growth [95 % interval]" if fitted else None
+    legend = axes.figure.legend(loc="outside upper left", title=title, fontsize=9)
+    legend.set_alignment("left")
+    legend.get_title().set_fontsize(9)
+    return axes.figure
+
+
+@_styled
+def dots(
+    runs: Sequence[Mapping],
+    y: str = "accuracy",
+    *,
+    chance: float | None = None,
+) -> "Figure":
+    """Each run a point, and each variant's mean with its 95 % confidence interval.
+
+    Args:
+        runs: {"task": ..., "variant": ..., "seed": ..., y: ...} each; a panel a task.
+        y: what to show of a run.
+        chance: what guessing reaches, drawn as a line.
+
+    Raises:
+        ValueError: if there are no runs, or they do not hold `y`.
+    """
+    if not runs:
+        raise ValueError("there are no runs to draw")
+    if y not in runs[0]:
+        raise ValueError(f"runs have no {y!r}; they have {', '.join(runs[0])}")
+    tasks = list(dict.fromkeys(run["task"] for run in runs))
+    variants = list(dict.fromkeys(run["variant"] for run in runs))
+    height = 0.9 + 0.45 * len(variants)
+    panels = _panels(len(tasks), height=height, sharex=True, sharey=True)
+    for task, axes in zip(tasks, panels, strict=False):
+        for place, variant in enumerate(variants):
+            values = [r[y] for r in runs if (r["task"], r["variant"]) == (task, variant)]
+            if not values:
+                continue
+            style = look(variant, variants)
+            style.pop("linestyle")
+            apart = [place + 0.12 * ((i % 3) - 1) for i in range(len(values))]
+            axes.plot(values, apart, linestyle="", alpha=0.55, label=variant, **style)
+            mean, low, high = interval(values)
+            axes.plot([low, high], [place + 0.3] * 2, color=style["color"])
+            axes.plot([mean], [place + 0.3], marker="|", markersize=11, color=style["color"])
+        if chance is not None:
+            axes.axvline(chance, color="#333333", linestyle=":", linewidth=1)
+            axes.annotate(" chance", (chance, -0.6), fontsize=8, va="center")
+        axes.set_yticks(range(len(variants)), labels=[_title(name) for name in variants])
+        axes.set_ylim(len(variants) - 0.4, -0.8)
+        axes.set_title(task, fontsize=10)
+    for unused in panels[len(tasks) :]:
+        unused.set_axis_off()
+    panels[0].figure.supxlabel(
+        f"{y}   (a point a run; bar: mean and its 95 % interval)", fontsize=9
+    )
+    return panels[0].figure
+
+
+@_styled
+def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Figure":
+    """Named gates as horizontal bars, those of several mechanisms side by side.
+
+    Args:
+        values: mechanism -> {name of the gate: how far it is open}.
+        label: what the bars measure.
+
+    Raises:
+        ValueError: if there is nothing to draw, or the mechanisms name different gates.
+    """
+    if not values or not all(values.values()):
+        raise ValueError("there are no bars to draw")
+    series = list(values)
+    names = list(values[series[0]])
+    for mechanism in series:
+        if list(values[mechanism]) != names:
+            raise ValueError(f"{mechanism} names {list(values[mechanism])}, {series[0]} {names}")
+    [axes] = _panels(1, height=0.7 + 0.3 * len(names) * max(1, 0.6 * len(series)))
+    thick = 0.8 / len(series)
+    for place, mechanism in enumerate(series):
+        where = [row - 0.4 + thick * (place + 0.5) for row in range(len(names))]
+        lengths = [float(values[mechanism][name]) for name in names]
+        hatch = ("", "///", "...", "xxx", "\\\\\\")[place % 5]
+        axes.barh(where, lengths, thick, color=look(mechanism, series)["color"], hatch=hatch,
+                  edgecolor="white", label=_title(mechanism))  # fmt: skip
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(label)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes.figure
+
+
+@_styled
+def maps(
+    images: "Sequence[Tensor]",
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 4,
+    limits: tuple[float, float] | None = None,
+) -> "Figure":
+    """A grid of pictures and feature maps.
+
+    Args:
+        images: pictures (3, height, width) in [0, 1]; maps (height, width), from dark to bright.
+        titles: one each.
+        columns: in a row, at most.
+        limits: the darkest and the brightest value of all maps; each map's own if None.
+
+    Raises:
+        ValueError: if there are no images, not as many titles, or one is of another shape.
+    """
+    images = [image.detach().cpu().float().numpy() for image in images]
+    titles = [""] * len(images) if titles is None else titles
+    if not images or len(images) != len(titles):
+        raise ValueError(f"{len(images)} images and {len(titles)} titles")
+    for image in images:
+        if image.ndim != 2 and (image.ndim != 3 or len(image) != 3):
+            wish = "(height, width) or (3, height, width)"
+            raise ValueError(f"an image must be {wish}, got {image.shape}")
+    columns = min(columns, len(images))
+    lowest, highest = limits or (None, None)
+    side = min(1.75, (8 / len(images)) ** 0.5)  # inches: a photograph is heavy on a page
+    panels = _panels(len(images), columns, height=side + 0.25, width=side * columns)
+    for image, title, axes in zip(images, titles, panels, strict=False):
+        if image.ndim == 3:
+            axes.imshow(image.transpose(1, 2, 0).clip(0, 1))
+        else:
+            axes.imshow(image, cmap="cividis", vmin=lowest, vmax=highest, interpolation="nearest")
+        axes.set_title(title, fontsize=9)
+    for axes in panels:
+        axes.set_axis_off()
+    return panels[0].figure
+
+
+def _panels(
+    count: int, columns: int = 2, height: float = 3.0, width: float = 6.4, **shared: bool
+) -> "list[Axes]":
+    """Empty axes in a new figure, which pyplot forgets at once, lest a notebook show it twice."""
+    from matplotlib import pyplot
+
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, panels = pyplot.subplots(
+        rows, columns, figsize=(width, height * rows), squeeze=False, **shared
+    )
+    pyplot.close(figure)
+    return list(panels.flat)
+
+
+def _known(name: str) -> bool:
+    try:
+        find(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _title(name: str) -> str:
+    """A mechanism's name in words."""
+    return find(name).title if _known(name) else name
+
+
+def _legend(name: str, sizes: Sequence[int], values: Sequence[float], fitted: bool) -> str:
+    try:
+        return f"{_title(name)}: {fit(sizes, values)}" if fitted else _title(name)
+    except ValueError:  # too few sizes for an exponent
+        return _title(name)

@@ -1,0 +1,172 @@
+"""Figures: what they show is what they were given, and every mechanism looks like itself."""
+
+import io
+from itertools import product
+
+import matplotlib
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from attention_lib import plot
+from attention_lib.bench import interval
+from attention_lib.catalog import FAMILIES, catalog
+from attention_lib.data import picture
+
+matplotlib.use("agg")
+
+NAMES = [str(card) for card in catalog("channel")]
+ROWS = [
+    dict(mechanism=name, axis="height,width", size=n, macs=0, seconds=1e-6 * n**power,
+         seconds_low=0.9e-6 * n**power, seconds_high=1.2e-6 * n**power)
+    for n, (name, power) in product((8, 16, 32, 64, 128), zip(NAMES, (1, 2, 1.5, 2.5), strict=True))
+]  # fmt: skip
+RUNS = [
+    dict(task=task, variant=variant, seed=seed, accuracy=at + seed / 100, seconds=1.0, params=9)
+    for task in ("channel cue", "local marker")
+    for variant, at in (("none", 0.6), ("se", 0.9), ("EfficientChannelAttention", 0.8))
+    for seed in range(3)
+]
+
+
+def png(figure):
+    held = io.BytesIO()
+    figure.savefig(held, format="png")
+    return held.getvalue()
+
+
+def brightness(colour):
+    """Relative luminance, as the web's contrast rules have it."""
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_a_mechanism_looks_the_same_by_any_name():
+    for card in catalog():
+        assert all(plot.look(alias) == plot.look(str(card)) for alias in card.aliases)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_within_a_family_colour_marker_and_stroke_each_tell_apart(family):
+    looks = [plot.look(str(card)) for card in catalog(family)]
+    for what in ("color", "marker", "linestyle"):
+        assert len({look[what] for look in looks}) == len(looks), what
+
+
+def test_no_two_mechanisms_of_the_book_look_alike():
+    looks = [tuple(plot.look(str(card)).values()) for card in catalog()]
+    assert len(set(looks)) == len(looks)
+
+
+def test_colours_are_seen_on_white_and_told_apart_in_grey_by_marker():
+    assert all(brightness(colour) < 0.5 for colour in (*plot.COLOURS, *plot.OTHERS))
+    assert len(set(plot.MARKERS)) == len(plot.MARKERS) == len(plot.STROKES)
+
+
+def test_baselines_are_grey_and_differ():
+    greys = [plot.look(name, ["none", "se", "timm"])["color"] for name in ("none", "timm")]
+    assert greys[0] != greys[1]
+    assert all(len(set(to_rgb(grey))) == 1 for grey in greys)
+
+
+def test_lines_show_the_rows_and_their_exponents():
+    figure = plot.lines(ROWS)
+    [axes] = figure.axes
+    for line, name in zip(axes.lines, NAMES, strict=True):
+        wanted = [row["seconds"] for row in ROWS if row["mechanism"] == name]
+        assert list(line.get_ydata()) == wanted and list(line.get_xdata()) == [8, 16, 32, 64, 128]
+        assert line.get_color() == plot.look(name)["color"]
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert said[0] == "Squeeze-and-Excitation: 1.00 [1.00, 1.00]"
+    assert "2.50" in said[3]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert axes.get_xlabel() == "height = width" and axes.get_ylabel() == "time"
+    assert len(axes.collections) == len(NAMES), "a band each"
+
+
+def test_too_few_sizes_give_no_exponent():
+    few = [row for row in ROWS if row["size"] < 100]
+    said = [text.get_text() for text in plot.lines(few).legends[0].get_texts()]
+    assert said[0] == "Squeeze-and-Excitation"
+    said = [text.get_text() for text in plot.lines(ROWS, fitted=False).legends[0].get_texts()]
+    assert said[0] == "Squeeze-and-Excitation"
+
+
+def test_dots_show_every_run_and_the_interval_of_the_mean():
+    figure = plot.dots(RUNS, chance=0.1)
+    first, second = figure.axes
+    assert (first.get_title(), second.get_title()) == ("channel cue", "local marker")
+    points, bar, mean = first.lines[3:6]  # of the second variant
+    assert sorted(points.get_xdata()) == pytest.approx([0.9, 0.91, 0.92])
+    assert [*mean.get_xdata(), *bar.get_xdata()] == pytest.approx(interval([0.9, 0.91, 0.92]))
+    assert points.get_color() == plot.look("se")["color"]
+    labels = [label.get_text() for label in first.get_yticklabels()]
+    assert labels == ["none", "Squeeze-and-Excitation", "Efficient Channel Attention"]
+    assert len(first.lines) == 3 * 3 + 1, "three variants and the line of chance"
+
+
+def test_bars_are_as_long_as_the_gates():
+    figure = plot.bars({"se": {"red": 0.2, "green": 0.9}, "eca": {"red": 0.3, "green": 0.8}})
+    [axes] = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == [0.2, 0.9, 0.3, 0.8]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["red", "green"]
+
+
+def test_maps_show_pictures_and_maps():
+    image = torch.rand(3, 5, 7)
+    figure = plot.maps([image, image[0], image[1]], ["all", "red", "green"], limits=(0, 1))
+    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    assert torch.equal(torch.tensor(shown[0].get_array()), image.permute(1, 2, 0))
+    assert torch.equal(torch.tensor(shown[1].get_array().data), image[0])
+    assert shown[1].get_clim() == (0, 1)
+    assert [axes.get_title() for axes in figure.axes] == ["all", "red", "green"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot.lines(ROWS),
+        lambda: plot.dots(RUNS),
+        lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
+        lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
+    ],
+    ids=["lines", "dots", "bars", "maps"],
+)
+def test_a_figure_is_light_white_and_whole(draw):
+    before = dict(matplotlib.rcParams)
+    figure = draw()
+    assert dict(matplotlib.rcParams) == before, "the reader's settings were changed"
+    assert len(png(figure)) < 80 * 1024
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+    whole = figure.bbox.padded(1)
+    for axes in figure.axes:
+        box = axes.get_tightbbox()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, "cut off at the side"
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, "cut off above or below"
+    for legend in figure.legends:
+        assert legend.get_tightbbox().x1 <= whole.x1, "the legend is cut off"
+
+
+def test_pyplot_forgets_the_figure():
+    from matplotlib import pyplot
+
+    plot.bars({"se": {"red": 0.2}})
+    assert not pyplot.get_fignums(), "a notebook would show it twice"
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: plot.lines([]), "no rows"),
+        (lambda: plot.lines(ROWS, "time"), "no column 'time'; there are mechanism, axis, size"),
+        (lambda: plot.dots([]), "no runs"),
+        (lambda: plot.dots(RUNS, "loss"), "runs have no 'loss'; they have task, variant"),
+        (lambda: plot.bars({}), "no bars"),
+        (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
+        (lambda: plot.maps([torch.rand(3, 3)], []), "1 images and 0 titles"),
+        (lambda: plot.maps([torch.rand(4, 3, 3)]), r"got \(4, 3, 3\)"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(draw, said):
+    with pytest.raises(ValueError, match=said):
+        draw()

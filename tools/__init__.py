@@ -1,0 +1,1 @@
+"""What turns the text of the book into notebooks, pages and measurements."""

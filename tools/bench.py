@@ -1,0 +1,118 @@
+"""Time the mechanisms of a family, and store book/results/<device>/<family>-bench.json.
+
+    python -m tools.bench [family ...] [--device cpu] [--seconds 8]
+
+Sizes are what the papers' networks have: the maps of a ResNet-50, from its stem (64 channels) to
+its last stage, and the tokens of a Transformer (512 features, 8 heads), from a sentence to a
+chapter.  Each range spans 16 times or more, so that exponents can be fitted.
+
+On a CPU every sweep runs twice, each time in a process of its own: under the C library's usual
+allocator, which is what a reader sees, and under one told to keep large tensors.  By default it
+gives each tensor of 32 MiB and more back to the system, and every use of the next one then waits
+for its pages; that bends times and exponents upward, whatever the mechanism.
+On a GPU every sweep runs in float32 and in bfloat16.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from attention_lib.bench import provenance, save, sweep, write
+from attention_lib.catalog import catalog
+
+# (axis, its sizes, what stays)
+SWEEPS = {
+    "channel": [
+        # all the sides that a map of 64 channels can have; a batch, as in training
+        ("height,width", (8, 16, 32, 64, 128), dict(channels=64, batch=8)),
+        # 14 is the side of the stage with 1024; below 64 pyramid split attention is not defined
+        ("channels", (64, 128, 256, 512, 1024), dict(height=14, width=14, batch=8)),
+    ],
+    "dense": [("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))],
+}
+ALLOCATORS = {
+    "default": {},
+    "tuned": {"MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)},
+}
+
+
+def measure(family: str, device: str, dtypes: list[str], seconds: float, label: str) -> list[dict]:
+    """The sweeps of a family, forward alone and with gradients."""
+    made = []
+    for axis, sizes, fixed in SWEEPS[family]:
+        for dtype in dtypes:
+            for backward in (False, True):
+                what = f"{family}, {axis}, {dtype}, {'with' if backward else 'no'} gradients"
+                print(f"      {what}, {label} allocator:", end=" ", flush=True)
+                began = time.perf_counter()
+                rows = sweep(
+                    catalog(family),
+                    axis,
+                    sizes,
+                    fixed=fixed,
+                    device=device,
+                    dtype=getattr(torch, dtype),
+                    backward=backward,
+                    seconds=seconds,
+                )
+                print(f"{time.perf_counter() - began:.0f} s", flush=True)
+                made.append(
+                    dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label)
+                    | dict(environment=ALLOCATORS[label], rows=rows)
+                )
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the families named, or all; one that is not there is a usage error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("families", nargs="*", metavar="family", help=f"of {', '.join(SWEEPS)}")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--seconds", default=8.0, type=float, help="to measure, a sweep")
+    parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
+    options = parser.parse_args(arguments)
+    if unknown := set(options.families) - SWEEPS.keys():
+        parser.error(f"no sweeps of {', '.join(sorted(unknown))}; there are {', '.join(SWEEPS)}")
+    torch.set_num_threads(1)
+    if options.part:
+        [family] = options.families
+        write(options.folder, measure(family, "cpu", ["float32"], options.seconds, options.part))
+        return
+    for family in options.families or SWEEPS:
+        origin = provenance(options.device, command=f"make bench FAMILY={family}")
+        if options.device == "cuda":
+            dtypes = ["float32", "bfloat16"]
+            sweeps = measure(family, "cuda", dtypes, options.seconds, "default")
+        else:
+            sweeps = [made for label in ALLOCATORS for made in _apart(family, label, options)]
+        payload = dict(provenance=origin, sweeps=sweeps)
+        path = save(f"{family}-bench", payload, options.folder, device=options.device)
+        print(f"      stored in {os.path.relpath(path)}", flush=True)
+
+
+def _apart(family: str, label: str, options: argparse.Namespace) -> list[dict]:
+    """`measure` in a process of its own, since an allocator is chosen when a process starts."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "sweeps.json"
+        command = [sys.executable, "-m", "tools.bench", family, "--part", label]
+        command += ["--seconds", str(options.seconds), "--folder", str(answer)]
+        if subprocess.run(command, env={**kept, **ALLOCATORS[label]}).returncode:
+            sys.exit(f"error: {family} was not measured (above is why); nothing is stored")
+        return json.loads(answer.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
