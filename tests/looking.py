@@ -1,0 +1,192 @@
+"""Look at a page as its readers do, and list what is wrong with it, by subject.
+
+look(page, address, "book/intro.html", folder)["mathematics"] == []
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+from axe_playwright_python.base import AXE_SCRIPT
+from bs4 import BeautifulSoup
+from playwright.sync_api import Page
+
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 800}
+MEGABYTES = 3
+COLOURS = ("color-contrast", "link-in-text-block")
+SUBJECTS = (
+    "requests",
+    "mathematics",
+    "pictures",
+    "icons",
+    "search box",
+    "skip link",
+    "phone",
+    "axe, light",
+    "axe, dark",
+    "axe, phone",
+    "weight",
+    "links",
+)
+
+# Each returns a list of complaints.
+RAW_MATHEMATICS = r"""() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (node.parentElement.closest("pre, code, script, style, noscript, mjx-container")) continue;
+    if (/\$|\\\(|\\\[|\\begin\{/.test(node.data)) found.push("not typeset: " + node.data.trim());
+  }
+  for (const box of document.querySelectorAll(".math"))
+    if (!box.querySelector("mjx-container")) found.push("not typeset: " + box.innerText);
+  for (const bad of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
+    found.push("MathJax: " + (bad.getAttribute("data-mjx-error") || bad.innerText));
+  return found;
+}"""
+PICTURES = """() => [...document.images].flatMap((image) => [
+  ...(image.complete && image.naturalWidth ? [] : ["not loaded: " + image.src]),
+  ...(image.alt.trim() ? [] : ["no text alternative: " + image.src]),
+])"""
+ICONS = """() => [...document.querySelectorAll("i[class*='fa-']")]
+  .filter((icon) => icon.checkVisibility())
+  .filter((icon) => ["none", ""].includes(getComputedStyle(icon, "::before").content))
+  .map((icon) => "not drawn: " + icon.className)"""
+SEARCH_BOXES = """() => {
+  const boxes = "input[type=search], .search-button, .search-button-field";
+  const seen = [...document.querySelectorAll(boxes)].filter((box) => {
+    const place = box.getBoundingClientRect();
+    const shown = box.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    return shown && place.width && place.right > 0 && place.left < innerWidth;
+  });
+  return seen.length === 1 ? [] : [`${seen.length} search boxes at width ${innerWidth}`];
+}"""
+SKIP_LINK = """() => {
+  const link = document.activeElement;
+  const target = link.hash && document.querySelector(link.hash);
+  return target ? [] : ["the first Tab reaches " + link.outerHTML.slice(0, 80)];
+}"""
+TOO_WIDE = """() => {
+  const width = document.documentElement.scrollWidth;
+  if (width <= innerWidth) return [];
+  const wide = [...document.querySelectorAll("body *")]
+    .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+    .map((e) => `${e.tagName}.${e.className}`);
+  return [`${width} wide on a screen of ${innerWidth}: ${wide.slice(0, 5).join(", ")}`];
+}"""
+
+CUT_OFF = """() => [...document.querySelectorAll("div.math")].flatMap((box) =>
+  [...box.querySelectorAll("mjx-container")]
+    .filter((formula) => formula.getBoundingClientRect().left + box.scrollLeft
+                         < box.getBoundingClientRect().left - 1)
+    .map((formula) => "begins where nobody can scroll: " + formula.innerText.slice(0, 60)))"""
+
+
+def look(page: Page, address: str, name: str, folder: Path) -> dict[str, list[str]]:
+    """Visit a page, wide and narrow, light and dark.
+
+    Args:
+        page: of a browser that reaches nothing but the loopback address.
+        address: where `folder` is served.
+        name: the page's path in it.
+    """
+    wrong: dict[str, list[str]] = {subject: [] for subject in SUBJECTS}
+    asked: set[str] = set()
+    listeners: dict[str, Callable] = {
+        "request": lambda request: asked.add(request.url),
+        "requestfailed": lambda r: wrong["requests"].append(f"failed: {r.url}"),
+        "response": lambda r: r.status >= 400 and wrong["requests"].append(f"{r.status}: {r.url}"),
+        "pageerror": lambda error: wrong["requests"].append(f"script: {error}"),
+        "console": lambda m: m.type == "error" and wrong["requests"].append(f"console: {m.text}"),
+    }
+    page.set_viewport_size(WIDE)
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    page.goto(f"{address}/{name}", wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise.then(() => document.fonts.ready.then(() => 0))")
+
+    wrong["mathematics"] = page.evaluate(RAW_MATHEMATICS)
+    wrong["pictures"] = page.evaluate(PICTURES)
+    wrong["icons"] = page.evaluate(ICONS)
+    wrong["search box"] = page.evaluate(SEARCH_BOXES)
+    page.keyboard.press("Tab")
+    wrong["skip link"] = page.evaluate(SKIP_LINK)
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate(AXE_SCRIPT)
+    dress(page, "light")
+    wrong["axe, light"] = axe(page)
+    dress(page, "dark")
+    wrong["axe, dark"] = axe(page, *COLOURS)  # a theme changes nothing else
+    page.set_viewport_size(NARROW)
+    wrong["phone"] = page.evaluate(TOO_WIDE) + page.evaluate(CUT_OFF)
+    wrong["search box"] += page.evaluate(SEARCH_BOXES)
+    wrong["axe, phone"] = axe(page, "scrollable-region-focusable", "target-size")
+
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    abroad = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    wrong["requests"] += [f"another host: {url}" for url in abroad]
+    weight = sum(file(folder, url).stat().st_size for url in asked if file(folder, url).is_file())
+    if weight > MEGABYTES * 1e6:
+        wrong["weight"] = [f"{weight / 1e6:.2f} MB with all that it loads"]
+    wrong["links"] = broken_links(folder, name)
+    return wrong
+
+
+def dress(page: Page, theme: str) -> None:
+    """Put a page in the light or the dark theme, at once."""
+    page.evaluate(
+        """(theme) => {
+          const still = document.createElement("style");
+          still.textContent = "* { transition: none !important }";
+          document.head.append(still);
+          Object.assign(document.documentElement.dataset, { theme, mode: theme });
+        }""",
+        theme,
+    )
+
+
+def axe(page: Page, *rules: str) -> list[str]:
+    """What axe finds serious or critical, by all of its rules or by some.
+
+    The page has been given AXE_SCRIPT.
+    """
+    options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [
+        f"{rule['id']}: {rule['help']}: {node['html'][:120]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def file(folder: Path, url: str) -> Path:
+    """The file that a request of the served folder asks for."""
+    return folder / unquote(urlsplit(url).path).lstrip("/")
+
+
+def parsed(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def broken_links(folder: Path, name: str) -> list[str]:
+    """Links of a page that lead to no file of the site, or to no place in it."""
+    wrong, soup = [], parsed(folder / name)
+    tags = [(tag, "href") for tag in soup.find_all(["a", "link"], href=True)]
+    tags += [(tag, "src") for tag in soup.find_all(["script", "img"], src=True)]
+    for tag, attribute in tags:
+        parts = urlsplit(urljoin(f"http://this.site/{name}", tag[attribute]))
+        if parts.hostname != "this.site":
+            continue
+        target = folder / unquote(parts.path).lstrip("/")
+        if not target.is_file():
+            wrong.append(f"no such file: {tag[attribute]}")
+        elif parts.fragment and target.suffix == ".html":
+            here = soup if target == folder / name else parsed(target)
+            place = unquote(parts.fragment)
+            if not here.find(id=place) and not here.find(attrs={"name": place}):
+                wrong.append(f"no such place: {tag[attribute]}")
+    return wrong

@@ -1,0 +1,352 @@
+"""Write the pages that follow from the cards: `python -m tools.pages`, before the site is built.
+
+    book/api/<family>/<Class>.md   a page for each mechanism
+    book/api/symbols.md            the table of the notation page
+    book/api/chapters.md           the table of chapters of the first page
+    book/mechanisms.md             the table of all mechanisms
+    book/status.md                 what was executed and measured, where and when
+
+The same cards give the same files; a file that would not change is not written, so that the site
+builds only what changed.
+"""
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+from pybtex.database import parse_file
+
+from attention_lib import bench, notation, properties
+from attention_lib.card import COSTS, Card
+from attention_lib.catalog import FAMILIES, catalog
+from tools.chapters import ROOT, chapters, notebook_of
+
+COST_NAMES = {
+    "params": "parameters",
+    "macs": "multiply-adds",
+    "memory": "largest tensor",
+}
+# one size for all in the table: as many features at as many places, as tokens or as a map
+FEATURES, HEIGHT, WIDTH = 256, 14, 14
+Row = list[str]
+
+
+def table(heads: Row, rows: Iterable[Row], name: str = "") -> str:
+    """A table as a MyST directive; a cell may hold several paragraphs."""
+
+    def cell(text: str, first: bool) -> str:
+        lines = text.split("\n")
+        begin = "* - " if first else "  - "
+        return "\n".join([begin + lines[0], *(("    " + line).rstrip() for line in lines[1:])])
+
+    lines = [cell(text, i == 0) for row in [heads, *rows] for i, text in enumerate(row)]
+    style = f":class: {name}\n" if name else ""
+    return "\n".join([f"```{{list-table}}\n:header-rows: 1\n{style}", *lines, "```"])
+
+
+def words(identifier: str) -> str:
+    """`only_attenuates` as people write it."""
+    return identifier.replace("_", " ")
+
+
+def sections(text: str) -> tuple[str, dict[str, str]]:
+    """A docstring without its first line: the prose without the formula, and its sections."""
+    found = dict(re.findall(r"^(Args|Raises|Returns):\n((?: {4}.*\n?|\n)+)", text, flags=re.M))
+    prose = re.sub(r"^(Args|Raises|Returns):\n(?: {4}.*\n?|\n)+", "", text, flags=re.M)
+    prose = re.sub(r"\.\. math::\n(?: {4}.*\n|\n)+", "", prose)
+    return prose.partition("\n")[2].strip(), {k: inspect.cleandoc(v) for k, v in found.items()}
+
+
+def entries(section: str) -> list[tuple[str, str]]:
+    """The `name: meaning` pairs of a section, each meaning on one line."""
+    found = re.findall(r"^(\S+): ((?:.*\n?)(?:[ ]+.*\n?)*)", section, flags=re.M)
+    return [(name, " ".join(meaning.split())) for name, meaning in found]
+
+
+def year(card: Card, root: Path = ROOT) -> str:
+    """The year of the paper, from references.bib."""
+    return parse_file(root / "book/references.bib").entries[card.paper].fields["year"]
+
+
+def chapter_of(family: str, root: Path = ROOT) -> Path | None:
+    """The executed chapter of a family, if it is there."""
+    path = root / "notebooks" / f"{family}.ipynb"
+    return path if path.exists() else None
+
+
+def stacked(formula: str) -> str:
+    """Its equations one below the other, as they fit a narrow page."""
+    if r"\qquad" not in formula:
+        return formula
+    lines = [line.strip() for line in formula.split(r"\qquad")]
+    return "\\begin{gathered}\n" + " \\\\\n".join(lines) + "\n\\end{gathered}"
+
+
+def shape(axes: tuple[str, ...]) -> Row:
+    letters = r" \times ".join(notation.letter(axis) for axis in axes)
+    return [f"({', '.join(axes)})", f"${letters}$"]
+
+
+def mechanism_page(card: Card, root: Path = ROOT) -> str:
+    """All that a card says, in the order a reader asks."""
+    module = sys.modules[card.mechanism.__module__]
+    prose, parts = sections(inspect.getdoc(card.mechanism) + "\n")
+    source = Path(inspect.getsourcefile(module)).relative_to(root)
+    blocks = [
+        f"# {card.title}",
+        f"{card.summary} The paper is {{cite:t}}`{card.paper}`.",
+        f"$$\n{stacked(card.formula)}\n$$",
+        prose,
+    ]
+    if chapter := chapter_of(card.family, root):
+        link = f"../../../notebooks/{chapter.name}"
+        blocks.append(f"Where it comes from, and how it fares: [the chapter]({link}).")
+
+    arguments = ", ".join(f"{name}={value!r}" for name, value in card.example.items())
+    alias = card.aliases[0] if card.aliases else str(card)
+    blocks += [
+        "## Make one",
+        "```python\n"
+        "from attention_lib import create\n"
+        f"from attention_lib.{card.family} import {card}\n\n"
+        f"mechanism = {card}({arguments})\n"
+        f'mechanism = create("{alias}", {arguments})  # the same\n```',
+        "`create` knows it as "
+        + ", ".join(f"`{name}`" for name in (str(card), *card.aliases))
+        + ", in any case.",
+    ]
+    defaults = inspect.signature(card.mechanism).parameters
+    rows = []
+    for name, meaning in entries(parts.get("Args", "")):
+        default = defaults[name].default
+        shown = "none" if default is inspect.Parameter.empty else f"`{default}`"
+        rows.append([f"`{name}`", shown, meaning])
+    blocks.append(table(["Argument", "Default", "Meaning"], rows))
+    blocks += [f"Raises `{name}` {why}" for name, why in entries(parts.get("Raises", ""))]
+
+    taken = inspect.signature(card.mechanism.forward).parameters
+    rows = []
+    for name, axes in card.shapes.items():
+        optional = name in taken and taken[name].default is not inspect.Parameter.empty
+        label = "what it returns" if name == "return" else f"`{name}`"
+        rows.append([label + (", optional" if optional else ""), *shape(axes)])
+    blocks += [
+        "## Shapes",
+        table(["Tensor", "Axes", "Sizes"], rows),
+        f"In letters, as on the [notation page](../../notation.md). It works on {card.layout}.",
+        "## Cost",
+        "For one sample. The contract counts parameters and multiply-adds and demands these"
+        " numbers; the largest tensor made on the way grows as declared.",
+        table(
+            ["What", "Formula", "Grows as"],
+            [[COST_NAMES[kind], f"${card.typeset(kind)}$", growth(card, kind)] for kind in COSTS],
+        ),
+        "## Properties",
+        "Each was measured on random weights and inputs, and holds, or does not.",
+        table(
+            ["Property", "Holds", "Meaning"],
+            [
+                [words(test.__name__), "yes" if test in card.properties else "no", about(test)]
+                for test in properties.applicable(card.layout)
+            ],
+        ),
+        "## Evidence",
+        evidence(card),
+    ]
+    if card.cannot:
+        rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
+        blocks += ["## What it cannot", table(["Promise of the contract", "Why not"], rows)]
+    path = f"../../../{source.as_posix()}"
+    blocks += ["## Source", f"```{{literalinclude}} {path}\n:language: python\n```"]
+    return page(*blocks)
+
+
+def growth(card: Card, kind: str) -> str:
+    return rf"$O\left({card.order(kind)}\right)$"
+
+
+def about(function: object) -> str:
+    return inspect.getdoc(function).partition("\n")[0]
+
+
+def evidence(card: Card) -> str:
+    """What vouches for the code, as the tests demand it."""
+    lines = [
+        "- **Reference**: the paper written out in loops, one subscript at a time, in float64;"
+        " outputs and gradients agree.",
+    ]
+    if card.oracles:
+        names = ", ".join(f"`{name}`" for name in card.oracles)
+        lines.append(
+            f"- **Oracle**: given the same weights, outputs and gradients equal those of {names}."
+        )
+    else:
+        lines.append(
+            "- **Oracle**: none. No other package is known to compute the same, so the reference"
+            " alone vouches; it was written from the paper by somebody who had not seen the class."
+        )
+    kept = "every promise" if not card.cannot else "every promise but those listed below"
+    lines.append(f"- **Contract**: it keeps {kept} of `attention_lib.checks`.")
+    return "\n".join(lines)
+
+
+def mechanisms_page(root: Path = ROOT) -> str:
+    """The table of all mechanisms."""
+    rows, measured = [], exponents(root)
+    for card in catalog():
+        name = f"[{card.title}](api/{card.family}/{card}.md)\n\n"
+        measurable = properties.applicable(card.layout)
+        kept = [words(test.__name__) for test in measurable if test in card.properties]
+        costs = [f"{count(card, kind):,}\n\n{growth(card, kind)}" for kind in COSTS]
+        aliases = ", ".join(f"`{alias}`" for alias in card.aliases)
+        row = [name + aliases, card.family, year(card, root), card.layout, *costs]
+        if measured:
+            row.append("\n\n".join(measured.get(str(card), ["not measured"])))
+        rows.append([*row, ", ".join(kept) or "none"])
+    heads = ["Mechanism", "Family", "Year", "Layout", *map(str.capitalize, COST_NAMES.values())]
+    heads += ["Measured exponent"] * bool(measured) + ["Properties"]
+    return page(
+        "# All mechanisms",
+        f"Each number is counted on one sample of {FEATURES} features at {HEIGHT * WIDTH} places,"
+        f" as {HEIGHT * WIDTH} tokens or as a map of {HEIGHT} × {WIDTH}, with every other argument"
+        " at its default. Below it stands how the cost grows with the input; the letters are those"
+        " of the [notation page](notation.md). A property that is not listed was measured where"
+        " the layout allows it, and does not hold.",
+        "A measured exponent p says that the time of a forward pass grew as the size to the power"
+        " p, with its 95 % confidence interval; the [status page](status.md) names the machines."
+        if measured
+        else "",
+        table(heads, rows, "mechanisms"),
+    )
+
+
+def count(card: Card, kind: str) -> int:
+    """A cost of the mechanism, its arguments at their defaults, at the size of the table."""
+    maps = dict(channels=FEATURES, height=HEIGHT, width=WIDTH)
+    tokens = dict(dim=FEATURES, tokens=HEIGHT * WIDTH)
+    return card.cost(kind, **card.defaults, **(maps if card.layout == "maps" else tokens))
+
+
+def measurements(root: Path = ROOT) -> dict[str, dict]:
+    """Every stored measurement, by its path under book/results."""
+    shelf = root / "book/results"
+    found = sorted(shelf.glob("*/*.json"))
+    return {p.relative_to(shelf).as_posix(): json.loads(p.read_text("utf-8")) for p in found}
+
+
+def exponents(root: Path = ROOT) -> dict[str, list[str]]:
+    """For each mechanism, how the time of a forward pass was measured to grow, and where."""
+    wanted = {"mechanism", "axis", "size", "seconds", "backward", "device", "dtype"}
+    found: dict[str, list[str]] = {}
+    for payload in measurements(root).values():
+        sweeps: dict[tuple, list[dict]] = {}
+        for row in payload.get("rows", ()):
+            if wanted <= row.keys() and not row["backward"]:
+                sweeps.setdefault((row["device"], row["dtype"], row["axis"]), []).append(row)
+        for (device, dtype, axis), rows in sweeps.items():
+            try:
+                fitted = bench.fits(rows)
+            except ValueError:
+                continue  # too few sizes for an exponent: the sweep was made for something else
+            for name, fit in fitted.items():
+                power = f"{fit.exponent:.2f} [{fit.low:.2f}, {fit.high:.2f}]"
+                sides = " = ".join(f"`{side}`" for side in axis.split(","))
+                found.setdefault(name, []).append(f"{power} in {sides}, {dtype} on {device}")
+    return found
+
+
+def symbols_table() -> str:
+    known = notation.SYMBOLS.items()
+    rows = [[f"${letter}$", f"`{word}`", meaning] for word, (letter, meaning) in known]
+    return page(table(["Letter", "Word in code", "Meaning"], rows))
+
+
+def chapters_table(root: Path = ROOT) -> str:
+    """Each family: its question, its mechanisms, and its chapter where there is one."""
+    rows = []
+    for family in FAMILIES:
+        shelf = import_module(f"attention_lib.{family}")
+        title, _, question = shelf.__doc__.partition("\n")[0].partition(": ")
+        question = re.search(r"\*.*?\*", question)[0]
+        links = [f"[{card.title}](api/{card.family}/{card}.md)" for card in catalog(family)]
+        found = chapter_of(family, root)
+        where = f"[read it](../notebooks/{found.name})" if found else "not written yet"
+        rows.append([title, question, ", ".join(links), where])
+    return page(table(["Family", "It asks", "Mechanisms", "Chapter"], rows))
+
+
+def status_page(root: Path = ROOT) -> str:
+    """What was executed and measured: where, when, for how long."""
+    rows = []
+    for chapter in chapters(root):
+        path = notebook_of(chapter)
+        if not path.exists():
+            rows.append([chapter.stem, *["–"] * 6])
+            continue
+        stamp = nbformat.read(path, as_version=4).metadata["attention_book"]
+        facts = ("preset", "machine", "seconds", "date", "python", "torch")
+        rows.append([f"[{chapter.stem}](../notebooks/{path.name})",
+                     *(str(stamp[fact]) for fact in facts)])  # fmt: skip
+    heads = ["Chapter", "Preset", "Machine", "Seconds", "Date", "Python", "torch"]
+    return page(
+        "# Status",
+        "Each chapter was executed from top to bottom before this site was built, and the tests"
+        " demand that the notebook shown is that of the present text and library.",
+        table(heads, rows),
+        *stored(root),
+    )
+
+
+def stored(root: Path = ROOT) -> list[str]:
+    """The stored measurements that chapters show, and where each was made."""
+    facts = ("processor", "gpu", "threads", "torch", "date")
+    rows = []
+    for name, payload in measurements(root).items():
+        known = payload.get("provenance", {})
+        rows.append([f"`{name}`", *(str(known.get(fact, "–")).partition("T")[0] for fact in facts)])
+    if not rows:
+        return []
+    heads = ["File", "Processor", "GPU", "Threads", "torch", "Date"]
+    return [
+        "## Stored measurements",
+        "Some measurements take longer than a page should, or another machine. They are stored in"
+        " `book/results`, each with what one must know to repeat it.",
+        table(heads, rows),
+    ]
+
+
+def page(*blocks: str) -> str:
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def pages(root: Path = ROOT) -> dict[Path, str]:
+    """Every generated page and what it says."""
+    book = root / "book"
+    cards = {book / f"api/{card.family}/{card}.md": card for card in catalog()}
+    return {path: mechanism_page(card, root) for path, card in cards.items()} | {
+        book / "api/symbols.md": symbols_table(),
+        book / "api/chapters.md": chapters_table(root),
+        book / "mechanisms.md": mechanisms_page(root),
+        book / "status.md": status_page(root),
+    }
+
+
+def main() -> None:
+    wanted = pages()
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for path in (ROOT / "book/api").rglob("*.md"):
+        if path not in wanted:  # a mechanism that was renamed or removed
+            path.unlink()
+    print(f"      {len(wanted)} pages follow from {len(catalog())} cards")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the site needs beyond Jupyter Book; Sphinx loads it as an extension, see _config.yml.
+
+- The repository's address comes from `tools.chapters.repository`, so a fork's pages link to it.
+- MathJax is served by the site itself.
+- A picture without a text alternative is a warning, and with it an error.
+- What the theme writes is mended where a screen reader would stumble.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import copytree
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+from tools.chapters import ROOT, repository
+
+# MathJax in one file, the fonts it draws with, and what a formula may ask for by name
+MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2/*", "input/tex/extensions/*.js")
+
+
+def set_address(app: Sphinx, config: Config, address: str | None = None) -> None:
+    """Let buttons and text name the repository this is built for."""
+    address = address or repository(ROOT)
+    config.html_theme_options["repository_url"] = address
+    folder = address.rstrip("/").rpartition("/")[2]
+    config.myst_substitutions = {
+        "repository": f"[{address}]({address})",
+        "clone": f"```bash\ngit clone {address}\ncd {folder}\nmake book\nmake serve\n```",
+    }
+
+
+def set_mathjax(app: Sphinx, config: Config) -> None:
+    config.mathjax_path = "mathjax/tex-chtml.js"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Put the parts of MathJax that pages use beside them."""
+    if error or app.builder.format != "html":
+        return
+    package = find_spec("sphinx-mathjax-offline")
+    if package is None:
+        raise SystemExit("MathJax is missing; type: pip install sphinx-mathjax-offline")
+    source = Path(package.origin).parent / "static/mathjax"
+    wanted = {path for pattern in MATHJAX for path in source.glob(pattern)}
+    folders = {parent for path in wanted for parent in path.parents}
+
+    def unwanted(folder: str, names: list[str]) -> list[str]:
+        return [n for n in names if Path(folder, n) not in wanted | folders]
+
+    target = Path(app.outdir, "_static/mathjax")
+    copytree(source, target, ignore=unwanted, dirs_exist_ok=True)
+
+
+def demand_text_alternatives(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            logging.getLogger(__name__).warning(
+                "%s has no text alternative; say in it what is to be seen", image["uri"],
+                location=image, type="book", subtype="alt",
+            )  # fmt: skip
+
+
+def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Correct what screen readers stumble over in what the theme and docutils write."""
+    if "body" in context:  # a list whose children are no list items
+        body = context["body"].replace('role="list" class="citation-list"', 'class="citation-list"')
+        context["body"] = body.replace(' role="doc-biblioentry"', "")
+    sidebar = context.get("generate_toctree_html")
+    if sidebar:  # the buttons that unfold its sections have no name
+
+        def named(*arguments: object, **options: object) -> str:
+            name = "Show or hide the pages of this section"
+            made = str(sidebar(*arguments, **options))
+            return made.replace("<summary>", f'<summary aria-label="{name}">')
+
+        context["generate_toctree_html"] = named
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", set_address, priority=1)
+    app.connect("config-inited", set_mathjax, priority=1)
+    app.connect("doctree-resolved", demand_text_alternatives)
+    app.connect("html-page-context", mend, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
