@@ -1,0 +1,122 @@
+# The book and its library: every task is a target, and `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+PYTHON ?= python3# what makes the virtual environment
+PORT ?= 8000# where `make serve` listens
+PRESET ?= ci# how much the chapters compute: ci, laptop, t4, big
+JOBS ?= 2# processes of `make test`
+CHAPTER ?=# `make execute CHAPTER=channel`: only that one
+NAME ?=# `make test NAME=coordinate`: only one mechanism's tests
+FAMILY ?=# `make mutants FAMILY=channel`
+ARGS ?=# handed to bench, experiments, screenshots
+
+VENV := .venv
+PY := $(VENV)/bin/python
+HTML := _build/html
+SITE := $(HTML)/.built
+
+# An installation is named after what was asked for, so a change of either file asks again.
+PINS := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+BOOK := $(VENV)/installed-book-$(PINS)
+TEST := $(VENV)/installed-test-$(PINS)
+
+# Everything a page is made from (what tools.pages writes is made from these).
+SOURCES = $(shell find book attention_lib tools notebooks _config.yml _toc.yml constraints.txt \
+	-type f -not -name '*.pyc' -not -path 'book/api/*' -not -name mechanisms.md -not -name status.md 2>/dev/null)
+
+.PHONY: help
+help:  ## list the targets
+	@echo "make TARGET, where TARGET is one of"
+	@grep -hE '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: $(TEST)  ## make .venv with all that the book and its tests need
+
+.PHONY: book
+book: $(SITE)  ## set up, run the stale chapters, build the site (then: make serve)
+	@echo "The book is built. Open file://$(CURDIR)/$(HTML)/index.html, or type: make serve"
+
+.PHONY: serve
+serve: $(SITE)  ## serve the site on this machine only (PORT=8000)
+	@echo "http://127.0.0.1:$(PORT)/   (Ctrl-C ends it)"
+	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory $(HTML)
+
+.PHONY: test
+ifeq ($(NAME),)
+test: $(TEST)  ## install, build and prove everything; NAME=coordinate: one mechanism, in seconds
+	@echo "[test 1/4] finding Chromium"
+	@tools/setup.sh chromium
+	@echo "[test 2/4] building the book where it is stale"
+	@$(MAKE) $(SITE)
+	@echo "[test 3/4] testing the library ($(JOBS) processes)"
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "not alone"
+	@echo "[test 4/4] testing notebooks, pages and clocks, one at a time"
+	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m pytest -q --nbval --nbval-current-env -m alone tests notebooks
+else
+test: $(TEST)
+	@$(PY) -m pytest -q -m "not alone" -k "$$($(PY) -m tools.names $(NAME))"
+endif
+
+.PHONY: execute
+execute: $(BOOK)  ## run the stale chapters (CHAPTER=channel, PRESET=t4, FORCE=--force)
+	@$(PY) -m tools.execute $(CHAPTER) --preset $(PRESET) $(FORCE)
+
+.PHONY: experiments
+experiments: $(BOOK)  ## make the stored measurements of the chapters anew (minutes to hours)
+	@$(PY) -m tools.experiments $(FAMILY) $(ARGS)
+
+.PHONY: bench
+bench: $(BOOK)  ## time a family's mechanisms and store the result (FAMILY=channel ARGS="--device cuda")
+	@$(PY) -m tools.bench $(FAMILY) $(ARGS)
+
+.PHONY: mutants
+mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
+	@$(PY) -m tools.mutants $(FAMILY)
+
+.PHONY: screenshots
+screenshots: $(TEST) $(SITE)  ## photograph the pages, wide and narrow, light and dark
+	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m tools.screenshots $(ARGS)
+
+.PHONY: lint
+lint: $(TEST)  ## check style and spelling
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(VENV)/bin/codespell
+
+.PHONY: lock
+lock:  ## pin the newest tool chain around the torch of constraints.txt, in constraints.txt
+	@tools/setup.sh lock $(PYTHON)
+
+.PHONY: clean
+clean:  ## remove what the tools made (the environment stays; for that: rm -r .venv)
+	rm -rf _build dist book/api book/mechanisms.md book/status.md .pytest_cache .ruff_cache .hypothesis
+
+$(PY):
+	@echo "[set-up] making $(VENV) with $(PYTHON)"
+	@tools/setup.sh environment $(PYTHON) $(VENV)
+
+$(BOOK): | $(PY)
+	@echo "[set-up] installing the book's packages (minutes the first time)"
+	@tools/setup.sh packages $(VENV) book
+	@touch $@
+
+$(TEST): | $(PY)
+	@echo "[set-up] installing the book's and the tests' packages (minutes the first time)"
+	@tools/setup.sh packages $(VENV) test
+	@touch $(BOOK) $@
+
+$(SITE): $(SOURCES) | $(BOOK)
+	@echo "[1/3] executing notebooks"
+	@$(PY) -m tools.execute --preset $(PRESET)
+	@echo "[2/3] writing the pages that follow from the cards"
+	@$(PY) -m tools.pages
+	@echo "[3/3] building the site, warnings are errors"
+	@if [ -t 1 ]; then quiet=; else quiet=-q; fi
+	$(VENV)/bin/jupyter-book build . -n -W --keep-going $$quiet ||
+	{ rm -rf _build/.doctrees; exit 1; }  # Sphinx warns of a page once: read it again next time
+	@touch $@

@@ -1,0 +1,151 @@
+"""The runner: what makes a notebook stale, and what a failing cell leaves behind.
+
+The chapters here are three cells long and lie in a folder of their own.
+"""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import execute as runner
+from tools.chapters import (
+    OPENING,
+    PARAMETERS_CELL,
+    as_notebook,
+    chapters,
+    is_stale,
+    key,
+    notebook_of,
+)
+from tools.execute import ChapterError, execute, main
+
+HERE = "https://example.org/book"
+FORK = "https://example.org/fork"
+
+
+def text(*cells: str) -> str:
+    """A chapter: parameters, an install cell that only names the address, and more cells."""
+    head = [f":tags: [parameters]\n\n{PARAMETERS_CELL}", ':tags: [install]\n\nat = "REPOSITORY"']
+    blocks = [f"```{{code-cell}} ipython3\n{cell}\n```\n" for cell in (*head, *cells)]
+    return "\n".join([OPENING.partition("# Title")[0], "# Tiny\n", *blocks])
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A book of one chapter."""
+    monkeypatch.delenv("BOOK_REPOSITORY", raising=False)
+    for folder in ("book/chapters", "book/results/cpu", "attention_lib/samples"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "_config.yml").write_text(f"repository:\n  url: {HERE}\n")
+    (tmp_path / "constraints.txt").write_text("torch==2\n")
+    (tmp_path / "book/chapters/tiny.md").write_text(text("print(preset, seed)"))
+    return tmp_path
+
+
+@pytest.fixture
+def chapter(root: Path) -> Path:
+    return chapters(root)[0]
+
+
+@pytest.fixture
+def done(root: Path, chapter: Path) -> Path:
+    """Its notebook, as good as run: the key fits, the outputs are those of no cell."""
+    notebook = as_notebook(chapter.read_text(), HERE)
+    notebook.metadata.attention_book = {"key": key(chapter, root), "preset": "ci"}
+    runner.write(notebook, notebook_of(chapter))
+    return notebook_of(chapter)
+
+
+def test_a_run_is_tidy_and_stamped(root, chapter):
+    chapter.write_text(text(f'print(preset, seed, "{root}/book")', "import os\nos.listdir()"))
+    notebook = execute(chapter, root, seed=3)
+    _, _, told, listed = notebook.cells[1:]
+    assert told.outputs[0].text == "ci 3 book\n"  # no path of this machine
+    assert listed.outputs[0].data["text/plain"] == "[]"  # it runs in an empty folder
+    assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2, 3, 4]
+    assert "papermill" not in nbformat.writes(notebook)
+    assert notebook.cells[1].source == PARAMETERS_CELL.replace("seed = 0", "seed = 3")
+    stamp = notebook.metadata.attention_book
+    assert stamp.preset == "ci" and stamp.seconds > 0 and stamp.machine and stamp.torch
+    nbformat.validate(notebook)
+
+
+def test_what_is_fresh_does_not_run(root, done, capsys):
+    before = done.read_bytes()
+    main([], root)
+    assert "tiny: fresh" in capsys.readouterr().out
+    assert done.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "book/chapters/tiny.md",
+        "book/results/cpu/times.json",
+        "book/references.bib",
+        "attention_lib/core.py",
+        "attention_lib/samples/digits.npz",
+        "constraints.txt",
+    ],
+)
+def test_what_shapes_the_outputs_makes_it_stale(root, chapter, done, changed):
+    assert not is_stale(chapter, root)
+    (root / changed).write_text("# something new\n")
+    assert is_stale(chapter, root)
+
+
+@pytest.mark.parametrize("parameter", [{"preset": "t4"}, {"device": "cpu"}, {"seed": 1}])
+def test_another_parameter_makes_it_stale(root, chapter, done, parameter):
+    assert is_stale(chapter, root, **parameter)
+
+
+def test_a_new_address_is_written_without_a_run(root, chapter, done, monkeypatch, capsys):
+    monkeypatch.setenv("BOOK_REPOSITORY", FORK)
+    monkeypatch.setattr(runner, "execute", lambda *_, **__: pytest.fail("it ran"))
+    assert HERE in done.read_text()
+    main([], root)
+    assert FORK in done.read_text() and HERE not in done.read_text()
+    assert "new address" in capsys.readouterr().out
+    assert not is_stale(chapter, root)
+
+
+@pytest.mark.parametrize(
+    ("cell", "error"),
+    [
+        ("x = 1\nx / 0", "tiny.md, code cell 4 (x = 1): ZeroDivisionError: division by zero"),
+        ("import os\nos._exit(1)", "tiny.md, code cell 4 (import os): Kernel died"),
+        (
+            "import sys\nprint('careful', file=sys.stderr)",
+            "tiny.md, code cell 4 (import sys): wrote to stderr: careful",
+        ),
+    ],
+)
+def test_a_failing_cell_is_named_and_the_last_good_notebook_stays(root, chapter, done, cell, error):
+    before = done.read_bytes()
+    chapter.write_text(text("print(1)", cell, "print(2)"))
+    with pytest.raises(SystemExit, match="error") as stopped:
+        main([], root)
+    assert error in str(stopped.value)  # a message, so the exit status is 1
+    assert done.read_bytes() == before
+    assert [path.name for path in done.parent.iterdir()] == [done.name]
+
+
+def test_a_cell_that_hangs_is_stopped(root, chapter, monkeypatch):
+    monkeypatch.setattr(runner, "CELL_SECONDS", 1)
+    chapter.write_text(text("import time\ntime.sleep(60)"))
+    with pytest.raises(ChapterError, match=r"code cell 3 \(import time\): .*[Tt]ime"):
+        execute(chapter, root)
+
+
+def test_an_unknown_chapter_is_refused_with_the_known_ones(root, capsys):
+    with pytest.raises(SystemExit):
+        main(["tinny"], root)
+    assert "no chapter tinny; there are: tiny" in capsys.readouterr().err
+
+
+def test_an_edit_keeps_the_ids_of_the_other_cells():
+    before = [cell.id for cell in as_notebook(text("a = 1", "b = 2", "b = 2"), HERE).cells]
+    after = [cell.id for cell in as_notebook(text("new", "a = 1", "b = 2", "b = 2"), HERE).cells]
+    assert len(set(before)) == len(before)
+    assert [name for name in after if name in before] == before

@@ -1,0 +1,290 @@
+"""Chapters keep the rules, their notebooks tell the truth, and each works alone elsewhere.
+
+That every cell still prints what the notebook shows is nbval's part, see notebooks/conftest.py.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from tests.wheel import built_wheel
+from tools.chapters import (
+    INSTALL_CELL,
+    OPENING,
+    PARAMETERS_CELL,
+    ROOT,
+    as_notebook,
+    cells,
+    chapters,
+    is_stale,
+    notebook_of,
+    published,
+    repository,
+)
+
+HEADINGS = (
+    "In one minute", "You will be able to", "Why", "What does it cost?", "Does it help?", "Use it",
+    "Break it", "Exercises", "Summary",
+)  # fmt: skip
+EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+
+
+def complaints(text: str) -> list[str]:
+    """Which rules of a chapter its text breaks."""
+    notebook = as_notebook(text, "REPOSITORY")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    plain = [re.sub(r"(?s)^```.*?^```$|`[^`\n{}]*`|\$\$.*?\$\$", "", p, flags=re.M) for p in prose]
+    found = []
+
+    opening = [(cell.metadata.get("tags"), cell.source) for cell in code[:2]]
+    if opening != [(["parameters"], PARAMETERS_CELL), (["install"], INSTALL_CELL)]:
+        found.append("its first two code cells are not those of `python -m tools.chapters`")
+    titles = re.findall(r"^# (.*)", "\n".join(plain), flags=re.M)
+    if len(titles) != 1 or not prose[0].startswith("# "):
+        found.append("it does not begin with its title, or has two")
+    parts = re.findall(r"^## (.*)", "\n".join(plain), flags=re.M)
+    present = [h for part in parts for h in HEADINGS if part.startswith(h)]
+    if present != list(HEADINGS):
+        found.append(f"its headings are {present}, wanted are {list(HEADINGS)} in this order")
+
+    for source in prose:
+        if used := re.search(
+            r"^ *(```+|:::+)\{\S+\}|(?<!`)\{[a-z][\w:-]*\}`|^\([\w-]+\)=$", source, re.M
+        ):
+            found.append(f"it uses a directive, a role or a label: {used[0]!r}")
+        if "data:image" in source:
+            found.append("it holds a picture: draw it in a cell, or link to a file")
+    for cell in code:
+        first = cell.source.partition("\n")[0]
+        if cell.source.rstrip().endswith(";"):
+            found.append(f"({first}) ends in ';', which nbval does not obey: end it in plt.show()")
+        if "raises-exception" in cell.metadata.get("tags", []):
+            found.append(f"({first}) is to raise: catch the error and print it")
+    return found
+
+
+def output_complaints(notebook: nbformat.NotebookNode) -> list[str]:
+    """What is wrong with the outputs of an executed notebook."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = []
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        found.append("its cells were not run once each, from top to bottom")
+    for number, cell in enumerate(code, start=1):
+        where = f"code cell {number}"
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").strip()
+        for output in cell.outputs:
+            shown = output.get("data", {})
+            html = "".join(shown.get("text/html", ""))
+            if output.output_type == "error" or output.get("name") == "stderr":
+                found.append(f"{where} failed or warned")
+            if any(kind.startswith("image/") for kind in shown) and not alt:
+                found.append(f"{where} draws a picture without alt text in its metadata")
+            if re.search(r'<img(?![^>]*\balt="[^"]+")', html):
+                found.append(f"{where} shows an <img> without alt text")
+            if "image/svg+xml" in shown:
+                found.append(f"{where} draws SVG, which nbval would compare to the letter: use PNG")
+        if path := re.search(rf"{ROOT}\b|/home/\w+|/root/|site-packages", json.dumps(cell.outputs)):
+            found.append(f"{where} names a place on one machine: {path[0]}")
+    return found
+
+
+def test_there_are_chapters():
+    assert chapters()
+
+
+@EVERY_CHAPTER
+def test_a_chapter_keeps_the_rules(chapter):
+    assert not complaints(chapter.read_text(encoding="utf-8"))
+
+
+@EVERY_CHAPTER
+def test_a_notebook_is_its_chapter_executed(chapter):
+    notebook = published(chapter)
+    assert notebook, f"{notebook_of(chapter)} is missing; type: make execute"
+    assert not is_stale(chapter), f"{chapter.stem} is stale; type: make execute"
+    assert cells(notebook) == cells(as_notebook(chapter.read_text("utf-8"), repository()))
+    assert not output_complaints(notebook)
+
+
+def test_a_notebook_has_a_chapter():
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == [notebook_of(c) for c in chapters()]
+
+
+def test_the_address_stands_in_one_place():
+    """Everything else asks `repository()`; what tools wrote from it does not count."""
+    stated = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
+    made = {".git", ".venv", "_build", "dist", "notebooks", "api", "__pycache__"}
+    places = [place for place in ROOT.iterdir() if place.name not in made]
+    files = [path for place in places for path in (place, *place.rglob("*")) if path.is_file()]
+    address = stated.partition("://")[2].encode()
+    found = [
+        path
+        for path in files
+        if not made & set(path.relative_to(ROOT).parts) and address in path.read_bytes()
+    ]
+    assert found == [ROOT / "_config.yml"]
+
+
+# ---- the rules themselves, on a chapter that keeps them and on chapters that do not
+
+GOOD = OPENING + "".join(f"\n## {heading}\n\nProse.\n" for heading in HEADINGS)
+
+
+def code(source: str, tags: str = "") -> str:
+    return f"\n```{{code-cell}} ipython3\n:tags: [{tags}]\n\n{source}\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (GOOD.replace("seed = 0", "seed = 1"), "first two code cells"),
+        (GOOD.replace("[plot] @ git", " @ git"), "first two code cells"),
+        (GOOD.replace("[install]", "[]"), "first two code cells"),
+        (GOOD.replace("# Title", "Title"), "title"),
+        (GOOD.replace("## Break it", "## Mend it"), "Break it"),
+        (GOOD.replace("## Why", "## How").replace("## Use it", "## Why"), "in this order"),
+        (GOOD + "\n```{note}\nMark this.\n```\n", "directive"),
+        (GOOD + "\n:::{note}\nMark this.\n:::\n", "directive"),
+        (GOOD + "\nSee {cite}`hu2018squeeze`.\n", "role"),
+        (GOOD + "\n(here)=\n", "label"),
+        (GOOD + "\n![gate](data:image/png;base64,AAAA)\n", "picture"),
+        (GOOD + code("plt.plot(x);"), "nbval"),
+        (GOOD + code("raise ValueError", "raises-exception"), "catch"),
+    ],
+)
+def test_a_broken_rule_is_named(text, complaint):
+    assert any(complaint in found for found in complaints(text))
+
+
+def test_a_chapter_that_keeps_the_rules_is_left_in_peace():
+    plain = (
+        "\nA set $\\{1, 2\\}$, `{x}` in code, {braces}, and\n\n```python\n# Title in code\n```\n"
+    )
+    assert not complaints(GOOD + plain + code("plt.show()"))
+
+
+def executed(*outputs: nbformat.NotebookNode, count: int = 1, **metadata) -> nbformat.NotebookNode:
+    cell = nbformat.v4.new_code_cell("x", execution_count=count, metadata=metadata)
+    cell.outputs = list(outputs)
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+PNG = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+
+
+@pytest.mark.parametrize(
+    ("notebook", "complaint"),
+    [
+        (executed(count=2), "from top to bottom"),
+        (executed(count=None), "from top to bottom"),
+        (executed(nbformat.v4.new_output("error", ename="E", evalue="")), "failed"),
+        (executed(nbformat.v4.new_output("stream", name="stderr", text="careful")), "warned"),
+        (executed(PNG), "alt text"),
+        (executed(PNG, mystnb={"image": {"alt": " "}}), "alt text"),
+        (executed(nbformat.v4.new_output("display_data", {"text/html": "<img src=x>"})), "<img>"),
+        (executed(nbformat.v4.new_output("stream", text=f"{ROOT}/book")), "one machine"),
+    ],
+)
+def test_a_bad_output_is_named(notebook, complaint):
+    assert any(complaint in found for found in output_complaints(notebook))
+
+
+def test_a_good_output_is_left_in_peace():
+    assert not output_complaints(executed(PNG, mystnb={"image": {"alt": "four gates, all near 1"}}))
+
+
+# ---- as Colab runs it: an empty folder, and an environment with nothing of this repository
+
+
+def in_folder(command: list, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "VIRTUAL"))
+    }
+    return subprocess.run(
+        command, cwd=folder, env=clean | environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Path:
+    """An environment with torch, matplotlib and a kernel, kept from run to run; not the library."""
+    pins = sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12]
+    place = ROOT / ".venv/colab"
+    python, ready = place / "bin/python", place / f"ready-{pins}"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
+    if not ready.exists():
+        needed = ["torch", "einops", "jaxtyping", "matplotlib", "ipykernel", "nbclient"]
+        for step in (
+            [sys.executable, "-m", "venv", "--clear", place],
+            [*pip, "install", "-c", ROOT / "constraints.txt", *needed],
+        ):
+            done = in_folder(step, ROOT)
+            assert not done.returncode, done.stderr
+        ready.touch()
+    in_folder([*pip, "uninstall", "-y", "attention-lib"], ROOT)
+    return python
+
+
+@pytest.fixture
+def without(elsewhere: Path) -> Path:
+    """That environment, while the library is missing from it."""
+    return elsewhere
+
+
+@pytest.fixture(scope="module")
+def colab(elsewhere: Path) -> Path:
+    """That environment, with the wheel in it."""
+    pip = [elsewhere, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    done = in_folder([*pip, "--no-deps", "--no-index", built_wheel()], ROOT)
+    assert not done.returncode, done.stderr
+    return elsewhere
+
+
+def run_alone(python: Path, notebook: Path) -> nbformat.NotebookNode:
+    """Run a notebook where it lies, stopping at no error, and return what came of it."""
+    options = ["--inplace", "--allow-errors", "--timeout=600"]
+    done = in_folder([python.parent / "jupyter-execute", *options, notebook.name], notebook.parent)
+    assert not done.returncode, done.stderr
+    return nbformat.read(notebook, as_version=4)
+
+
+def errors(notebook: nbformat.NotebookNode) -> list[str]:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [
+        f"code cell {number} ({cell.source.partition(chr(10))[0]}): {o.ename}: {o.evalue}"
+        for number, cell in enumerate(code, start=1)
+        for o in cell.outputs
+        if o.output_type == "error"
+    ]
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(900)  # the first run installs torch
+def test_without_library_and_network_the_install_cell_says_what_to_do(without, tmp_path):
+    nowhere = "https://127.0.0.1:9/nobody/nothing"  # nothing listens there
+    notebook = as_notebook(OPENING, nowhere)
+    nbformat.write(notebook, tmp_path / "opening.ipynb")
+    done = run_alone(without, tmp_path / "opening.ipynb")
+    (said,) = errors(done)
+    assert f"SystemExit: attention_lib could not be installed from {nowhere}.\nCheck the" in said
+    printed = [line for o in done.cells[2].outputs for line in str(o.get("text", "")).splitlines()]
+    assert len(printed) < 5, printed  # no wall of text around it
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(900)
+@EVERY_CHAPTER
+def test_a_notebook_runs_alone_in_an_empty_folder(chapter, colab, tmp_path):
+    copy = tmp_path / notebook_of(chapter).name
+    copy.write_bytes(notebook_of(chapter).read_bytes())
+    assert not errors(run_alone(colab, copy)), chapter.stem
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name], "it leaves files behind"

@@ -1,0 +1,111 @@
+"""What readers install: the wheel is whole, works anywhere, and is quick to import."""
+
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.wheel import built_wheel
+from tools.chapters import ROOT
+
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
+SLOW = ("matplotlib", "numpy", "pandas", "scipy", "sympy", "typer", "rich", "IPython")
+
+
+def python(*arguments: str, cwd: Path) -> str:
+    """What a fresh interpreter prints; `-I` keeps this folder and the environment out of it."""
+    done = subprocess.run(
+        [sys.executable, "-I", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def from_wheel(code: str, cwd: Path) -> str:
+    """Run code where `attention_lib` can only come from the wheel, unpacked."""
+    place = cwd / "unpacked"
+    with ZipFile(built_wheel()) as wheel:
+        wheel.extractall(place)
+    return python("-c", f"import sys; sys.path.insert(0, {str(place)!r})\n{code}", cwd=cwd)
+
+
+def test_the_wheel_holds_every_file_of_the_library():
+    """Modules, samples and the typing marker; measurements and bibliography; nothing else."""
+    library = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "attention_lib").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    stored = {
+        f"attention_lib/results/{path.relative_to(ROOT / 'book/results').as_posix()}"
+        for path in (ROOT / "book/results").rglob("*")
+        if path.is_file()
+    }
+    names = ZipFile(built_wheel()).namelist()
+    assert {name for name in names if ".dist-info/" not in name} == {
+        *library,
+        *stored,
+        "attention_lib/references.bib",
+    }
+    assert {"attention_lib/py.typed", "attention_lib/__main__.py"} <= library
+    assert any(name.endswith(".npz") for name in library)
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_works_away_from_the_repository(tmp_path):
+    told = from_wheel(
+        "import attention_lib\n"
+        "from attention_lib.catalog import catalog, create\n"
+        "from importlib import import_module\n"
+        "from pathlib import Path\n"
+        "import pkgutil, torch\n"
+        "for found in pkgutil.walk_packages(attention_lib.__path__, 'attention_lib.'):\n"
+        "    if not found.name.endswith('__main__'):\n"
+        "        assert import_module(found.name).__file__.startswith(sys.path[0]), found.name\n"
+        "for card in catalog():\n"
+        "    card.build()\n"
+        "assert create('se', channels=64)(torch.zeros(1, 64, 2, 2)).shape == (1, 64, 2, 2)\n"
+        "print(len(catalog()))",
+        tmp_path,
+    )
+    assert int(told) >= 5
+
+
+def test_the_command_line_works_from_the_wheel(tmp_path):
+    told = from_wheel(
+        "import runpy\nsys.argv = ['attention-lib', 'list']\n"
+        "runpy.run_module('attention_lib', run_name='__main__')",
+        tmp_path,
+    )
+    assert "SqueezeExcitation" in told
+
+
+def test_the_import_loads_nothing_slow(tmp_path):
+    told = from_wheel(
+        "import torch\n"
+        "tops = lambda: {name.partition('.')[0] for name in sys.modules}\n"
+        "before = tops()\n"
+        "from attention_lib.catalog import catalog\n"
+        "catalog()\n"
+        "print(*tops() - before)",
+        tmp_path,
+    )
+    assert "attention_lib" in told.split()
+    slow = set(told.split()) & set(SLOW)
+    assert not slow, f"import attention_lib loads {slow}"
+
+
+@pytest.mark.alone
+def test_the_import_costs_little_beyond_torch(tmp_path):
+    told = from_wheel(
+        "from time import process_time as clock\n"
+        "import torch\n"
+        "began = clock()\n"
+        "from attention_lib.catalog import catalog\n"
+        "catalog()\n"
+        "print(clock() - began)",
+        tmp_path,
+    )
+    assert float(told) < 0.25, f"{told.strip()} s of processor time beyond `import torch`"
