@@ -76,7 +76,7 @@ bench: $(BOOK)  ## time a family's mechanisms and store the result (FAMILY=chann
 
 .PHONY: mutants
 mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
-	@$(PY) -m tools.mutants $(FAMILY)
+	@$(PY) -m tools.mutants $(FAMILY) --jobs $(JOBS)
 
 .PHONY: screenshots
 screenshots: $(TEST) $(SITE)  ## photograph the pages, wide and narrow, light and dark

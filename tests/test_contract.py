@@ -1,9 +1,13 @@
 """Every mechanism keeps every promise of the contract."""
 
+import inspect
+
 import pytest
+import torch
 
 from attention_lib.catalog import catalog
-from attention_lib.checks import CONTRACT, verdict
+from attention_lib.checks import CONTRACT, ready, verdict
+from attention_lib.shape import SignatureError, signature
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -18,3 +22,22 @@ def test_contract(card, check):
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_what_a_card_cannot_keep_is_a_promise(card):
     assert set(card.cannot) <= {check.__name__ for check in CONTRACT}
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_a_look_inside_keeps_its_signature(card):
+    """What `gate` or `weights` returns has the declared axes, and a wrong shape is refused."""
+    mechanism, _ = ready(card)
+    x, *rest = card.inputs(torch.float64, batch=11)
+    words = {**card.words(), "batch": 11}
+    for name, method in inspect.getmembers(card.mechanism, inspect.isfunction):
+        declared = method.__module__ == card.mechanism.__module__ and signature(method)
+        if name[0] == "_" or name == "forward" or not declared:
+            continue
+        shape, axes = method(mechanism, x, *rest).shape, signature(method)["return"]
+        assert len(shape) == len(axes), f"{name} is declared as {axes}"
+        known = {axis: words.get(axis, size) for axis, size in zip(axes, shape, strict=True)}
+        assert shape == tuple(known.values()), f"{name} is declared as {known}"
+        for wrong in (x[0], x[..., None], x[..., :0]):
+            with pytest.raises(SignatureError, match="x must be"):
+                method(mechanism, wrong, *rest)

@@ -18,9 +18,11 @@ class EfficientChannelAttention(nn.Module):
         s_c = \sigma\Bigl(\sum_{t=1}^{k} w_t\, z_{c + t - (k+1)/2}\Bigr), \qquad
         y_{cij} = s_c\, x_{cij}
 
-    The same squeeze as Squeeze-and-Excitation, but the two layers with their bottleneck give
-    way to one small convolution along the channels: k weights, no bias, and zeros beyond the
-    first and the last channel.  The order of the channels now matters.
+    The same squeeze as Squeeze-and-Excitation, but the two layers with their bottleneck are
+    replaced by one small convolution along the channels: k weights, no bias, and zeros beyond
+    the first and the last channel.  The order of the channels now matters.
+
+    The published ResNets use kernels 3, 5, 5, 7 chosen by hand; the paper's rule gives 5, 5, 5, 7.
 
     Args:
         channels: channels of the map, C.
@@ -28,11 +30,13 @@ class EfficientChannelAttention(nn.Module):
             the logarithm of C: see `adaptive_kernel_size`.
 
     Raises:
-        ValueError: if `kernel_size` is even or below 1.
+        ValueError: if `kernel_size` is even or below 1, or `channels` is below 1.
     """
 
     def __init__(self, channels: int, kernel_size: int | None = None):
         super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels={channels} must be at least 1")
         kernel_size = adaptive_kernel_size(channels) if kernel_size is None else kernel_size
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
@@ -55,13 +59,13 @@ class EfficientChannelAttention(nn.Module):
 
 
 def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
-    r"""The odd number nearest to \|log₂(C) / γ + b / γ\|; of two, the larger, as the authors do.
+    """The odd number nearest to |log₂(C) / γ + b / γ|; of two, the larger, as the authors do.
 
-    Raises:
-        ValueError: if `channels` is below 1.
+    Args:
+        channels: channels of the map, C, at least 1.
+        gamma: how slowly the kernel grows, γ; 2 in the paper.
+        b: where it starts; 1 in the paper.
     """
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
     return 2 * int(abs((log2(channels) + b) / gamma) / 2) + 1
 
 
@@ -85,6 +89,7 @@ CARD = Card(
         dict(channels=16, kernel_size=4),
         dict(channels=16, kernel_size=-1),
         dict(channels=0),
+        dict(channels=-4, kernel_size=3),
     ],
     oracles=("timm.layers.EcaModule",),
 )

@@ -22,15 +22,19 @@ class PyramidSplitAttention(nn.Module):
     gate; a softmax over the branches makes the gates compete; the branches are laid side by
     side.  Larger kernels have more groups, which keeps their cost down.
 
+    The authors' code lays the branches down from last to first, so weights copied from it need
+    the channels of the answer permuted.  As there, the layers of the gate have biases.
+
     Args:
         channels: channels of the map, C, coming in and going out.
-        kernel_sizes: the size of each branch's kernel, odd.
-        groups: the groups of each branch's convolution.
-        reduction: the gate's middle has C / S // r units, r; 16 in the paper.
+        kernel_sizes: the size of each branch's kernel, odd; 3, 5, 7, 9 in the paper.
+        groups: the groups of each branch's convolution; 1, 4, 8, 16 in the paper.
+        reduction: the gate narrows C / S numbers to C / S // r, r; 16 in the paper.
 
     Raises:
-        ValueError: if C does not divide into S branches or their groups, if a kernel size is
-            even, or if fewer than one unit is left in the middle of the gate.
+        ValueError: if `kernel_sizes` and `groups` do not pair up; if C is not a multiple of S, or
+            C / S of each entry of `groups`; if a kernel size is even or below 1; or if fewer than
+            one unit is left in the middle of the gate.
     """
 
     def __init__(

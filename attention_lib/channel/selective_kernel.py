@@ -17,17 +17,17 @@ class SelectiveKernel(nn.Module):
         \qquad a_{sc} = \mathop{\mathrm{softmax}}_{s}(A_s z)_c, \qquad
         y_c = \sum_s a_{sc}\, U_{sc}
 
-    *Split*: each branch s is a grouped 3×3 convolution with dilation s, so the second sees
-    5×5 places and the third 7×7, for the same number of weights.  *Fuse*: the mean over all
-    branches and places gives one short description z of the map.  *Select*: from z, a softmax
-    over the branches, one for each channel.
+    *Split*: each branch s is a grouped 3×3 convolution with dilation s: its nine places span
+    3×3, 5×5 or 7×7, for the same number of weights.  *Fuse*: the branches are added, and the
+    mean of the sum over all places goes through a narrow layer to one short description z of the
+    map.  *Select*: from z, a softmax over the branches, one for each channel.
 
     Args:
         channels: channels of the map, C, coming in and going out.
         branches: scales, S; 2 in the paper (there M).
         groups: groups of each 3×3 convolution, G; 32 in the paper.
-        reduction: z has C // r numbers, r; 16 in the paper ...
-        minimum: ... but at least L; 32 in the paper.
+        reduction: how much shorter than C the description z is, r; 16 in the paper.
+        minimum: the least that z is shortened to, L; 32 in the paper.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
@@ -45,8 +45,9 @@ class SelectiveKernel(nn.Module):
         minimum: int = 32,
     ):
         super().__init__()
-        for name in ("branches", "groups", "reduction", "minimum"):
-            if (given := locals()[name]) < 1:
+        counts = dict(channels=channels, branches=branches, groups=groups)
+        for name, given in (counts | dict(reduction=reduction, minimum=minimum)).items():
+            if given < 1:
                 raise ValueError(f"{name}={given} must be at least 1")
         if channels % groups:
             raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
@@ -106,6 +107,7 @@ CARD = Card(
     memory="channels * height * width",
     rejects=[
         dict(channels=16, groups=5),
+        dict(channels=-32),
         dict(channels=16, groups=4, branches=0),
         dict(channels=16, groups=4, reduction=0),
         dict(channels=16, groups=4, minimum=0),

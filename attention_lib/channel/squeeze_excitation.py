@@ -17,11 +17,11 @@ class SqueezeExcitation(nn.Module):
         y_{cij} = s_c\, x_{cij}
 
     *Squeeze*: each channel becomes one number, its mean z.  *Excite*: two small layers,
-    narrow in the middle, turn these into a gate s between 0 and 1 for each channel.  What a
-    channel may say anywhere thus depends on the mean of every channel, but on no place.
+    narrow in the middle, turn these into a gate s between 0 and 1 for each channel.  A gate
+    depends on the mean of every channel, and is the same at every place.
 
-    The paper writes the layers without biases; its published models have them (28.09 million
-    parameters for SE-ResNet-50 need them), so they are on by default.
+    The paper writes the layers without biases; the authors' released models have them, so they
+    are on by default.  SE-ResNet-50 has 28.09 million parameters with them, 28.07 without.
 
     Args:
         channels: channels of the map, C.

@@ -12,16 +12,16 @@ from attention_lib.shape import SignatureError, shaped
 
 
 class MultiHeadAttention(nn.Module):
-    r"""Let every token gather from every other, under several notions of likeness at once.
+    r"""Let every token gather from every other, by several learned measures of likeness at once.
 
     .. math::
         y = \bigl[\,\mathrm{softmax}(Q_i K_i^\top / \sqrt{d_h})\, V_i\,\bigr]_{i=1}^{h} W_o,
         \qquad Q_i = x W_i^q,\; K_i = c W_i^k,\; V_i = c W_i^v
 
     Each head compares the queries of the tokens x with the keys of a context c and takes a
-    weighted mean of its values.  With no context the tokens attend to themselves: c = x.
-    The logits and the weights, N × M per head, are never stored: `F.scaled_dot_product_attention`
-    goes through them block by block.
+    weighted mean of its values.  With no context the tokens attend to one another: c = x.
+    Where torch has a fused kernel for device and dtype, the N × M logits and weights of a head are
+    never stored: it goes through them block by block.
 
     Args:
         dim: features of a token, d; 512 in the paper.
@@ -30,13 +30,16 @@ class MultiHeadAttention(nn.Module):
         causal: whether a token sees only itself and those before it.
 
     Raises:
-        ValueError: if `dim` is not a multiple of `heads`; if a mask does not fit the context;
-            if a causal attention is given a context, which has no before and after.
+        ValueError: if `dim` is not a multiple of `heads`, or one of them is below 1; if a mask
+            does not fit the context; if a causal attention is given a context, which has no
+            before and after.
     """
 
     def __init__(self, dim: int, heads: int = 8, bias: bool = False, causal: bool = False):
         super().__init__()
-        if heads < 1 or dim % heads:
+        if dim < 1 or heads < 1:
+            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
+        if dim % heads:
             raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
         self.dim, self.heads, self.causal = dim, heads, causal
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
@@ -130,6 +133,6 @@ CARD = Card(
     macs="4 * tokens * dim**2 + 2 * tokens**2 * dim",
     memory="3 * tokens * dim",
     properties={properties.token_permutation_equivariant},
-    rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0)],
+    rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=-8), dict(dim=0)],
     oracles=("torch.nn.MultiheadAttention",),
 )

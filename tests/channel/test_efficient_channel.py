@@ -18,6 +18,15 @@ def test_the_kernel_is_the_odd_number_nearest_to_the_formula(channels):
         assert odd > wanted
 
 
+@pytest.mark.parametrize(
+    ("channels", "gamma", "b", "nearest"),
+    [(256, 1, 0, 9), (256, 2, 3, 5), (256, 3, 1, 3), (2, 2, -9, 5)],
+)
+def test_the_kernel_follows_gamma_and_b(channels, gamma, b, nearest):
+    """|log₂(C) / γ + b / γ| is 8, 5.5, 3 and 4; where two odd numbers are as near, the larger."""
+    assert adaptive_kernel_size(channels, gamma, b) == nearest
+
+
 def test_the_published_kernels_are_not_what_the_formula_gives():
     """80 parameters in ResNet-50 need 3, 5, 5, 7; the formula gives 5 at 256 channels."""
     widths = {256: 3, 512: 4, 1024: 6, 2048: 3}

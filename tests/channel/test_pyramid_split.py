@@ -1,5 +1,6 @@
 """What only pyramid split attention promises."""
 
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -13,6 +14,41 @@ def test_every_branch_sees_every_channel():
     for branch in pyramid.split:
         [grad] = torch.autograd.grad(branch(x).sum(), x)
         assert grad.abs().sum(dim=(0, 2, 3)).all()
+
+
+def test_defaults_are_the_papers():
+    pyramid = PyramidSplitAttention(960)
+    assert [branch.kernel_size for branch in pyramid.split] == [(k, k) for k in (3, 5, 7, 9)]
+    assert [branch.groups for branch in pyramid.split] == [1, 4, 8, 16]
+    assert pyramid.squash.out_features == 960 // 4 // 16
+
+
+def test_kernels_of_one_place_and_a_middle_of_full_width_are_fine():
+    pyramid = PyramidSplitAttention(8, kernel_sizes=(1, 3), groups=(4, 1), reduction=1)
+    assert pyramid.squash.out_features == 4
+    assert pyramid(torch.randn(2, 8, 5, 7)).shape == (2, 8, 5, 7)
+    assert PyramidSplitAttention(64, reduction=16).squash.out_features == 1
+
+
+def test_lists_are_kept_as_tuples():
+    pyramid = PyramidSplitAttention(64, kernel_sizes=[3, 5], groups=[1, 2])
+    assert (pyramid.kernel_sizes, pyramid.groups) == ((3, 5), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(kernel_sizes=(), groups=()), r"kernel_sizes=\(\) and groups=\(\) must pair up"),
+        (dict(kernel_sizes=(3, -1), groups=(1, 1)), "must be odd and at least 1"),
+        (dict(kernel_sizes=(3, 0), groups=(1, 1)), "must be odd and at least 1"),
+        (dict(kernel_sizes=(3, 5), groups=(1, 0)), r"groups=\(1, 0\) must each divide .* = 32"),
+        (dict(kernel_sizes=(3, 5), groups=(1, -1)), r"groups=\(1, -1\) must each divide .* = 32"),
+        (dict(reduction=17), "reduction=17 must lie between 1 and 16"),
+    ],
+)
+def test_nonsense_is_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PyramidSplitAttention(64, **arguments)
 
 
 def test_all_layers_are_registered():

@@ -26,5 +26,16 @@ def test_a_gate_depends_on_means_alone():
     assert_close(squeeze.gate(flat), squeeze.gate(x))
 
 
+def test_defaults_are_the_papers():
+    squeeze = SqueezeExcitation(240)
+    assert squeeze.squash.out_features == 15
+    assert squeeze.squash.bias is not None and squeeze.excite.bias is not None
+
+
+def test_the_middle_may_be_as_wide_as_the_map_or_one():
+    assert SqueezeExcitation(8, reduction=1).squash.out_features == 8
+    assert SqueezeExcitation(8, reduction=8).squash.out_features == 1
+
+
 def test_channels_need_not_divide():
     assert SqueezeExcitation(20, reduction=16).squash.out_features == 1

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
 from attention_lib import properties
@@ -10,30 +11,37 @@ from attention_lib.checks import randomize
 from attention_lib.dense import MultiHeadAttention
 
 
+# head_dim is 6: of 4, the root and the half are the same
 @pytest.fixture
 def attention():
-    return randomize(MultiHeadAttention(12, heads=3, bias=True)).double()
+    return randomize(MultiHeadAttention(18, heads=3, bias=True)).double()
 
 
 @pytest.fixture
 def causal():
-    return randomize(MultiHeadAttention(12, heads=3, causal=True)).double()
+    return randomize(MultiHeadAttention(18, heads=3, causal=True)).double()
 
 
-X, CONTEXT = torch.randn(2, 5, 12).double(), torch.randn(2, 7, 12).double()
+X, CONTEXT = torch.randn(2, 5, 18).double(), torch.randn(2, 7, 18).double()
 MASK = torch.tensor([[1, 1, 0, 1, 0, 1, 1]] * 5).bool().logical_xor(torch.eye(5, 7).bool())
 PADDING = torch.tensor([[1] * 7, [1] * 4 + [0] * 3]).bool()
 
 
 def theirs(ours):
     """nn.MultiheadAttention with the same weights."""
-    layer = nn.MultiheadAttention(12, 3, batch_first=True).double()
+    layer = nn.MultiheadAttention(18, 3, batch_first=True).double()
     with torch.no_grad():
         layer.in_proj_weight.copy_(ours.query_key_value.weight)
         layer.in_proj_bias.copy_(ours.query_key_value.bias)
         layer.out_proj.weight.copy_(ours.out.weight)
         layer.out_proj.bias.copy_(ours.out.bias)
     return layer
+
+
+def test_defaults_are_the_papers():
+    attention = MultiHeadAttention(512)
+    assert attention.heads == 8 and not attention.causal
+    assert attention.query_key_value.bias is None and attention.out.bias is None
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["", "mask"])
@@ -51,10 +59,17 @@ def test_a_context_and_masks_agree_with_torch(attention, mask, padding):
     assert_close(attention.weights(X, CONTEXT, mask, padding), weights)
 
 
+def test_a_context_that_is_the_tokens_themselves_changes_nothing(attention):
+    plain = randomize(MultiHeadAttention(18, heads=3, bias=False)).double()
+    for each in (attention, plain):
+        assert_close(each(X, context=X), each(X))
+        assert_close(each.weights(X, context=X), each.weights(X))
+
+
 @pytest.mark.parametrize("mask", [None, MASK[:, :5]], ids=["", "mask"])
 @pytest.mark.parametrize("padding", [None, PADDING[:, 2:]], ids=["", "padding"])
 def test_causality_and_masks_together(causal, mask, padding):
-    free = MultiHeadAttention(12, heads=3).double()
+    free = MultiHeadAttention(18, heads=3).double()
     free.load_state_dict(causal.state_dict())
     lower = torch.ones(5, 5).tril().bool()
     allowed = lower if mask is None else mask & lower
@@ -62,6 +77,18 @@ def test_causality_and_masks_together(causal, mask, padding):
     assert_close(causal(X, mask=mask, padding=padding), expected)
     expected = free.weights(X, mask=allowed, padding=padding)
     assert_close(causal.weights(X, mask=mask, padding=padding), expected)
+
+
+def test_causality_and_a_mask_need_no_fused_kernel(causal):
+    """The plain kernel of torch refuses a mask beside its own causality."""
+    with sdpa_kernel(SDPBackend.MATH):
+        plain = causal(X, mask=MASK[:, :5])
+    assert_close(causal(X, mask=MASK[:, :5]), plain)
+
+
+def test_causality_is_made_where_the_tokens_are(causal):
+    y = causal.to("meta")(X.to("meta"), mask=MASK[:, :5].to("meta"))
+    assert y.is_meta and causal.weights(X.to("meta")).is_meta
 
 
 def test_the_future_leaves_the_past_bit_identical(causal, attention):
@@ -90,7 +117,7 @@ def test_a_batch_without_a_single_real_token_gives_zeros(attention):
 
 def test_weights_are_those_that_forward_uses(attention):
     weights = attention.weights(X)
-    value = attention.query_key_value(X)[..., 24:].unflatten(-1, (3, 4)).transpose(1, 2)
+    value = attention.query_key_value(X)[..., 36:].unflatten(-1, (3, 6)).transpose(1, 2)
     gathered = (weights @ value).transpose(1, 2).flatten(2)
     assert_close(attention.out(gathered), attention(X))
     assert_close(weights.sum(-1), torch.ones(2, 3, 5).double())
@@ -99,7 +126,7 @@ def test_weights_are_those_that_forward_uses(attention):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(context=torch.randn(3, 7, 12).double()), r"context must be \(batch=2, others, dim="),
+        (dict(context=torch.randn(3, 7, 18).double()), r"context must be \(batch=2, others, dim="),
         (dict(mask=MASK), r"mask must end in others=5, got \(5, 7\)"),
         (dict(padding=PADDING), r"padding must end in others=5, got \(2, 7\)"),
         (dict(mask=MASK.double()), "mask must be boolean, got torch.float64"),

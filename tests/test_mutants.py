@@ -1,0 +1,118 @@
+"""Faults are planted one at a time, and what no test sees is found out."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from attention_lib.catalog import catalog
+from tools import mutants
+from tools.faults import faults
+from tools.mutants import Mechanism, mechanisms, reasons, report, trials
+
+TINY = '''
+"""Prose, 1 - 2."""
+
+def gate(x, least=1):
+    """Prose, 3 - 4."""
+    if x < least:
+        raise ValueError(f"x must be at least {least + 0}")
+    kept = max(x - least, 0)  # prose, 5 - 6
+    return kept if kept >= 2 else -kept
+'''
+TESTS = """
+import pytest
+from tiny import gate
+
+def test_gate():
+    assert [gate(x) for x in (1, 2, 3, 4)] == [0, -1, 2, 3]
+
+def test_refusal():
+    with pytest.raises(ValueError):
+        gate(0)
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path):
+    (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "test_tiny.py").write_text(TESTS)
+    return faults(tmp_path / "tiny.py", "tiny")
+
+
+def test_every_kind_of_fault_is_planted(planted):
+    changes = {
+        line[2:] for fault in planted for line in fault.change.splitlines() if line[0] == "+"
+    }
+    assert changes == {
+        "def gate(x, least=2):", "def gate(x, least=0):", "pass",
+        "if x <= least:", "if x >= least:",
+        "kept = max(x + least, 0)", "kept = max(x, 0)", "kept = max(least - x, 0)",
+        "kept = max(x - least, 1)", "kept = max(x - least, -1)", "kept = min(x - least, 0)",
+        "kept = x - least",
+        "return kept", "return -kept", "return kept if kept > 2 else -kept",
+        "return kept if kept < 2 else -kept", "return kept if kept >= 3 else -kept",
+        "return kept if kept >= 1 else -kept", "return kept if kept >= 2 else kept",
+    }  # fmt: skip
+
+
+def test_prose_stays_and_each_fault_is_another(planted):
+    assert len({fault.source for fault in planted}) == len(planted)
+    for fault in planted:
+        ast.parse(fault.source)
+        assert fault.where == "gate" and "Prose, 1 - 2." in fault.source
+        assert "Prose, 3 - 4." in fault.source
+        assert "x must be at least {least + 0}" in fault.source or "pass" in fault.change
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_survivors_are_found_out(planted, tmp_path, monkeypatch, capsys):
+    tiny = Mechanism(
+        "gate", "tiny", "tiny", tmp_path / "tiny.py", (str(tmp_path / "test_tiny.py"),)
+    )
+    [(_, by)] = trials([None], tiny.tests)
+    assert by == "", "the tests pass as long as there is no fault"
+    some = [fault for fault in planted if "max(" in fault.change]  # a trial takes half a second
+    tried = list(trials(some, tiny.tests, jobs=2))
+    alive = {fault.change.splitlines()[1] for fault, by in tried if not by}
+    # after the refusal nothing is below 0
+    assert alive == {"+ kept = max(x - least, -1)", "+ kept = x - least"}
+    assert all("test_tiny.py" in by for _, by in tried if by)
+
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "WANTED", 0.7)
+    known = {("gate", "gate", f.change): "nothing is below 0" for f, by in tried if not by}
+    assert report({tiny: tried}, known)
+    assert not report({tiny: tried}, {})
+    assert "NO REASON" in capsys.readouterr().out
+    assert not report({tiny: tried}, {**known, ("gate", "gate", "- a\n+ b"): "stale"})
+    assert "is caught now, or no longer planted" in capsys.readouterr().out
+    monkeypatch.setattr(mutants, "WANTED", 0.95)
+    assert not report({tiny: tried}, known)
+
+
+def test_what_a_card_states_is_changed_and_what_it_proposes_is_not():
+    [chosen] = mechanisms(name="mha")
+    card = [f.change for f in faults(chosen.path, chosen.module) if f.where == "CARD"]
+    added = "\n".join(line for change in card for line in change.splitlines() if line[0] == "+")
+    for stated in ("4 + dim ** 2", "{properties.causal, properties.token_perm", "oracles=()"):
+        assert stated in added
+    assert "heads=4" not in added and "tokens=8" not in added
+
+
+def test_declared_axes_are_changed_where_they_are_checked():
+    [chosen] = mechanisms(name="se")
+    planted = [f.change for f in faults(chosen.path, chosen.module)]
+    assert any("+ … (self, x: Float[Tensor, 'channels batch height" in change for change in planted)
+
+
+def test_mechanisms_are_chosen_by_family_and_by_name():
+    assert [m.name for m in mechanisms(["dense"])] == [str(card) for card in catalog("dense")]
+    assert [m.name for m in mechanisms(name="sknet")] == ["SelectiveKernel"]
+    assert len(mechanisms()) == len(catalog())
+    with pytest.raises(ValueError, match="no family 'chanel'"):
+        mechanisms(["chanel"])
+
+
+def test_every_reason_is_about_a_mechanism_there_is():
+    assert {name for name, _, _ in reasons()} <= {str(card) for card in catalog()}

@@ -1,0 +1,229 @@
+"""Plant one fault after another in the mechanisms of a family, and report which no test sees.
+
+    python -m tools.mutants [family ...] [--name SelectiveKernel] [--jobs 1]
+
+`tools.faults` makes the changed files.  The tests of the mechanism run on each, in a process forked
+from one that has imported torch already; nothing on disk is touched.  Faults that make no
+difference stand in `tools/mutants_equivalent.toml`, each with its reason.
+
+Exit status 1: a survivor without a reason, a reason that is out of date, or too few faults caught.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_file_location
+from io import StringIO
+from multiprocessing import connection, get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from attention_lib.catalog import FAMILIES, catalog, find
+from tools.faults import Fault, faults
+from tools.names import expression
+
+ROOT = Path(__file__).parent.parent
+REASONS = Path(__file__).with_name("mutants_equivalent.toml")
+# quick and telling ones first: the first failure ends a trial
+TESTS = ("tests/{}", "tests/test_oracles.py", "tests/test_contract.py", "tests/test_library.py",
+         "tests/test_display.py", "tests/test_references.py")  # fmt: skip
+OPTIONS = ["-x", "-q", "--tb=no", "--assert=plain", "-pno:cacheprovider", "-ppytest_timeout"]
+SECONDS = 60  # a trial that takes longer hangs, and so is caught
+WANTED = 0.95
+CONSOLE = Console()
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What faults are planted in, and the arguments by which pytest runs its tests."""
+
+    name: str
+    family: str
+    module: str
+    path: Path
+    tests: tuple[str, ...]
+
+
+class ChangedFile(SourceFileLoader):
+    """Finds one module, and loads it from a changed source."""
+
+    def __init__(self, fault: Fault):
+        super().__init__(fault.module, str(fault.path))
+        self.source = fault.source
+
+    def find_spec(self, name: str, path: object = None, target: object = None):
+        return spec_from_file_location(name, self.path, loader=self) if name == self.name else None
+
+    def get_code(self, name: str):
+        return compile(self.source, self.path, "exec", dont_inherit=True)
+
+
+def mechanisms(families: Iterable[str] = (), name: str | None = None) -> list[Mechanism]:
+    """All mechanisms, those of some families, or one.
+
+    Raises:
+        ValueError: if there is no such family or mechanism.
+    """
+    cards = [find(name)] if name else [c for f in families or FAMILIES for c in catalog(f)]
+    chosen = []
+    for card in cards:
+        module = card.mechanism.__module__
+        tests = [path.format(card.family) for path in TESTS]
+        tests += ["-m", "not alone", "-k", expression(str(card))]
+        path = Path(sys.modules[module].__file__)
+        chosen.append(Mechanism(str(card), card.family, module, path, tuple(tests)))
+    return chosen
+
+
+def trials(
+    planted: Iterable[Fault | None], tests: Iterable[str], jobs: int = 1
+) -> Iterator[tuple[Fault | None, str]]:
+    """Each fault (None is none), as its trial ends, with the test that caught it or ''."""
+    fork, running, waiting = get_context("fork"), {}, [*enumerate(planted)][::-1]
+    with tempfile.TemporaryDirectory() as folder:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                number, fault = waiting.pop()
+                output = Path(folder, f"{number}.txt")
+                process = fork.Process(target=_trial, args=(fault, [*tests], output))
+                process.start()
+                running[process.sentinel] = fault, process, output, time.monotonic() + SECONDS
+            connection.wait(list(running), timeout=0.1)  # a fork may hold a pipe open
+            for sentinel, (fault, process, output, end) in list(running.items()):
+                late = process.is_alive() and time.monotonic() > end
+                if late:
+                    process.kill()
+                if late or not process.is_alive():
+                    process.join()
+                    del running[sentinel]
+                    yield fault, _seen(process.exitcode, late, output.read_text())
+
+
+def _warm_up(mechanism: Mechanism) -> None:
+    """Load here, once, what every trial would load for itself; about half of its time."""
+    import torch
+
+    torch.set_num_threads(1)  # a fork and threads do not go together
+    import_module(f"tests.oracles.{mechanism.family}")
+    with redirect_stdout(StringIO()):
+        _run(["--collect-only", *mechanism.tests])
+    module, x = torch.nn.Identity(), torch.ones(2)
+    torch.compile(module, backend="eager", fullgraph=True)(x)
+    torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("n", min=2)},))
+    find(mechanism.name).cost("params")
+
+
+def _trial(fault: Fault | None, tests: list[str], output: Path) -> None:
+    """Run the tests on the changed file, and exit with pytest's status."""
+    sys.stdout = sys.stderr = output.open("w")
+    for stream in (1, 2):
+        os.dup2(sys.stdout.fileno(), stream)
+    for name in [n for n in sys.modules if re.match(r"(attention_lib|tests(?!\.oracles))\b", n)]:
+        del sys.modules[name]
+    if fault:
+        sys.meta_path.insert(0, ChangedFile(fault))
+    status = _run(tests)
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _run(tests: list[str]) -> int:
+    """Pytest's status; without its plugins, which take longer to load than many tests to run."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    import pytest
+
+    return pytest.main([*OPTIONS, *tests])
+
+
+def _seen(status: int, late: bool, output: str) -> str:
+    """The test that failed; '' if none did."""
+    if late:
+        return f"no end within {SECONDS} s"
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+    if status in (1, 2) and failed:  # a test failed, or could not be imported
+        return failed[1]
+    if status < 0:
+        return f"ended by signal {-status}"
+    if status:
+        raise SystemExit(f"the tests did not run:\n{output}")
+    return ""
+
+
+def reasons(path: Path = REASONS) -> dict[tuple[str, str, str], str]:
+    """(mechanism, where, change) of each fault that makes no difference -> why."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
+    return {(e["mechanism"], e["where"], e["change"].strip()): e["reason"] for e in entries}
+
+
+def report(
+    results: dict[Mechanism, list[tuple[Fault, str]]], known: dict[tuple[str, str, str], str]
+) -> bool:
+    """Print the table and the survivors; whether all is well."""
+    table = Table("mechanism", "faults", "caught", "survived", "of these unexplained", "caught by")
+    survivors, total, caught = [], 0, 0
+    for mechanism, tried in results.items():
+        alive = [
+            (fault, (mechanism.name, fault.where, fault.change)) for fault, by in tried if not by
+        ]
+        rooms = Counter(re.sub(r"^tests/(test_)?|(\.py)?::.*", "", by) for _, by in tried if by)
+        total, caught = total + len(tried), caught + len(tried) - len(alive)
+        table.add_row(
+            mechanism.name, str(len(tried)), f"{1 - len(alive) / len(tried):.1%}", str(len(alive)),
+            str(sum(entry not in known for _, entry in alive)),
+            ", ".join(f"{room} {n}" for room, n in rooms.most_common()),
+        )  # fmt: skip
+        survivors += alive
+    for fault, entry in survivors:
+        place = f"{fault.path.relative_to(ROOT)}:{fault.line} {entry[0]} {fault.where}"
+        CONSOLE.print(f"\n{place}\n{fault.change}", markup=False, highlight=False)
+        CONSOLE.print(known.get(entry, "NO REASON: add a test, or a reason"), markup=False)
+    CONSOLE.print(table)
+    names, alive = {mechanism.name for mechanism in results}, {entry for _, entry in survivors}
+    stale = [entry for entry in known if entry[0] in names and entry not in alive]
+    for name, where, change in stale:
+        place = f"{REASONS.name}: {name} {where} is caught now, or no longer planted: delete it"
+        CONSOLE.print(f"\n{place}\n{change}", markup=False, highlight=False)
+    CONSOLE.print(f"{caught} of {total} faults caught: {caught / total:.1%} (wanted: {WANTED:.0%})")
+    return caught / total >= WANTED and not stale and alive <= set(known)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants")
+    parser.add_argument("family", nargs="*", help="channel, dense, ...; all if none is named")
+    parser.add_argument("--name", help="only this mechanism, by class name or alias")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
+    asked = parser.parse_args()
+    try:
+        chosen = mechanisms(asked.family, asked.name)
+    except ValueError as error:
+        parser.error(str(error))
+    os.chdir(ROOT)
+    results = {}
+    for mechanism in chosen:
+        _warm_up(mechanism)
+        [(_, by)] = trials([None], mechanism.tests)
+        if by:
+            raise SystemExit(f"{mechanism.name}: {by} without any fault; mend that first")
+        planted = faults(mechanism.path, mechanism.module)
+        running = trials(planted, mechanism.tests, asked.jobs)
+        results[mechanism] = list(
+            track(running, f"{mechanism.name:26}", total=len(planted), console=CONSOLE)
+        )
+    return 0 if report(results, reasons()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
