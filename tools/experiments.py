@@ -1,0 +1,312 @@
+"""Train what the chapters report, many times over, and store each run with where it came from.
+
+    python -m tools.experiments            # all of them
+    python -m tools.experiments channel    # one family
+
+A run that is stored is not run again: stop whenever you like and go on later.  `--fresh` begins
+anew.  Results go to book/results/<device>/<family>-*.json.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import cache, partial
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from attention_lib import bench, channel, data, train
+
+CHANNEL = dict(
+    steps={"channel cue": 800, "row and column": 400, "local marker": 400},
+    batch=16,
+    training_scenes=8000,
+    test_scenes=2000,
+    rates=[0.003, 0.01, 0.03],
+    development_seeds=[0, 1],
+    seeds={
+        "channel cue": list(range(100, 107)),
+        "row and column": list(range(100, 105)),
+        "local marker": list(range(100, 105)),
+    },
+)
+
+PLUGS: dict[str, tuple[type[nn.Module] | None, dict]] = {
+    "none": (None, {}),
+    "SqueezeExcitation": (channel.SqueezeExcitation, dict(reduction=4)),
+    "EfficientChannelAttention": (channel.EfficientChannelAttention, {}),
+    "SelectiveKernel": (channel.SelectiveKernel, {}),
+    "PyramidSplitAttention": (channel.PyramidSplitAttention, dict(reduction=2)),
+}
+
+# The same branches with the choice taken away: what is left is convolution.
+CONTROLS = {f"{name}, equal weights": name for name in PLUGS if name.startswith(("Sel", "Pyr"))}
+
+FAIR = (
+    "All have the same net, scenes, steps and batch, and on each task the learning rate that is "
+    "best for them over the development seeds, which are not reported. SelectiveKernel and "
+    "PyramidSplitAttention bring convolutions of their own: they add parameters and widen what "
+    "the net sees (`reach`, in pixels). In the channel cue no reach here bridges digits and cue: "
+    "that takes 46 pixels. In the other two tasks their convolutions help or hurt by themselves: "
+    "the controls, 'equal weights', have the same branches and no choice among them, and learn at "
+    "the rate of the plug-in they control."
+)
+
+
+class EqualWeights(nn.Module):
+    """The branches of a SelectiveKernel or PyramidSplitAttention, each weighing the same."""
+
+    def __init__(self, mechanism: nn.Module):
+        super().__init__()
+        self.split = mechanism.split
+        self.combine = torch.cat if type(mechanism) is channel.PyramidSplitAttention else _added
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.combine([branch(x) / len(self.split) for branch in self.split], 1)
+
+
+def _added(maps: list[torch.Tensor], _: int) -> torch.Tensor:
+    return torch.stack(maps).sum(dim=0)
+
+
+def plug(name: str) -> Callable[[int], nn.Module] | None:
+    """What makes the module of this name for so many channels."""
+    if name in CONTROLS:
+        return lambda channels: EqualWeights(plug(CONTROLS[name])(channels))
+    mechanism, arguments = PLUGS[name]
+    return partial(mechanism, **arguments) if mechanism else None
+
+
+def net(name: str, task: str, seed: int) -> train.SmallNet:
+    """A fresh small net with this plug-in, its weights drawn from the seed."""
+    torch.manual_seed(seed)
+    return train.SmallNet(2 if task == "channel cue" else 10, plug(name))
+
+
+def plugs_in_net(fresh: bool) -> None:
+    """Three tasks, five plug-ins and a control: who solves what, see FAIR."""
+    names = [*PLUGS, *CONTROLS]
+    payload = dict(
+        settings={**CHANNEL, "device": "cpu"},
+        fairness=FAIR,
+        plugs={
+            name: dict(
+                arguments=PLUGS[CONTROLS.get(name, name)][1],
+                parameters=train.parameters(net(name, "channel cue", 0)),
+                reach=train.reach(net(name, "channel cue", 0)),
+            )
+            for name in names
+        },
+        development=[],
+        rates={},
+        runs=[],
+    )
+    payload = payload if fresh else resumed("channel-experiment", payload)
+
+    @cache
+    def scenes(task: str) -> tuple[data.Scenes, data.Scenes]:
+        make = data.TASKS[task]
+        return (
+            make(CHANNEL["training_scenes"], seed=1),
+            make(CHANNEL["test_scenes"], seed=2, split="test"),
+        )
+
+    def run(task: str, plug: str, rate: float, seed: int) -> dict:
+        training, test = scenes(task)
+        model, begun = net(plug, task, seed), time.process_time()
+        train.fit(model, training, CHANNEL["steps"][task], CHANNEL["batch"], rate, seed)
+        seconds = time.process_time() - begun  # of the core, whoever else was waiting for it
+        return dict(accuracy=train.accuracy(model, test), seconds=seconds)
+
+    trials = [
+        dict(task=task, plug=name, rate=rate, seed=seed)
+        for task in CHANNEL["seeds"]
+        for name in PLUGS
+        for rate in CHANNEL["rates"]
+        for seed in CHANNEL["development_seeds"]
+    ]
+    complete("channel-experiment", payload, "development", trials, run, "accuracy")
+    rates = {
+        task: best_rates([t for t in payload["development"] if t["task"] == task], "accuracy", 2)
+        for task in CHANNEL["seeds"]
+    }
+    payload["rates"] = rates
+    reported = [
+        dict(task=task, plug=name, rate=rates[task][CONTROLS.get(name, name)], seed=seed)
+        for task, seeds in CHANNEL["seeds"].items()
+        for seed in seeds
+        for name in names
+    ]
+    complete("channel-experiment", payload, "runs", reported, run, "accuracy")
+
+
+DENOISING = dict(
+    steps=300,
+    batch=16,
+    training_crops=2000,
+    size=24,
+    test_crops=400,
+    rates=[0.02, 0.1, 0.5],
+    development_seeds=[0, 1],
+    seeds=list(range(100, 108)),
+    levels=[0.02, 0.05, 0.1, 0.2, 0.3],
+)
+
+
+def gates_on_picture(fresh: bool) -> None:
+    """What gates do as the noise on a real picture grows, and what they are worth in decibel."""
+    makers = dict(
+        constant=None,
+        SqueezeExcitation=partial(channel.SqueezeExcitation, reduction=2),
+        EfficientChannelAttention=channel.EfficientChannelAttention,
+    )
+    training = data.noisy_crops(DENOISING["training_crops"], seed=1, size=DENOISING["size"])
+    test = data.noisy_crops(DENOISING["test_crops"], seed=2, split="test")
+    levels = [
+        data.noisy_crops(DENOISING["test_crops"], seed=3, split="test", noise=noise)
+        for noise in DENOISING["levels"]
+    ]
+
+    def decibel(answer: torch.Tensor, crops: data.Crops) -> float:
+        return train.signal_to_noise(answer, crops.clean).mean().item()
+
+    payload = dict(
+        settings={**DENOISING, "device": "cpu"},
+        bands=list(train.BANDS),
+        best_constants=decibel(best_constants(training)(test.noisy), test),
+        untouched=dict(
+            decibel=decibel(test.noisy, test),
+            decibel_by_level=[decibel(crops.noisy, crops) for crops in levels],
+        ),
+        plugs={
+            name: dict(parameters=train.parameters(train.Denoiser(maker)))
+            for name, maker in makers.items()
+        },
+        development=[],
+        rates={},
+        runs=[],
+    )
+    payload = payload if fresh else resumed("channel-denoising", payload)
+
+    def run(plug: str, rate: float, seed: int) -> dict:
+        torch.manual_seed(seed)
+        model, begun = train.Denoiser(makers[plug]), time.process_time()
+        steps, batch = DENOISING["steps"], DENOISING["batch"]
+        train.fit(model, training, steps, batch, rate, seed, loss=nn.functional.mse_loss)
+        seconds = time.process_time() - begun
+        with torch.inference_mode():
+            return dict(
+                decibel=decibel(model(test.noisy), test),
+                decibel_by_level=[decibel(model(crops.noisy), crops) for crops in levels],
+                gates_by_level=[model.gates(crops.noisy).mean(0).tolist() for crops in levels],
+                seconds=seconds,
+            )
+
+    trials = [
+        dict(plug=name, rate=rate, seed=seed)
+        for name in makers
+        for rate in DENOISING["rates"]
+        for seed in DENOISING["development_seeds"]
+    ]
+    complete("channel-denoising", payload, "development", trials, run, "decibel")
+    rates = best_rates(payload["development"], "decibel", 1)
+    payload["rates"] = rates
+    reported = [
+        dict(plug=name, rate=rates[name], seed=seed)
+        for seed in DENOISING["seeds"]
+        for name in makers
+    ]
+    complete("channel-denoising", payload, "runs", reported, run, "decibel")
+
+
+def best_constants(crops: data.Crops) -> train.Denoiser:
+    """The denoiser whose constants, free to leave 0 to 1, fit these crops best: least squares."""
+    model = train.Denoiser(lambda channels: nn.Conv2d(channels, channels, 1, bias=False))
+    alone = []
+    with torch.inference_mode():
+        for one in torch.eye(len(train.BANDS)):  # what each band by itself makes of the crops
+            model.attention.weight.copy_(one.diag()[..., None, None])
+            alone.append(model(crops.noisy).flatten())
+        shown = torch.stack(alone, dim=1).double()
+        best = torch.linalg.lstsq(shown, crops.clean.flatten().double()[:, None]).solution
+        model.attention.weight.copy_(best[:, 0].float().diag()[..., None, None])
+    return model
+
+
+# ---- running, keeping, choosing ------------------------------------------------------------------
+
+
+def complete(
+    name: str,
+    payload: dict,
+    kind: str,
+    jobs: list[dict],
+    run: Callable[..., dict],
+    merit: str,
+) -> None:
+    """Do those jobs that payload[kind] lacks; store the payload after each."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        bar = progress.add_task(f"{name}, {kind}", total=len(jobs))
+        for job in jobs:
+            if not any(job.items() <= done.items() for done in payload[kind]):
+                done = {**job, **run(**job)}
+                payload[kind].append(done)
+                bench.save(name, payload)
+                words = ", ".join(str(part) for part in job.values())
+                progress.console.print(f"{words}: {merit} {done[merit]:.3f}", highlight=False)
+            progress.advance(bar)
+
+
+def best_rates(runs: list[dict], merit: str, digits: int) -> dict[str, float]:
+    """For each plug-in the rate of the highest mean merit, rounded to so many digits.
+
+    Of equals, the middle rate, or else the higher.
+    """
+    rates = sorted({run["rate"] for run in runs})
+    middle = rates[len(rates) // 2]
+
+    def mean(plug: str, rate: float) -> float:
+        found = [run[merit] for run in runs if (run["plug"], run["rate"]) == (plug, rate)]
+        return round(sum(found) / len(found), digits)
+
+    return {
+        plug: max(rates, key=lambda rate: (mean(plug, rate), rate == middle, rate))
+        for plug in dict.fromkeys(run["plug"] for run in runs)
+    }
+
+
+def resumed(name: str, payload: dict) -> dict:
+    """The payload with the runs stored under this name for this device, settings and plug-ins."""
+    for found in bench.stored(name):
+        here = found["provenance"]["device"] == bench.device_slug()
+        if here and found["settings"] == payload["settings"]:
+            same = {plug for plug, said in payload["plugs"].items()
+                    if found["plugs"].get(plug) == said}  # fmt: skip
+            for kind in ("development", "runs"):
+                payload[kind] = [run for run in found[kind] if run["plug"] in same]
+    return payload
+
+
+EXPERIMENTS: dict[str, tuple[Callable[[bool], None], ...]] = {
+    "channel": (gates_on_picture, plugs_in_net),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="family", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--fresh", action="store_true", help="forget what is stored")
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        if name not in EXPERIMENTS:
+            parser.error(f"no family is called {name!r}; there is {', '.join(EXPERIMENTS)}")
+    torch.set_num_threads(1)  # one core a run: the same numbers on every machine of a kind
+    for name in chosen.names or EXPERIMENTS:
+        for experiment in EXPERIMENTS[name]:
+            experiment(chosen.fresh)
+
+
+if __name__ == "__main__":
+    main()
