@@ -136,7 +136,7 @@ def test_a_grey_picture_has_no_colour_and_an_even_one_no_detail():
 def test_gates_close_on_the_finest_detail_as_noise_grows():
     torch.manual_seed(0)
     training = data.noisy_crops(2000, seed=1, size=24)
-    model = train.Denoiser(lambda channels: SqueezeExcitation(channels, reduction=2))
+    model = train.Denoiser(lambda channels: SqueezeExcitation(channels, reduction=1))
     train.fit(model, training, steps=300, rate=0.1, loss=F.mse_loss)
     finest, coarse = train.BANDS.index("finest brightness"), train.BANDS.index("coarse brightness")
     with torch.inference_mode():

@@ -142,13 +142,13 @@ def plugs_in_net(fresh: bool) -> None:
 
 
 DENOISING = dict(
-    steps=300,
+    steps=900,
     batch=16,
-    training_crops=2000,
+    training_crops=4000,
     size=24,
     test_crops=400,
-    rates=[0.02, 0.1, 0.5],
-    development_seeds=[0, 1],
+    rates=[0.05, 0.1, 0.5],
+    development_seeds=[0, 1, 2],
     seeds=list(range(100, 108)),
     levels=[0.02, 0.05, 0.1, 0.2, 0.3],
 )
@@ -158,7 +158,7 @@ def gates_on_picture(fresh: bool) -> None:
     """What gates do as the noise on a real picture grows, and what they are worth in decibel."""
     makers = dict(
         constant=None,
-        SqueezeExcitation=partial(channel.SqueezeExcitation, reduction=2),
+        SqueezeExcitation=partial(channel.SqueezeExcitation, reduction=1),
         EfficientChannelAttention=channel.EfficientChannelAttention,
     )
     training = data.noisy_crops(DENOISING["training_crops"], seed=1, size=DENOISING["size"])
