@@ -64,7 +64,7 @@ def stamp(preset: str, device: str) -> Page:
     from attention_lib.bench import provenance
 
     made = provenance(device)
-    machine = made.get("gpu") or f"{made['processor']}, {made['threads']} threads"
+    machine = made.get("gpu") or f"{made['processor']}, {made['threads']} of {made['cores']} cores"
     return Page(
         f"preset `{preset}` on {machine}; Python {made['python']}, torch {made['torch']}; "
         f"{made['date'][:10]}"
@@ -79,7 +79,6 @@ def family(name: str) -> Page:
             "class": f"`{found}`",
             "paper": citation(found.paper, short=True),
             "what it does": found.summary,
-            "parameters": f"${found.typeset('params')}$",
         }
         for found in catalog(name)
     ]

@@ -162,7 +162,7 @@ def dots(
     tasks = list(dict.fromkeys(run["task"] for run in runs))
     variants = list(dict.fromkeys(run["variant"] for run in runs))
     height = 0.9 + 0.45 * len(variants)
-    panels = _panels(len(tasks), height=height, sharex=True, sharey=True)
+    panels = _panels(len(tasks), 3, height, width=7.4, sharex=True, sharey=True)
     for task, axes in zip(tasks, panels, strict=False):
         for place, variant in enumerate(variants):
             values = [r[y] for r in runs if (r["task"], r["variant"]) == (task, variant)]
@@ -170,7 +170,8 @@ def dots(
                 continue
             style = look(variant, variants)
             style.pop("linestyle")
-            apart = [place + 0.12 * ((i % 3) - 1) for i in range(len(values))]
+            step = 0.36 / max(len(values) - 1, 1)
+            apart = [place - 0.2 + step * i for i in range(len(values))]
             axes.plot(values, apart, linestyle="", alpha=0.55, label=variant, **style)
             mean, low, high = interval(values)
             axes.plot([low, high], [place + 0.3] * 2, color=style["color"])
@@ -230,6 +231,7 @@ def maps(
     *,
     columns: int = 4,
     limits: tuple[float, float] | None = None,
+    side: float = 1.4,
 ) -> "Figure":
     """A grid of pictures and feature maps.
 
@@ -238,6 +240,7 @@ def maps(
         titles: one each.
         columns: in a row, at most.
         limits: the darkest and the brightest value of all maps; each map's own if None.
+        side: the width of each on the page, in inches; many large photographs are heavy.
 
     Raises:
         ValueError: if there are no images, not as many titles, or one is of another shape.
@@ -252,11 +255,13 @@ def maps(
             raise ValueError(f"an image must be {wish}, got {image.shape}")
     columns = min(columns, len(images))
     lowest, highest = limits or (None, None)
-    side = min(1.75, (8 / len(images)) ** 0.5)  # inches: a photograph is heavy on a page
-    panels = _panels(len(images), columns, height=side + 0.25, width=side * columns)
+    shape = max(image.shape[-2] / image.shape[-1] for image in images)
+    lines_of_title = 1 + max(title.count("\n") for title in titles)
+    height = side * shape + 0.2 * lines_of_title
+    panels = _panels(len(images), columns, height=height, width=side * columns)
     for image, title, axes in zip(images, titles, panels, strict=False):
         if image.ndim == 3:
-            axes.imshow(image.transpose(1, 2, 0).clip(0, 1))
+            axes.imshow(image.transpose(1, 2, 0).clip(0, 1), interpolation="nearest")
         else:
             axes.imshow(image, cmap="cividis", vmin=lowest, vmax=highest, interpolation="nearest")
         axes.set_title(title, fontsize=9)

@@ -46,7 +46,7 @@ def complaints(text: str) -> list[str]:
     found = []
 
     opening = [(cell.metadata.get("tags"), cell.source) for cell in code[:2]]
-    if opening != [(["parameters"], PARAMETERS_CELL), (["install"], INSTALL_CELL)]:
+    if opening != [(["parameters"], PARAMETERS_CELL), (["install", "hide-input"], INSTALL_CELL)]:
         found.append("its first two code cells are not those of `python -m tools.chapters`")
     titles = re.findall(r"^# (.*)", "\n".join(plain), flags=re.M)
     if len(titles) != 1 or not prose[0].startswith("# "):
@@ -148,7 +148,7 @@ def code(source: str, tags: str = "") -> str:
     [
         (GOOD.replace("seed = 0", "seed = 1"), "first two code cells"),
         (GOOD.replace("[plot] @ git", " @ git"), "first two code cells"),
-        (GOOD.replace("[install]", "[]"), "first two code cells"),
+        (GOOD.replace("[install, hide-input]", "[]"), "first two code cells"),
         (GOOD.replace("# Title", "Title"), "title"),
         (GOOD.replace("## Break it", "## Mend it"), "Break it"),
         (GOOD.replace("## Why", "## How").replace("## Use it", "## Why"), "in this order"),

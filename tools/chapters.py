@@ -60,7 +60,7 @@ kernelspec:
 ```
 
 ```{{code-cell}} ipython3
-:tags: [install]
+:tags: [install, hide-input]
 
 {INSTALL_CELL}
 ```
