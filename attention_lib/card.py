@@ -113,11 +113,16 @@ class Card:
         return latex(expand(self._parse(kind, letter), deep=False))
 
     def order(self, kind: str) -> str:
-        """How that formula grows with the input, as LaTeX: its leading terms in the free axes."""
-        from sympy import Add, Symbol, degree, expand, latex
+        """How that formula grows, as LaTeX: its leading terms in the free axes of the input.
 
-        terms = Add.make_args(expand(self._parse(kind, letter), deep=False))
-        axes = [Symbol(letter(axis)) for axis in self.free]
+        Parameters do not depend on those: they grow with the width, and rounding is left out.
+        """
+        from sympy import Add, Symbol, degree, expand, floor, latex
+
+        fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
+        axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
+        formula = self._parse(kind, letter).replace(floor, lambda inside: inside)
+        terms = Add.make_args(expand(formula))
         degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
         leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]
         return latex(Add(*(term / term.as_coeff_Mul()[0] for term in leading)))

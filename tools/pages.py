@@ -217,8 +217,9 @@ def mechanisms_page(root: Path = ROOT) -> str:
         " at its default. Below it stands how the cost grows with the input; the letters are those"
         " of the [notation page](notation.md). A property that is not listed was measured where"
         " the layout allows it, and does not hold.",
-        "A measured exponent p says that the time of a forward pass grew as the size to the power"
-        " p, with its 95 % confidence interval; the [status page](status.md) names the machines."
+        "A measured exponent p says that time or peak memory of a forward pass grew as the size to"
+        " the power p, with its 95 % confidence interval; where it is wide, small inputs cost mostly"
+        " overhead. The [status page](status.md) names the machines."
         if measured
         else "",
         table(heads, rows, "mechanisms"),
@@ -240,23 +241,17 @@ def measurements(root: Path = ROOT) -> dict[str, dict]:
 
 
 def exponents(root: Path = ROOT) -> dict[str, list[str]]:
-    """For each mechanism, how the time of a forward pass was measured to grow, and where."""
-    wanted = {"mechanism", "axis", "size", "seconds", "backward", "device", "dtype"}
+    """For each mechanism, how time and memory of a forward pass were measured to grow."""
     found: dict[str, list[str]] = {}
     for payload in measurements(root).values():
-        sweeps: dict[tuple, list[dict]] = {}
-        for row in payload.get("rows", ()):
-            if wanted <= row.keys() and not row["backward"]:
-                sweeps.setdefault((row["device"], row["dtype"], row["axis"]), []).append(row)
-        for (device, dtype, axis), rows in sweeps.items():
-            try:
-                fitted = bench.fits(rows)
-            except ValueError:
-                continue  # too few sizes for an exponent: the sweep was made for something else
-            for name, fit in fitted.items():
-                power = f"{fit.exponent:.2f} [{fit.low:.2f}, {fit.high:.2f}]"
-                sides = " = ".join(f"`{side}`" for side in axis.split(","))
-                found.setdefault(name, []).append(f"{power} in {sides}, {dtype} on {device}")
+        for sweep in payload.get("sweeps", ()):
+            if sweep["backward"] or sweep.get("allocator") == "default":
+                continue  # the default allocator bends what it measures
+            place = f"{sweep['dtype']}, {sweep['rows'][0]['device']}"
+            sides = " = ".join(f"`{side}`" for side in sweep["axis"].split(","))
+            for value, what in (("seconds", "time"), ("peak_bytes", "memory")):
+                for name, fit in bench.fits(sweep["rows"], value).items():
+                    found.setdefault(name, []).append(f"{what} {fit} in {sides} ({place})")
     return found
 
 

@@ -98,9 +98,9 @@ CARD = Card(
         dict(kernel_sizes=(1,), groups=(2,)),
     ],
     sizes=dict(batch=2, height=7, width=5),
-    params="Sum(channels**2 / branches * kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
+    params="channels**2 / branches * Sum(kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
     " + 2 * hidden * channels / branches + hidden + channels / branches",
-    macs="Sum(channels**2 / branches * kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
+    macs="channels**2 / branches * Sum(kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
     " * height * width + 2 * hidden * channels",
     memory="channels * height * width",
     rejects=[

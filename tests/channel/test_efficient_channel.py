@@ -45,3 +45,12 @@ def test_a_gate_sees_its_neighbours_and_no_one_else():
     y[:, 4] = 1
     moved = (attention.gate(y) != attention.gate(x)).nonzero()[:, 1]
     assert moved.tolist() == [3, 4, 5]
+
+
+def test_a_single_channel_has_a_gate():
+    attention = EfficientChannelAttention(1)
+    x = torch.randn(2, 1, 3, 3)
+    assert attention.kernel_size == 1
+    torch.testing.assert_close(
+        attention.gate(x), (attention.mix.weight.item() * x.mean((2, 3))).sigmoid()
+    )

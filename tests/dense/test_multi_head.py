@@ -149,3 +149,10 @@ def test_no_pair_of_tokens_is_stored():
     attention = MultiHeadAttention(64)
     few, many = (torch.empty(1, tokens, 64, device="meta") for tokens in (1_000, 1_000_000))
     assert measure(attention, many).memory == 1000 * measure(attention, few).memory
+
+
+def test_a_single_feature_is_enough():
+    tiny = randomize(MultiHeadAttention(1, heads=1)).double()
+    x = X[..., :1]
+    value = x * tiny.query_key_value.weight[2]
+    assert_close(tiny(x), tiny.weights(x)[:, 0] @ value * tiny.out.weight)
