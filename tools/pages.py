@@ -218,8 +218,8 @@ def mechanisms_page(root: Path = ROOT) -> str:
         " of the [notation page](notation.md). A property that is not listed was measured where"
         " the layout allows it, and does not hold.",
         "A measured exponent p says that time or peak memory of a forward pass grew as the size to"
-        " the power p, with its 95 % confidence interval; where it is wide, small inputs cost mostly"
-        " overhead. The [status page](status.md) names the machines."
+        " the power p, with its 95 % confidence interval; where that is wide, small inputs cost"
+        " mostly overhead. The [status page](status.md) names the machines."
         if measured
         else "",
         table(heads, rows, "mechanisms"),
