@@ -92,7 +92,8 @@ def output_complaints(notebook: nbformat.NotebookNode) -> list[str]:
                 found.append(f"{where} shows an <img> without alt text")
             if "image/svg+xml" in shown:
                 found.append(f"{where} draws SVG, which nbval would compare to the letter: use PNG")
-        if path := re.search(rf"{ROOT}\b|/home/\w+|/root/|site-packages", json.dumps(cell.outputs)):
+        places = rf"{ROOT}\b|{Path.home()}/|/home/\w+|site-packages"
+        if path := re.search(places, json.dumps(cell.outputs)):
             found.append(f"{where} names a place on one machine: {path[0]}")
     return found
 
