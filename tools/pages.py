@@ -140,8 +140,8 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         table(["Tensor", "Axes", "Sizes"], rows),
         f"In letters, as on the [notation page](../../notation.md). It works on {card.layout}.",
         "## Cost",
-        "For one sample. The contract counts parameters and multiply-adds and demands these"
-        " numbers; the largest tensor made on the way grows as declared.",
+        "For one sample. The contract counts parameters and multiply-adds at small and at large"
+        " sizes, the largest tensor at large ones, and demands these numbers.",
         table(
             ["What", "Formula", "Grows as"],
             [[COST_NAMES[kind], f"${card.typeset(kind)}$", growth(card, kind)] for kind in COSTS],
@@ -214,9 +214,9 @@ def mechanisms_page(root: Path = ROOT) -> str:
         "# All mechanisms",
         f"Each number is counted on one sample of {FEATURES} features at {HEIGHT * WIDTH} places,"
         f" as {HEIGHT * WIDTH} tokens or as a map of {HEIGHT} × {WIDTH}, with every other argument"
-        " at its default. Below it stands how the cost grows with the input; the letters are those"
-        " of the [notation page](notation.md). A property that is not listed was measured where"
-        " the layout allows it, and does not hold.",
+        " at its default. Below it stands how the cost grows: with the input, and"
+        " parameters with the width; the letters are those of the [notation page](notation.md)."
+        " A property that is not listed was measured where the layout allows it, and does not hold.",
         "A measured exponent p says that time or peak memory of a forward pass grew as the size to"
         " the power p, with its 95 % confidence interval; where that is wide, small inputs cost"
         " mostly overhead. The [status page](status.md) names the machines."
