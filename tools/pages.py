@@ -216,7 +216,8 @@ def mechanisms_page(root: Path = ROOT) -> str:
         f" as {HEIGHT * WIDTH} tokens or as a map of {HEIGHT} × {WIDTH}, with every other argument"
         " at its default. Below it stands how the cost grows: with the input, and"
         " parameters with the width; the letters are those of the [notation page](notation.md)."
-        " A property that is not listed was measured where the layout allows it, and does not hold.",
+        " A property that is not listed was measured where the layout allows it, and does not"
+        " hold.",
         "A measured exponent p says that time or peak memory of a forward pass grew as the size to"
         " the power p, with its 95 % confidence interval; where that is wide, small inputs cost"
         " mostly overhead. The [status page](status.md) names the machines."
