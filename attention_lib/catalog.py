@@ -12,7 +12,7 @@ from torch import nn
 
 from attention_lib.card import Card
 
-FAMILIES = ("dense", "channel")
+FAMILIES = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
 
 
 def catalog(family: str | None = None) -> list[Card]:

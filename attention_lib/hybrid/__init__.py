@@ -1,0 +1,3 @@
+"""Hybrid attention: *near or far?*  Attention and convolution in one block."""
+
+__all__ = []

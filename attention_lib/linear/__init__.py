@@ -1,0 +1,3 @@
+"""Linear attention: *what to sum first?*  The cost grows with the tokens, not with their pairs."""
+
+__all__ = []

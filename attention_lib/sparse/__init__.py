@@ -1,0 +1,3 @@
+"""Sparse attention: *which few are worth reading?*  Windows, axes and chosen places."""
+
+__all__ = []

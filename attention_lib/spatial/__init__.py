@@ -1,0 +1,3 @@
+"""Spatial attention: *which place matters?*"""
+
+__all__ = []

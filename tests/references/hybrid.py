@@ -1,0 +1,1 @@
+"""Hybrid attention, one subscript at a time."""

@@ -1,0 +1,1 @@
+"""Joint attention, one subscript at a time."""

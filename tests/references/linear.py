@@ -1,0 +1,1 @@
+"""Linear attention, one subscript at a time."""

@@ -1,0 +1,1 @@
+"""Mixing, one subscript at a time."""

@@ -1,0 +1,1 @@
+"""Sparse attention, one subscript at a time."""

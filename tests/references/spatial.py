@@ -1,0 +1,1 @@
+"""Spatial attention, one subscript at a time."""
