@@ -20,8 +20,8 @@ PY := $(VENV)/bin/python
 HTML := _build/html
 SITE := $(HTML)/.built
 
-# An installation is named after what was asked for, so a change of either file asks again.
-PINS := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-12)
+# An installation is named after what was asked for, so a change of these files asks again.
+PINS := $(shell cat pyproject.toml constraints.txt tests/oracles/alone.txt | sha256sum | cut -c1-12)
 BOOK := $(VENV)/installed-book-$(PINS)
 TEST := $(VENV)/installed-test-$(PINS)
 

@@ -356,7 +356,10 @@ def realistic(card: Card, **given: object) -> Card:
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
     needed = {k: v for k, v in card.example.items() if known[k].default is inspect.Parameter.empty}
     example = {**needed, **{k: v for k, v in wanted.items() if k in known}}
-    sizes = {axis: wanted.get(axis, size) for axis, size in card.sizes.items()}
+    sizes = {  # a size that is a product follows from its factors
+        axis: size if isinstance(size, tuple) else wanted.get(axis, size)
+        for axis, size in card.sizes.items()
+    }
     return replace(card, example=example, sizes=sizes)
 
 

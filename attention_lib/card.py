@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ class Card:
     aliases: Sequence[str] = ()  # what else `create` and the search box call it
     example: Mapping[str, object]  # constructor arguments of a small instance
     variants: Sequence[Mapping[str, object]] = ()  # what the proofs change in it, one at a time
-    sizes: Mapping[str, int]  # what the free axes of its input measure
+    # what the free axes of its input measure; several names: the product of what those measure
+    sizes: Mapping[str, int | tuple[str, ...]]
     params: str = ""  # numbers learned
     macs: str = ""  # multiply-adds in matrix products and convolutions, for one sample
     memory: str = ""  # numbers in the largest tensor made on the way, for one sample
@@ -69,8 +71,13 @@ class Card:
 
     @property
     def free(self) -> Axes:
-        """The axes of x that grow with the input: neither batch nor fixed at construction."""
-        return tuple(a for a in self.shapes["x"] if a in self.sizes and a != "batch")
+        """What grows with the input: the axes of x that are neither batch nor fixed at construction.
+
+        In place of an axis that is a product, such as tokens of height × width, stand its factors.
+        """
+        grown = [a for a in self.shapes["x"] if a in self.sizes and a != "batch"]
+        factors = [self.sizes[a] if isinstance(self.sizes[a], tuple) else (a,) for a in grown]
+        return tuple(axis for axes in factors for axis in axes)
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -147,4 +154,6 @@ class Card:
         with torch.device("meta"):
             held = vars(self.build(**asked))
         held = {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
-        return {**self.defaults, **self.example, **held, **self.sizes, **sizes}
+        known = {**self.defaults, **self.example, **held, **self.sizes, **sizes}
+        products = {k: v for k, v in self.sizes.items() if isinstance(v, tuple)}
+        return known | {k: prod(known[factor] for factor in v) for k, v in products.items()}

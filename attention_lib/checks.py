@@ -9,6 +9,7 @@ let `python -m attention_lib check path/to/file.py:Class channels=16` make one.
 
 import inspect
 import pickle
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -73,7 +74,8 @@ def check_wrong_shape_is_named(card: Card) -> None:
     mechanism, [x, *rest] = ready(card)
     bound = card.shapes["x"].index(_bound(card))
     wrong = [x[0], x[..., None], x.repeat_interleave(2, bound), x.narrow(bound, 0, 1)]
-    wrong += [x.narrow(card.shapes["x"].index(axis), 0, 0) for axis in card.free]
+    free = [i for i, axis in enumerate(card.shapes["x"]) if axis in card.sizes and axis != "batch"]
+    wrong += [x.narrow(i, 0, 0) for i in free]
     for given in wrong:
         _refused(card, lambda given=given: mechanism(given, *rest), "x must be", tuple(given.shape))
 
@@ -149,6 +151,31 @@ def check_eval_repeats(card: Card) -> None:
     assert torch.equal(mechanism(*inputs), mechanism(*inputs))
 
 
+def check_causal(card: Card) -> None:
+    """Built with causal=True, it answers bit for bit the same when only later tokens change."""
+    if "causal" in inspect.signature(card.mechanism).parameters:
+        mechanism, [x, *rest] = ready(card, causal=True)
+        assert properties.causal(lambda x: mechanism(x, *rest), x) == 0
+
+
+def check_padding(card: Card) -> None:
+    """What `padding` hides has no influence, and nothing is lost where it hides all."""
+    if "padding" not in card.shapes:
+        return
+    mechanism, [x, *rest] = ready(card)
+    real = torch.ones(x.shape[:2], dtype=torch.bool)
+    real[0, -2:] = real[1, 2] = False
+    y = mechanism(x, *rest, padding=real)
+    changed = torch.where(real[..., None], x, x + 1)
+    assert torch.equal(mechanism(changed, *rest, padding=real)[real], y[real])
+    assert_close(y[:1, :-2], mechanism(x[:1, :-2], *rest))
+    real[1] = False
+    x.requires_grad_()
+    y = mechanism(x, *rest, padding=real)
+    y.square().sum().backward()
+    assert all(t.isfinite().all() for t in (y, x.grad, *(p.grad for p in mechanism.parameters())))
+
+
 def check_leaves_no_trace(card: Card) -> None:
     """Forward keeps nothing: no map or gate stays behind on the module."""
     mechanism, inputs = ready(card)
@@ -163,7 +190,7 @@ def check_leaves_no_trace(card: Card) -> None:
 
 def check_extremes(card: Card) -> None:
     """Inputs a thousand times too large, or all zero, give finite answers and gradients."""
-    for dtype in (torch.bfloat16, torch.float32):
+    for dtype in FLOATS:
         for scale in (1e3, 0.0):
             mechanism, inputs = ready(card, dtype)
             wanted = _each(inputs, lambda x, scale=scale: (scale * x).requires_grad_())
@@ -214,13 +241,33 @@ def check_compile(card: Card) -> None:
 
 
 def check_export(card: Card) -> None:
-    """torch.export takes it, for any size of batch."""
+    """torch.export takes it, for any batch, height, width and number of tokens."""
     mechanism, inputs = ready(card)
-    batch = torch.export.Dim("batch", min=2)
-    dynamic = tuple({0: batch} if isinstance(x, Tensor) else None for x in inputs)
-    program = torch.export.export(mechanism, tuple(inputs), dynamic_shapes=dynamic, strict=True)
-    more = _each(inputs, lambda x: torch.cat([x, x]))
-    assert_close(program.module()(*more), mechanism(*more))
+    program = torch.export.export(
+        mechanism, tuple(inputs), dynamic_shapes=_any_size(card, inputs), strict=True
+    )
+    for other in _other_sizes(card):
+        assert_close(program.module()(*other), mechanism(*other))
+
+
+def check_onnx(card: Card) -> None:
+    """As an ONNX file it computes the same elsewhere, for any size."""
+    from onnxruntime import InferenceSession  # needs onnx, onnxscript and some seconds
+
+    mechanism, inputs = ready(card, torch.float32)
+    sizes = _any_size(card, inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own affairs
+        program = torch.onnx.export(
+            mechanism, tuple(inputs), dynamo=True, dynamic_shapes=sizes, verbose=False
+        )
+    session = InferenceSession(program.model_proto.SerializeToString())
+    for other in (inputs, *_other_sizes(card, torch.float32)):
+        tensors = [x for x in other if isinstance(x, Tensor)]
+        names = [given.name for given in session.get_inputs()]
+        fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
+        [answer] = session.run(None, fed)
+        assert_close(torch.from_numpy(answer), mechanism(*other).detach(), rtol=1e-4, atol=1e-5)
 
 
 def check_declared_cost(card: Card) -> None:
@@ -267,7 +314,12 @@ def check_docstring(card: Card) -> None:
         assert "Raises:" in text
 
 
-CONTRACT = tuple(check for name, check in list(globals().items()) if name.startswith("check_"))
+SLOW = (check_onnx,)  # these need more packages, and seconds
+CONTRACT = tuple(
+    check
+    for name, check in list(globals().items())
+    if name.startswith("check_") and check not in SLOW
+)
 
 
 def verdict(check: Callable[[Card], None], card: Card) -> tuple[str, str]:
@@ -299,6 +351,26 @@ def _refused(card: Card, call: Callable[[], object], *words: object) -> None:
 def _all_reached(mechanism: nn.Module) -> None:
     unreached = [n for n, p in mechanism.named_parameters() if p.grad is None or not p.grad.any()]
     assert not unreached, f"no gradient reaches {', '.join(unreached)}"
+
+
+def _any_size(card: Card, inputs: list) -> tuple:
+    """For torch.export: batch and all that grows is free, but a size passed as a number is not."""
+    free = {axis for axis in ("batch", *card.free) if axis in card.shapes["x"]}
+    axes = [note for name, note in card.shapes.items() if name != "return"]
+    tensors = iter(axes)
+    return tuple(
+        {i: torch.export.Dim.DYNAMIC for i, axis in enumerate(next(tensors)) if axis in free}
+        if isinstance(x, Tensor)
+        else None
+        for x in inputs
+    )
+
+
+def _other_sizes(card: Card, dtype: torch.dtype = torch.float64) -> list[list]:
+    """Inputs of other sizes than the example's: a larger batch, and more of what may grow."""
+    free = [axis for axis in card.free if axis in card.shapes["x"]]
+    grown = {axis: card.sizes[axis] + more for more, axis in enumerate(free, start=3)}
+    return [card.inputs(dtype, batch=5), card.inputs(dtype, batch=3, **grown)]
 
 
 def _bound(card: Card) -> str:

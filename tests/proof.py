@@ -1,6 +1,7 @@
 """What references and oracles share: the cases, and how two answers are compared."""
 
 import torch
+from torch import is_tensor
 
 from attention_lib.card import Card
 from attention_lib.catalog import catalog
@@ -18,12 +19,10 @@ def case_id(value):
 
 def answer_and_gradients(function, mechanism, inputs):
     """The answer, and the gradient of a random projection of it in every input and parameter."""
-    inputs = [x.detach().clone().requires_grad_() for x in inputs]
+    inputs = [x.detach().clone().requires_grad_() if is_tensor(x) else x for x in inputs]
     answer = function(*inputs)
     direction = torch.randn(answer.shape, generator=torch.Generator().manual_seed(1)).to(answer)
-    named = dict(mechanism.named_parameters())
-    leaves = [*inputs, *named.values()]
-    gradients = torch.autograd.grad(answer, leaves, direction)
-    return {"answer": answer.detach()} | dict(
-        zip([*(f"x{i}" for i in range(len(inputs))), *named], gradients, strict=True)
-    )
+    leaves = {f"x{i}": x for i, x in enumerate(inputs) if is_tensor(x)}
+    leaves |= dict(mechanism.named_parameters())
+    gradients = torch.autograd.grad(answer, [*leaves.values()], direction)
+    return {"answer": answer.detach()} | dict(zip(leaves, gradients, strict=True))

@@ -257,7 +257,7 @@ def test_bench_says_why_there_is_no_exponent(say):
         ("display se", "No such command 'display'"),
         ("show", "Missing argument"),
         ("list --famly channel", "--famly"),
-        ("list --family channels", "no family 'channels'; there are dense, channel"),
+        ("list --family channels", "no family 'channels'; there are dense, linear"),
         ("list --layout rows", "no layout 'rows'; there are maps, tokens"),
         ("cost se tokens=4", "no axis 'tokens'; it has batch, height, width, channels"),
         ("cost se channels", "'channels' must be of the form name=value"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_lib.catalog import catalog
-from attention_lib.checks import CONTRACT, ready, verdict
+from attention_lib.checks import CONTRACT, SLOW, ready, verdict
 from attention_lib.shape import SignatureError, signature
 
 
@@ -21,7 +21,14 @@ def test_contract(card, check):
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_what_a_card_cannot_keep_is_a_promise(card):
-    assert set(card.cannot) <= {check.__name__ for check in CONTRACT}
+    assert set(card.cannot) <= {check.__name__ for check in (*CONTRACT, *SLOW)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("card", catalog(), ids=str)
+@pytest.mark.parametrize("check", SLOW, ids=lambda check: check.__name__)
+def test_slow_contract(card, check):
+    test_contract(card, check)
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)

@@ -41,7 +41,7 @@ def test_a_missing_argument_is_named():
 
 
 def test_an_unknown_family_names_the_families():
-    with pytest.raises(ValueError, match="no family 'chanel'; there are dense, channel"):
+    with pytest.raises(ValueError, match="no family 'chanel'; there are dense, linear"):
         catalog("chanel")
 
 

@@ -4,7 +4,7 @@
 
 `tools.faults` makes the changed files.  The tests of the mechanism run on each, in a process forked
 from one that has imported torch already; nothing on disk is touched.  Faults that make no
-difference stand in `tools/mutants_equivalent.toml`, each with its reason.
+difference stand in `tools/mutants_equivalent/<family>.toml`, each with its reason.
 
 Exit status 1: a survivor without a reason, a reason that is out of date, or too few faults caught.
 """
@@ -36,7 +36,7 @@ from tools.faults import Fault, faults
 from tools.names import expression
 
 ROOT = Path(__file__).parent.parent
-REASONS = Path(__file__).with_name("mutants_equivalent.toml")
+REASONS = Path(__file__).with_name("mutants_equivalent")
 # quick and telling ones first: the first failure ends a trial
 TESTS = ("tests/{}", "tests/test_oracles.py", "tests/test_contract.py", "tests/test_library.py",
          "tests/test_display.py", "tests/test_references.py")  # fmt: skip
@@ -82,7 +82,7 @@ def mechanisms(families: Iterable[str] = (), name: str | None = None) -> list[Me
     for card in cards:
         module = card.mechanism.__module__
         tests = [path.format(card.family) for path in TESTS]
-        tests += ["-m", "not alone", "-k", expression(str(card))]
+        tests += ["-m", "not alone and not slow", "-k", expression(str(card))]
         path = Path(sys.modules[module].__file__)
         chosen.append(Mechanism(str(card), card.family, module, path, tuple(tests)))
     return chosen
@@ -162,9 +162,10 @@ def _seen(status: int, late: bool, output: str) -> str:
     return ""
 
 
-def reasons(path: Path = REASONS) -> dict[tuple[str, str, str], str]:
+def reasons(folder: Path = REASONS) -> dict[tuple[str, str, str], str]:
     """(mechanism, where, change) of each fault that makes no difference -> why."""
-    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
+    files = [tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))]
+    entries = [entry for file in files for entry in file.get("survivor", [])]
     return {(e["mechanism"], e["where"], e["change"].strip()): e["reason"] for e in entries}
 
 

@@ -35,6 +35,8 @@ packages() {
             esac
         done ||
         { grep -i error "$log" >&2; fail "pip could not install the packages; all it said: $log"; }
+    [ "$extra" != test ] || "$folder/bin/python" -m pip install -q --disable-pip-version-check \
+        --no-input --no-deps --requirement tests/oracles/alone.txt
 }
 
 chromium() {
