@@ -1,3 +1,5 @@
 """Joint attention: *which feature, and where?*  Channels and places are weighed together."""
 
-__all__ = []
+from .triplet import TripletAttention
+
+__all__ = ["TripletAttention"]
