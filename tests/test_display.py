@@ -63,6 +63,12 @@ def test_every_paper_is_in_the_bibliography(card):
     assert entry.fields["title"].replace("{", "").replace("}", "") in cited
 
 
+def test_a_paper_that_is_not_on_arxiv_links_to_its_url():
+    link = "(https://proceedings.mlr.press/v139/yang21o.html)"
+    assert display.citation("yang2021simam", short=True) == f"[Yang et al. 2021]{link}"
+    assert display.citation("yang2021simam").endswith(f"Neural Networks]{link}, 2021")
+
+
 def test_evidence_says_what_vouches():
     assert "timm.layers.SEModule" in display.evidence(find("se"))
     assert "somebody else" in display.evidence(find("psa"))
