@@ -3,6 +3,26 @@
 import torch
 
 
+def convolutional_block_attention(m, x):
+    """M_c from the pooled channels; F' = M_c F; M_s from the pooled places of F'; F'' = M_s F'."""
+    _, channels, height, width = x.shape
+    y = []
+    for sample in x:
+        of_means = _two_layers(m, [sample[c].sum() / (height * width) for c in range(channels)])
+        of_maxima = _two_layers(m, [sample[c].max() for c in range(channels)])
+        gated = [_sigmoid(of_means[c] + of_maxima[c]) * sample[c] for c in range(channels)]
+        lines = [
+            [torch.stack([gated[c][i, j] for c in range(channels)]) for j in range(width)]
+            for i in range(height)
+        ]
+        gates = _plane_gate(m.mix, lines)
+        for c in range(channels):
+            for i in range(height):
+                for j in range(width):
+                    y.append(gates[i][j] * gated[c][i, j])
+    return torch.stack(y).view_as(x)
+
+
 def triplet_attention(m, x):
     """Three Z-pools, each gated in the plane that is left; the mean of the three gated maps."""
     _, channels, height, width = x.shape
@@ -40,6 +60,20 @@ def _plane_gate(layers, lines):
                         total = total + (weight[:, p, q] * pooled[row][column]).sum()
             gates[-1].append(_sigmoid(_normalized(norm, 0, total)))
     return gates
+
+
+def _two_layers(m, numbers):
+    """What the MLP of m.squash and m.excite makes of one number per channel."""
+    hidden = []
+    for j, row in enumerate(m.squash.weight):
+        a = sum(row[c] * number for c, number in enumerate(numbers))
+        a = a if m.squash.bias is None else a + m.squash.bias[j]
+        hidden.append(a * (a > 0))
+    outputs = []
+    for c, row in enumerate(m.excite.weight):
+        a = sum(row[j] * h for j, h in enumerate(hidden))
+        outputs.append(a if m.excite.bias is None else a + m.excite.bias[c])
+    return outputs
 
 
 def _normalized(norm, c, value):
