@@ -2,6 +2,8 @@
 
 import warnings
 
+import torch
+from pytorchcv.models.bamresnet import BamBlock, ChannelGate, SpatialGate
 from pytorchcv.models.cbamresnet import CbamBlock
 from timm.layers.cbam import CbamModule
 from torch import nn
@@ -30,6 +32,51 @@ def pytorchcv_convolutional_block(m):
     return theirs, state
 
 
+class _Votes(BamBlock):
+    """BAM with any reduction and dilation."""
+
+    def __init__(self, m):
+        super().__init__(16)  # theirs knows no other reduction than 16
+        reduction = m.channels // m.hidden
+        self.ch_att = ChannelGate(m.channels, reduction)
+        self.sp_att = SpatialGate(m.channels, reduction, dilation=m.dilation)
+
+
+class _AddedVotes(_Votes):
+    """The paper's form: each branch ends in a BatchNorm, and the two are added."""
+
+    def __init__(self, m):
+        super().__init__(m)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                layer.bias = None  # a BatchNorm follows
+        self.ch_end, self.sp_end = nn.BatchNorm2d(m.channels), nn.BatchNorm2d(1)
+
+    def forward(self, x):
+        channel, place = self.ch_end(self.ch_att(x)), self.sp_end(self.sp_att(x)[:, :1])
+        return x * (1 + torch.sigmoid(channel + place))
+
+
+def pytorchcv_bottleneck(m):
+    theirs = _Votes(m) if m.multiply else _AddedVotes(m)
+    named = {
+        "ch_att.init_fc.fc": m.channel_vote[0],
+        "ch_att.init_fc.bn": m.channel_vote[1],
+        "ch_att.final_fc": m.channel_vote[3],
+        "ch_end": m.channel_vote[4],
+        "sp_att.init_conv.conv": m.place_vote[0],
+        "sp_att.init_conv.bn": m.place_vote[1],
+        "sp_att.dil_convs.conv1.conv": m.place_vote[3],
+        "sp_att.dil_convs.conv1.bn": m.place_vote[4],
+        "sp_att.dil_convs.conv2.conv": m.place_vote[6],
+        "sp_att.dil_convs.conv2.bn": m.place_vote[7],
+        "sp_att.final_conv": m.place_vote[9],
+        "sp_end": m.place_vote[10],
+    }
+    states = [_renamed(layer, name) for name, layer in named.items()]
+    return theirs, {key: value for state in states for key, value in state.items()}
+
+
 def holocron_triplet(m):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates what a neighbour of theirs calls
@@ -55,5 +102,6 @@ ORACLES = {
         "timm.layers.cbam.CbamModule": timm_convolutional_block,
         "pytorchcv.models.cbamresnet.CbamBlock": pytorchcv_convolutional_block,
     },
+    "BottleneckAttention": {"pytorchcv.models.bamresnet.BamBlock": pytorchcv_bottleneck},
     "TripletAttention": {"holocron.nn.modules.attention.TripletAttention": holocron_triplet},
 }
