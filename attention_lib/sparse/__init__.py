@@ -1,3 +1,5 @@
 """Sparse attention: *which few are worth reading?*  Windows, axes and chosen places."""
 
-__all__ = []
+from .axial import AxialAttention
+
+__all__ = ["AxialAttention"]
