@@ -18,6 +18,7 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "recurrence": ("R", "times that a map goes through the same layer"),
     "row_layers": ("L_W", "layers that attend along the width"),
     "column_layers": ("L_H", "layers that attend along the height"),
 }

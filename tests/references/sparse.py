@@ -30,6 +30,34 @@ def axial_attention(m, x):
     return x
 
 
+def criss_cross_attention(m, x):
+    height, width = x.shape[2:]
+    for _ in range(m.recurrence):
+        samples = []
+        for sample in x:
+            places = [(i, j) for i in range(height) for j in range(width)]
+            queries, keys, values = (
+                {(i, j): _pointwise(conv, sample[:, i, j]) for i, j in places}
+                for conv in (m.query, m.key, m.value)
+            )
+            pixels = []
+            for i, j in places:
+                cross = [(i, b) for b in range(width)]
+                cross += [(a, j) for a in range(height) if a != i]  # itself is in the row
+                weights = _softmax([(queries[i, j] * keys[u]).sum() for u in cross])
+                mixed = sum(w * values[u] for w, u in zip(weights, cross, strict=True))
+                pixels.append(m.scale * mixed + sample[:, i, j])
+            samples.append(torch.stack(pixels, 1).view_as(sample))
+        x = torch.stack(samples)
+    return x
+
+
 def _softmax(scores):
     powers = [(score - max(scores)).exp() for score in scores]
     return [power / sum(powers) for power in powers]
+
+
+def _pointwise(conv, pixel):
+    """A convolution of size 1 at one pixel."""
+    y = conv.weight[:, :, 0, 0] @ pixel
+    return y if conv.bias is None else y + conv.bias
