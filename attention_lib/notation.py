@@ -18,6 +18,8 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "slots": ("S", "keys and values of a learned memory"),
+    "expansion": ("e", "how many times wider the heads are together than a token"),
 }
 
 
