@@ -23,6 +23,8 @@ SYMBOLS = {
     "recurrence": ("R", "times that a map goes through the same layer"),
     "row_layers": ("L_W", "layers that attend along the width"),
     "column_layers": ("L_H", "layers that attend along the height"),
+    "slots": ("S", "keys and values of a learned memory"),
+    "expansion": ("e", "how many times wider the heads are together than a token"),
 }
 
 
