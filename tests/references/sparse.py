@@ -67,6 +67,8 @@ def _projected(weight, z, top, left):
             if (top + a, left + b) in z:
                 total = total + weight[:, :, a, b] @ z[top + a, left + b]
     return total
+
+
 def axial_attention(m, x):
     size = x.shape[1] // m.heads
     for axis, project, out in zip(m.axes, m.query_key_value, m.out, strict=True):
