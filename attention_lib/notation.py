@@ -24,7 +24,9 @@ SYMBOLS = {
     "row_layers": ("L_W", "layers that attend along the width"),
     "column_layers": ("L_H", "layers that attend along the height"),
     "slots": ("S", "keys and values of a learned memory"),
-    "expansion": ("e", "how many times wider the heads are together than a token"),
+    "expansion": ("e", "how many times wider than a token the middle of a layer is"),
+    "scales": ("S", "kernel sizes that are used side by side"),
+    "widest": ("K", "the largest of several kernel sizes"),
 }
 
 

@@ -1,3 +1,5 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
-__all__ = []
+from .parallel_multi_scale import ParallelMultiScaleAttention
+
+__all__ = ["ParallelMultiScaleAttention"]
