@@ -20,6 +20,8 @@ SYMBOLS = {
     "bias": ("b", "1 if the layers have biases, else 0"),
     "slots": ("S", "keys and values of a learned memory"),
     "expansion": ("e", "how many times wider the heads are together than a token"),
+    "feature_channels": ("m", "features that a descriptor of the map gathers"),
+    "attention_maps": ("n", "maps of weights, each of which gathers one descriptor"),
 }
 
 

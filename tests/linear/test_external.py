@@ -38,7 +38,7 @@ def test_the_authors_classifier_has_32_narrow_heads():
 
 
 def test_a_token_far_ahead_leaves_something_of_the_others():
-    """Divided twice, the others are 0 / 0 in float32, which 480 among logarithms is too much for."""
+    """Where one is ahead by 440 among logarithms, dividing twice is 0 / 0 in float32."""
     attention = made()
     torch.nn.init.ones_(attention.key_memory.weight).data[:, 0] = torch.arange(5) / 5
     x = X.clone()
