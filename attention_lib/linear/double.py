@@ -62,16 +62,16 @@ class DoubleAttention(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
-        descriptors = self.out(self.feature(pooled[..., None]))[..., 0]
+        descriptors = self.out(self.feature(pooled[..., None])).squeeze(-1)
         y = descriptors @ self.distribution(x).flatten(2)
-        return y.unflatten(-1, x.shape[-2:])
+        return y.unflatten(-1, x.shape[2:])
 
     @shaped
     def gathering(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch attention_maps height width"]:
         """The share of each place in each descriptor; a map of them sums to one."""
-        return self.gather(x).flatten(2).softmax(dim=-1).unflatten(-1, x.shape[-2:])
+        return self.gather(x).flatten(2).softmax(dim=-1).unflatten(-1, x.shape[2:])
 
     @shaped
     def distribution(

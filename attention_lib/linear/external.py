@@ -66,7 +66,7 @@ class ExternalAttention(nn.Module):
         padding: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Read the memory; tokens where `padding` is false do not count in the sums over j."""
-        return self.out(self.value_memory(self.weights(x, padding)).flatten(-2))
+        return self.out(self.value_memory(self.weights(x, padding)).flatten(2))
 
     @shaped
     def weights(

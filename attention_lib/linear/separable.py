@@ -64,13 +64,13 @@ class SeparableAttention(nn.Module):
     ) -> Float[Tensor, "batch tokens"]:
         """The share a of each token in the context."""
         score, _, _ = self._layers()
-        return _softmax(F.linear(x, *score), padding)[..., 0]
+        return _softmax(F.linear(x, *score), padding).squeeze(-1)
 
-    def _layers(self) -> list[tuple[Tensor, Tensor]]:
+    def _layers(self) -> zip:
         """Weight and bias of score, key and value."""
         rows = 1, self.dim, self.dim
         both = self.score_key_value.weight.split(rows), self.score_key_value.bias.split(rows)
-        return list(zip(*both, strict=True))
+        return zip(*both, strict=True)
 
 
 def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
