@@ -27,6 +27,9 @@ SYMBOLS = {
     "expansion": ("e", "how many times wider than a token the middle of a layer is"),
     "scales": ("S", "kernel sizes that are used side by side"),
     "widest": ("K", "the largest of several kernel sizes"),
+    "expansion": ("e", "how many times wider the heads are together than a token"),
+    "feature_channels": ("m", "features that a descriptor of the map gathers"),
+    "attention_maps": ("n", "maps of weights, each of which gathers one descriptor"),
 }
 
 

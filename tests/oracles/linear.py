@@ -34,8 +34,31 @@ def ancestor_external(m):
     return _Heads(m), state
 
 
+class _Patches(nn.Module):
+    """Theirs works on maps (batch, channels, places in a patch, patches): here of one place."""
+
+    def __init__(self, m):
+        super().__init__()
+        from timm.models.mobilevit import LinearSelfAttention
+
+        self.attention = LinearSelfAttention(m.dim)
+
+    def forward(self, x):
+        return self.attention(x.mT[:, :, None])[:, :, 0].mT
+
+
+def timm_separable(m):
+    return _Patches(m), {
+        "attention.qkv_proj.weight": m.score_key_value.weight[..., None, None],
+        "attention.qkv_proj.bias": m.score_key_value.bias,
+        "attention.out_proj.weight": m.out.weight[..., None, None],
+        "attention.out_proj.bias": m.out.bias,
+    }
+
+
 ORACLES = {
     "ExternalAttention": {
         "fightingcv_attention.attention.ExternalAttention.ExternalAttention": ancestor_external,
     },
+    "SeparableAttention": {"timm.models.mobilevit.LinearSelfAttention": timm_separable},
 }
