@@ -136,11 +136,13 @@ class Card:
 
         Parameters do not depend on those: they grow with the width, and rounding is left out.
         """
-        from sympy import Add, Symbol, degree, expand, floor, latex
+        from sympy import Add, Symbol, ceiling, degree, expand, floor, latex
 
         fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
         axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
-        formula = self._parse(kind, letter).replace(floor, lambda inside: inside)
+        formula = self._parse(kind, letter)
+        for rounded in (floor, ceiling):
+            formula = formula.replace(rounded, lambda inside: inside)
         terms = Add.make_args(expand(formula))
         degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
         leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]

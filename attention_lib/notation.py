@@ -18,6 +18,7 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "ratio": ("s", "how many times fewer rows and columns of keys there are"),
     "dilation": (r"\delta", "steps between the places that a convolution reads"),
     "multiply": (r"\pi", "1 if two branches are multiplied, 0 if they are added"),
     "recurrence": ("R", "times that a map goes through the same layer"),
