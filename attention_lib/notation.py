@@ -18,6 +18,12 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "share": ("s", "channels that share their weights"),
+    "planes": ("P", "maps of weights that are not shared"),
+    "places": ("T", "places around a pixel, its own included"),
+    "patch_size": ("p", "side of a square patch of pixels"),
+    "patches": ("N", "patches of a map"),
+    "depth": ("L", "layers, one after the other"),
 }
 
 

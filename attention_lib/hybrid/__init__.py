@@ -1,3 +1,6 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
-__all__ = []
+from .contextual import ContextualTransformer
+from .mobilevit import MobileViTBlock
+
+__all__ = ["ContextualTransformer", "MobileViTBlock"]
