@@ -107,7 +107,8 @@ def citation(key: str, short: bool = False) -> str:
     people = entry["author"].split(" and ")
     first = people[0].partition(",")[0]
     who = first if len(people) == 1 else f"{first} et al."
-    link = f"https://arxiv.org/abs/{entry['eprint']}"
+    arxiv = entry.get("eprint")
+    link = f"https://arxiv.org/abs/{arxiv}" if arxiv else entry["url"]
     if short:
         return f"[{who} {entry['year']}]({link})"
     return f"{who}, [{entry['title']}]({link}), {entry['year']}"
@@ -116,8 +117,11 @@ def citation(key: str, short: bool = False) -> str:
 def evidence(found: Card) -> str:
     """By what a mechanism is proven, in words."""
     loops = "equal to a reference in loops, written from the paper"
+    if found.proven_by != "others":
+        loops += " by somebody else than the class"
     others = _named(f"`{name}`" for name in found.oracles)
-    return f"{loops}, and to {others}" if others else f"{loops} by somebody else than the class"
+    weak = " (weak evidence)" if found.proven_by == "weak" else ""
+    return f"{loops}, and to {others}{weak}" if others else loops
 
 
 def _kept(found: Card) -> list[str]:
