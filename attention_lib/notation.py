@@ -31,6 +31,9 @@ SYMBOLS = {
     "column_layers": ("L_H", "layers that attend along the height"),
     "slots": ("S", "keys and values of a learned memory"),
     "expansion": ("e", "how many times wider the heads are together than a token"),
+    "table_height": ("H_0", "rows of the map that a table of offsets was made for"),
+    "table_width": ("W_0", "columns of the map that a table of offsets was made for"),
+    "expansion": ("e", "how many times wider the middle of a feed-forward network is"),
 }
 
 

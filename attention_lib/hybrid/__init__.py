@@ -2,5 +2,6 @@
 
 from .contextual import ContextualTransformer
 from .mobilevit import MobileViTBlock
+from .relative import RelativeAttention
 
-__all__ = ["ContextualTransformer", "MobileViTBlock"]
+__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock"]

@@ -5,8 +5,9 @@ import os
 from functools import partial
 
 import torch
-from timm.layers import ConvNormAct
+from timm.layers import ConvNormAct, RelPosBias
 from timm.models.byobnet import LayerFn
+from timm.models.maxxvit import MaxxVitTransformerCfg, TransformerBlock2d
 from timm.models.mobilevit import MobileVitBlock
 from torch import nn
 from torch.func import functional_call
@@ -90,6 +91,50 @@ def timm_mobilevit(m):
     return theirs, state
 
 
+class _Relative(nn.Module):
+    """timm's transformer block with its bias, for a map of any size.
+
+    Its table is resized bicubically, once and for all; here bilinearly, at each call.
+    """
+
+    def __init__(self, m):
+        super().__init__()
+        rate = m.feed[1].out_features / m.channels
+        numbers = dict(dim_head=m.head_dim, expand_ratio=rate, norm_eps=m.norm.eps)
+        self.block = TransformerBlock2d(
+            m.channels, m.channels, cfg=MaxxVitTransformerCfg(**numbers)
+        )
+        self.table = nn.Parameter(torch.empty_like(m.table))
+        self.biases = {}
+
+    def forward(self, x):
+        size = tuple(x.shape[-2:])
+        if size not in self.biases:
+            self.biases[size] = RelPosBias(size, len(self.table))
+        rows, columns = (2 * side - 1 for side in size)
+        table = nn.functional.interpolate(self.table[None], (rows, columns), mode="bilinear")
+        table = {"relative_position_bias_table": table[0].flatten(1).mT}
+        nothing = torch.zeros((), dtype=x.dtype)
+        bias = functional_call(self.biases[size], table, nothing)
+        return self.block(x, shared_rel_pos=bias)
+
+
+def timm_relative(m):
+    def by_head(tensor):
+        """Theirs has query, key and value of a head side by side."""
+        return tensor.unflatten(0, (3, m.heads, m.head_dim)).transpose(0, 1).flatten(0, 2)
+
+    def as_convolution(layer, name, order=lambda tensor: tensor):
+        weight, bias = order(layer.weight)[..., None, None], order(layer.bias)
+        return {f"block.{name}.weight": weight, f"block.{name}.bias": bias}
+
+    norm, expand, _, contract = m.feed
+    state = {"table": m.table} | _renamed(m.norm, "block.norm1") | _renamed(norm, "block.norm2")
+    state |= as_convolution(m.query_key_value, "attn.qkv", by_head)
+    state |= as_convolution(m.out, "attn.proj") | as_convolution(expand, "mlp.fc1")
+    return _Relative(m), state | as_convolution(contract, "mlp.fc2")
+
+
 def _renamed(layer, name):
     """The parameters and buffers of our `layer` under their name."""
     return {f"{name}.{key}": value for key, value in layer.state_dict(keep_vars=True).items()}
@@ -99,5 +144,6 @@ ORACLES = {
     "ContextualTransformer": {
         "keras_cv_attention_models.cotnet.cotnet.cot_attention": kecam_contextual,
     },
+    "RelativeAttention": {"timm.models.maxxvit.TransformerBlock2d": timm_relative},
     "MobileViTBlock": {"timm.models.mobilevit.MobileVitBlock": timm_mobilevit},
 }

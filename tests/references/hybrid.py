@@ -98,6 +98,42 @@ def mobile_vi_t_block(m, x):
     return torch.stack(y).reshape(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
+def relative_attention(m, x):
+    """a = x + MultiHead(LN x), y = a + W2 gelu(W1 LN a); logits q_i . k_j / sqrt(d) + w_{i - j}.
+
+    The table of w holds the offsets of a map of its own size; bilinear for a map of another one.
+    """
+    _, channels, height, width = x.shape
+    places = [(i, j) for i in range(height) for j in range(width)]
+    _, rows, columns = m.table.shape
+    table = {(r, c): m.table[:, r, c] for r in range(rows) for c in range(columns)}
+    table = _resized(table, (rows, columns), (2 * height - 1, 2 * width - 1))
+    norm, expand, _, contract = m.feed
+    y = []
+    for sample in x:
+        projected = {}
+        for i, j in places:
+            normal = _layer_norm(m.norm, sample[:, i, j])
+            parts = m.query_key_value.weight @ normal + m.query_key_value.bias
+            projected[i, j] = parts.reshape(3, m.heads, m.head_dim)
+        for i, j in places:
+            heads = []
+            for h in range(m.heads):
+                logits = []
+                for a, b in places:
+                    offset = table[i - a + height - 1, j - b + width - 1][h]
+                    likeness = (projected[i, j][0, h] * projected[a, b][1, h]).sum()
+                    logits.append(likeness / sqrt(m.head_dim) + offset)
+                weights = _shares(logits)
+                heads.append(
+                    sum(w * projected[p][2, h] for w, p in zip(weights, places, strict=True))
+                )
+            a = sample[:, i, j] + m.out.weight @ torch.cat(heads) + m.out.bias
+            hidden = _gelu(expand.weight @ _layer_norm(norm, a) + expand.bias)
+            y.append(a + contract.weight @ hidden + contract.bias)
+    return torch.stack(y).reshape(len(x), height, width, channels).permute(0, 3, 1, 2)
+
+
 def _transformer(layer, tokens):
     """A pre-norm transformer layer: a = x + MultiHead(LN x), y = a + W2 swish(W1 LN a)."""
     projected = []
@@ -181,6 +217,8 @@ def _relu(a):
 
 def _swish(a):
     return a / (1 + (-a).exp())
+
+
 def parallel_multi_scale_attention(m, x, padding=None):
     """Attention(x) + Conv(x) + Pointwise(x): MUSE (1911.09483), sec. 2.
 
@@ -320,3 +358,8 @@ def _shares(logits):
     powers = [(logit - largest).exp() for logit in logits]
     total = sum(powers)
     return [power / total for power in powers]
+
+
+def _gelu(a):
+    """a times the probability that a standard normal number is below it."""
+    return a * (1 + (a / sqrt(2)).erf()) / 2
