@@ -113,13 +113,17 @@ class Card:
             for name in needed
         ]
 
-    def cost(self, kind: str, **sizes: int) -> int:
-        """The formula for "params", "macs" or "memory", worked out for these sizes."""
+    def cost(self, kind: str, batch: int = 1, **sizes: int) -> int:
+        """What the formula for "params", "macs" or "memory" comes to, for the whole batch.
+
+        A formula is that of one sample: what samples share is divided by the batch in it.
+        """
         from sympy import Indexed, Symbol
 
-        words = self.words(**sizes)
+        words = self.words(batch=batch, **sizes)
         numbers = {Symbol(word): int(n) for word, n in words.items() if isinstance(n, int)}
-        formula = self._parse(kind, str).subs(numbers).doit()
+        formula = self._parse(kind, str) * (1 if kind == "params" else batch)
+        formula = formula.subs(numbers).doit()
         number = formula.replace(Indexed, lambda base, i: words[str(base)][int(i)])
         if not number.is_Integer:
             raise ValueError(f"{self}: {kind} = {getattr(self, kind)} came to {number}")

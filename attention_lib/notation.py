@@ -19,6 +19,12 @@ SYMBOLS = {
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
     "ratio": ("s", "how many times fewer rows and columns of keys there are"),
+    "share": ("s", "channels that share their weights"),
+    "planes": ("P", "maps of weights that are not shared"),
+    "places": ("T", "places around a pixel, its own included"),
+    "patch_size": ("p", "side of a square patch of pixels"),
+    "patches": ("N", "patches of a map"),
+    "depth": ("L", "layers, one after the other"),
     "dilation": (r"\delta", "steps between the places that a convolution reads"),
     "multiply": (r"\pi", "1 if two branches are multiplied, 0 if they are added"),
     "recurrence": ("R", "times that a map goes through the same layer"),
@@ -31,6 +37,9 @@ SYMBOLS = {
     "expansion": ("e", "how many times wider the heads are together than a token"),
     "feature_channels": ("m", "features that a descriptor of the map gathers"),
     "attention_maps": ("n", "maps of weights, each of which gathers one descriptor"),
+    "table_height": ("H_0", "rows of the map that a table of offsets was made for"),
+    "table_width": ("W_0", "columns of the map that a table of offsets was made for"),
+    "expansion": ("e", "how many times wider the middle of a feed-forward network is"),
 }
 
 
