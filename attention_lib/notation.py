@@ -18,6 +18,9 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "classes": ("K", "classes of which a head says how likely they are"),
+    "temperatures": ("T", "how sharply each head prefers the best places"),
+    "strength": (r"\lambda", "how much what is attended to counts beside the mean"),
 }
 
 
