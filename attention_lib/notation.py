@@ -28,6 +28,7 @@ SYMBOLS = {
     "column_layers": ("L_H", "layers that attend along the height"),
     "slots": ("S", "keys and values of a learned memory"),
     "expansion": ("e", "how many times wider the heads are together than a token"),
+    "size": ("n", "height and width of the map for which a filter is learned"),
 }
 
 

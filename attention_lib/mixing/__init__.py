@@ -1,3 +1,5 @@
 """Mixing: *is comparison needed at all?*  Frequencies, shifts and plain layers."""
 
-__all__ = []
+from .global_filter import GlobalFilter
+
+__all__ = ["GlobalFilter"]

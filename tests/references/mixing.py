@@ -1,6 +1,6 @@
 """Mixing, one subscript at a time."""
 
-from math import sqrt
+from math import cos, floor, pi, sin, sqrt
 
 import torch
 
@@ -55,6 +55,55 @@ def spatial_shift(m, x):
             mixed.append(m.out.weight @ torch.stack(numbers) + m.out.bias)
         y.append(torch.stack(mixed, 1).view_as(sample))
     return torch.stack(y)
+
+
+def global_filter(m, x):
+    r"""X_uv = sum_ij x_ij e^(-2 pi i (u i / H + v j / W)),
+    y_ij = Re 1 / HW sum_uv K_uv X_uv e^(2 pi i (u i / H + v j / W)), in each channel.
+
+    K_uv is kept for v = 0 ... W // 2; for the others it is the complex conjugate of K_(-u, -v).
+    A filter kept for another size is read between its entries, first to first and last to last.
+
+    Reads m.filter: real and imaginary parts (2, C, rows, columns).
+    """
+    _, channels, height, width = x.shape
+    places = [(i, j) for i in range(height) for j in range(width)]
+    y = []
+    for sample in x:
+        real, imaginary = {}, {}  # of K X, frequency -> vector of C
+        for u, v in places:
+            mirrored = v > width // 2
+            at = ((height - u) % height, width - v) if mirrored else (u, v)
+            k_real, k_imaginary = _between(m.filter, *at, height, width // 2 + 1)
+            if mirrored:
+                k_imaginary = -k_imaginary
+            x_real, x_imaginary = 0, 0
+            for i, j in places:
+                angle = 2 * pi * (u * i / height + v * j / width)
+                x_real = x_real + cos(angle) * sample[:, i, j]
+                x_imaginary = x_imaginary - sin(angle) * sample[:, i, j]
+            real[u, v] = k_real * x_real - k_imaginary * x_imaginary
+            imaginary[u, v] = k_real * x_imaginary + k_imaginary * x_real
+        for i, j in places:
+            total = 0
+            for u, v in places:
+                angle = 2 * pi * (u * i / height + v * j / width)
+                total = total + cos(angle) * real[u, v] - sin(angle) * imaginary[u, v]
+            y.append(total / (height * width))
+    return torch.stack(y).view(len(x), height, width, channels).permute(0, 3, 1, 2)
+
+
+def _between(table, u, v, rows, columns):
+    """What `table` (..., its rows, its columns) holds at (u, v) if stretched to rows x columns."""
+    parts = []  # along each axis: the entry before, the one after, and how far between them
+    for place, wanted, kept in ((u, rows, table.shape[2]), (v, columns, table.shape[3])):
+        where = place * (kept - 1) / (wanted - 1) if wanted > 1 else 0
+        before = min(floor(where), kept - 1)
+        parts.append((before, min(before + 1, kept - 1), where - before))
+    (up, down, a), (left, right, b) = parts
+    upper = (1 - b) * table[:, :, up, left] + b * table[:, :, up, right]
+    lower = (1 - b) * table[:, :, down, left] + b * table[:, :, down, right]
+    return (1 - a) * upper + a * lower
 
 
 def _gelu(a):
