@@ -29,6 +29,7 @@ SYMBOLS = {
     "slots": ("S", "keys and values of a learned memory"),
     "expansion": ("e", "how many times wider the heads are together than a token"),
     "size": ("n", "height and width of the map for which a filter is learned"),
+    "segments": ("S", "neighbouring channels that a layer mixes together with the places"),
 }
 
 

@@ -1,5 +1,6 @@
 """Mixing: *is comparison needed at all?*  Frequencies, shifts and plain layers."""
 
 from .global_filter import GlobalFilter
+from .permutator import VisionPermutator
 
-__all__ = ["GlobalFilter"]
+__all__ = ["VisionPermutator", "GlobalFilter"]

@@ -52,8 +52,7 @@ class GlobalFilter(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         if x.shape[0] == 0:  # there are libraries that refuse to transform nothing
             return x.clone()
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        waves = torch.fft.rfft2(precise) * self._fitted(precise)
+        waves = torch.fft.rfft2(_precise(x)) * self._fitted(x)
         return torch.fft.irfft2(waves, s=x.shape[2:]).to(x.dtype)
 
     @shaped
@@ -61,18 +60,22 @@ class GlobalFilter(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "channels height width"]:
         """What the filter turns a single 1 at place (0, 0) into, on maps as large as `x`."""
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        return torch.fft.irfft2(self._fitted(precise), s=x.shape[2:]).to(x.dtype)
+        return torch.fft.irfft2(self._fitted(x), s=x.shape[2:]).to(x.dtype)
 
     def _fitted(self, x: Tensor) -> Tensor:
         """The complex filter for maps as large as `x`; its own size is met exactly."""
         _, _, height, width = x.shape
         size = (height, width // 2 + 1)
         real, imaginary = (  # one after the other, since both would be larger than a map
-            F.interpolate(part[None], size=size, mode="bilinear", align_corners=True)[0]
-            for part in self.filter.to(x.dtype)
+            F.interpolate(part, size=size, mode="bilinear", align_corners=True).squeeze(0)
+            for part in _precise(self.filter).split(1)
         )
         return torch.complex(real, imaginary)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """The same in float32 at least, which Fourier transforms need."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 CARD = Card(

@@ -1,9 +1,11 @@
-"""Mixing in mmpretrain and in torch itself."""
+"""Mixing in mmpretrain, in torch itself, and in the ancestor of this library."""
 
 from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
+from fightingcv_attention.attention.ViP import WeightedPermuteMLP
 from torch import nn
 
 from tests.oracles.bare import bare
@@ -62,6 +64,43 @@ class _Circular(nn.Module):
         self.filter = nn.Parameter(state[prefix + "filter"].clone())
 
 
+def ancestor_permutator(m):
+    theirs = WeightedPermuteMLP(m.channels, seg_dim=m.channels // m.segments)
+    rows, columns = m.segments * m.height, m.segments * m.width
+    theirs.mlp_h = nn.Linear(rows, rows, bias=False)  # theirs are C wide, for square maps
+    theirs.mlp_w = nn.Linear(columns, columns, bias=False)
+    theirs.reweighting.fc1 = nn.Linear(m.channels, m.hidden)
+    theirs.reweighting.fc2 = nn.Linear(m.hidden, 3 * m.channels)
+    places_first = "(s p) (t q) -> (p s) (q t)"
+    their_order = "(k c) ... -> k c ..."
+    excite = rearrange(m.excite.weight, their_order, k=3).flip(0)  # channels, width, height
+    excite_bias = rearrange(m.excite.bias, their_order, k=3).flip(0)
+    return _ChannelsLast(theirs), {
+        "theirs.mlp_h.weight": rearrange(
+            m.mix_rows.weight[..., 0], places_first, s=m.segments, t=m.segments
+        ),
+        "theirs.mlp_w.weight": rearrange(
+            m.mix_columns.weight, places_first, s=m.segments, t=m.segments
+        ),
+        "theirs.mlp_c.weight": m.mix_channels.weight.flatten(1),
+        "theirs.reweighting.fc1.weight": m.squash[0].weight,
+        "theirs.reweighting.fc1.bias": m.squash[0].bias,
+        "theirs.reweighting.fc2.weight": rearrange(excite, "k c m -> (c k) m"),
+        "theirs.reweighting.fc2.bias": rearrange(excite_bias, "k c -> (c k)"),
+        "theirs.proj.weight": m.out.weight.flatten(1),
+        "theirs.proj.bias": m.out.bias,
+    }
+
+
+class _ChannelsLast(nn.Module):
+    def __init__(self, theirs):
+        super().__init__()
+        self.theirs = theirs
+
+    def forward(self, x):
+        return self.theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class _Registry:
     @staticmethod
     def register_module():
@@ -69,6 +108,9 @@ class _Registry:
 
 
 ORACLES = {
+    "VisionPermutator": {
+        "fightingcv_attention.attention.ViP.WeightedPermuteMLP": ancestor_permutator
+    },
     "GlobalFilter": {
         "mmpretrain.models.backbones.hornet.GlobalLocalFilter": mmpretrain_global_filter,
         "torch.nn.functional.conv2d": torch_global_filter,

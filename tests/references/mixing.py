@@ -106,5 +106,64 @@ def _between(table, u, v, rows, columns):
     return (1 - a) * upper + a * lower
 
 
+def vision_permutator(m, x):
+    r"""Channel n S + s is the s-th of group n (the paper's reshape of C into N, S).  With R on the
+    numbers (s, i) of a group and a column, and Q on the numbers (s, j) of a group and a row:
+
+        h_(n, s, i, j) = sum_(t, k) R_(s i, t k) x_(n, t, k, j),
+        w_(n, s, i, j) = sum_(t, k) Q_(s j, t k) x_(n, t, i, k),   c_ij = P x_ij,
+        A = reshape(W_2 GELU(W_1 mean_ij (h + w + c) + b_1) + b_2) in R^{3 x C},
+        a = softmax over the three,   y_ij = W (a_1 h + a_2 w + a_3 c)_ij + b.
+
+    Reads m.mix_rows (R), m.mix_columns (Q), m.mix_channels (P), m.squash[0] and m.excite (W_1 and
+    W_2; number k C + c of the last is for branch k and channel c), m.out (W), and m.segments (S).
+    """
+    _, channels, height, width = x.shape
+    size, groups = m.segments, channels // m.segments
+    y = []
+    for sample in x:
+        along_height, along_width, along_channels = {}, {}, {}  # (c, i, j) -> number
+        for n in range(groups):
+            for j in range(width):
+                seen = [sample[n * size + t, k, j] for t in range(size) for k in range(height)]
+                for s in range(size):
+                    for i in range(height):
+                        row = m.mix_rows.weight[s * height + i, :, 0]
+                        along_height[n * size + s, i, j] = (row * torch.stack(seen)).sum()
+            for i in range(height):
+                seen = [sample[n * size + t, i, k] for t in range(size) for k in range(width)]
+                for s in range(size):
+                    for j in range(width):
+                        row = m.mix_columns.weight[s * width + j]
+                        along_width[n * size + s, i, j] = (row * torch.stack(seen)).sum()
+        for i in range(height):
+            for j in range(width):
+                for c in range(channels):
+                    row = m.mix_channels.weight[c, :, 0, 0]
+                    along_channels[c, i, j] = (row * sample[:, i, j]).sum()
+        maps = [along_height, along_width, along_channels]
+        places = [(i, j) for i in range(height) for j in range(width)]
+        means = []
+        for c in range(channels):
+            total = sum(branch[c, i, j] for branch in maps for i, j in places)
+            means.append(total / (height * width))
+        hidden = _gelu(m.squash[0].weight @ torch.stack(means) + m.squash[0].bias)
+        logits = m.excite.weight @ hidden + m.excite.bias
+        mixed = {}
+        for c in range(channels):
+            scores = [logits[k * channels + c] for k in range(3)]
+            powers = [(score - max(scores)).exp() for score in scores]
+            for i, j in places:
+                mixed[c, i, j] = sum(
+                    power / sum(powers) * branch[c, i, j]
+                    for power, branch in zip(powers, maps, strict=True)
+                )
+        for c in range(channels):
+            for i, j in places:
+                column = torch.stack([mixed[other, i, j] for other in range(channels)])
+                y.append((m.out.weight[c, :, 0, 0] * column).sum() + m.out.bias[c])
+    return torch.stack(y).view_as(x)
+
+
 def _gelu(a):
     return a * (1 + (a / sqrt(2)).erf()) / 2
