@@ -25,6 +25,9 @@ SYMBOLS = {
     "patch_size": ("p", "side of a square patch of pixels"),
     "patches": ("N", "patches of a map"),
     "depth": ("L", "layers, one after the other"),
+    "classes": ("K", "classes of which a head says how likely they are"),
+    "temperatures": ("T", "how sharply each head prefers the best places"),
+    "strength": (r"\lambda", "how much what is attended to counts beside the mean"),
     "dilation": (r"\delta", "steps between the places that a convolution reads"),
     "multiply": (r"\pi", "1 if two branches are multiplied, 0 if they are added"),
     "recurrence": ("R", "times that a map goes through the same layer"),
@@ -40,6 +43,8 @@ SYMBOLS = {
     "table_height": ("H_0", "rows of the map that a table of offsets was made for"),
     "table_width": ("W_0", "columns of the map that a table of offsets was made for"),
     "expansion": ("e", "how many times wider the middle of a feed-forward network is"),
+    "size": ("n", "height and width of the map for which a filter is learned"),
+    "segments": ("S", "neighbouring channels that a layer mixes together with the places"),
 }
 
 

@@ -4,4 +4,8 @@ from .double import DoubleAttention
 from .external import ExternalAttention
 from .separable import SeparableAttention
 
-__all__ = ["ExternalAttention", "DoubleAttention", "SeparableAttention"]
+__all__ = [
+    "ExternalAttention",
+    "DoubleAttention",
+    "SeparableAttention",
+]

@@ -3,4 +3,7 @@
 from .axial import AxialAttention
 from .criss_cross import CrissCrossAttention
 
-__all__ = ["CrissCrossAttention", "AxialAttention"]
+__all__ = [
+    "AxialAttention",
+    "CrissCrossAttention",
+]
