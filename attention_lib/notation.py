@@ -18,6 +18,10 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "max_tokens": (r"N_{\max}", "the most tokens that a learned table has positions for"),
+    "rank": ("r", "features of a position: the rank of what two such tables multiply to"),
+    "window": ("w", "tokens, or places along an axis, that count as near"),
+    "causal": ("c", "1 if a token sees only itself and those before it, else 0"),
 }
 
 

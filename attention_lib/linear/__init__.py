@@ -1,3 +1,7 @@
 """Linear attention: *what to sum first?*  The cost grows with the tokens, not with their pairs."""
 
-__all__ = []
+from .attention_free import AttentionFree
+
+__all__ = [
+    "AttentionFree",
+]
