@@ -1,7 +1,9 @@
 """Linear attention: *what to sum first?*  The cost grows with the tokens, not with their pairs."""
 
 from .attention_free import AttentionFree
+from .unit_force import UnitForceAttention
 
 __all__ = [
     "AttentionFree",
+    "UnitForceAttention",
 ]

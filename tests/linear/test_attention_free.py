@@ -11,7 +11,6 @@ from attention_lib.bench import peak_memory
 from attention_lib.checks import FLOATS, randomize
 from attention_lib.linear import AttentionFree
 from tests.oracles.linear import aft_full
-from tests.references.linear import attention_free
 
 X = torch.randn(2, 13, 6).double()
 MODES = [dict(max_tokens=None), dict(max_tokens=13), dict(max_tokens=13, window=4)]
@@ -145,7 +144,9 @@ def test_low_precision_is_summed_in_float32(causal, dtype):
     """300 equal values: a sum in float16 is beyond 65504, one in bfloat16 stops at 256."""
     m = AttentionFree(2, max_tokens=300, rank=1, causal=causal).to(dtype)
     with torch.no_grad():
-        m.query_key_value.weight.copy_(torch.eye(2).repeat(3, 1) * torch.tensor([0, 0, 0, 0, 1, 1])[:, None])
+        m.query_key_value.weight.copy_(
+            torch.eye(2).repeat(3, 1) * torch.tensor([0, 0, 0, 0, 1, 1])[:, None]
+        )
     x = torch.full((1, 300, 2), 1000.0, dtype=dtype)
     assert_close(m(x), x / 2, rtol=0, atol=0)
 
