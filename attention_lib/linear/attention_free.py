@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import SignatureError, shaped
 
 
@@ -69,28 +70,29 @@ class AttentionFree(nn.Module):
         return query.sigmoid() * mean
 
     def _mean(self, x: Tensor) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        weights = self._position_weights(x.shape[1], wide)
+        weights = self._position_weights(x.shape[1])
         _, key, value = self.query_key_value.weight.chunk(3)
         # the features of all samples side by side: one matrix product for the batch
-        key, value = (rearrange(F.linear(x, w), "b n d -> n (b d)").to(wide) for w in (key, value))
-        _, above, below = (_sums_before if self.causal else _sums)(key, value, weights)
+        key, value = (rearrange(F.linear(x, each), "b n d -> n (b d)") for each in (key, value))
+        sums = _sums_before if self.causal else _sums
+        _, above, below = at_least_float32(sums, key, value, *weights)
         return rearrange((above / below).to(x.dtype), "n (b d) -> b n d", d=self.dim)
 
-    def _position_weights(self, tokens: int, dtype: torch.dtype) -> Tensor | None:
-        """exp(w), divided by the largest of each row; None if w = 0."""
+    def _position_weights(self, tokens: int) -> list[Tensor]:
+        """exp(w), divided by the largest of each row; nothing if w = 0."""
         most = self.max_tokens
         if most is None:
-            return None
+            return []
         if tokens > most:
             raise SignatureError(f"AttentionFree: tokens={tokens} is more than max_tokens={most}")
-        bias = self.query_position[:tokens].to(dtype) @ self.key_position[:tokens].to(dtype).mT
+        query, key = self.query_position[:tokens], self.key_position[:tokens]
+        bias = at_least_float32(torch.matmul, query, key.mT)
         if self.window is not None:
             bias = bias.triu(1 - self.window).tril(self.window - 1)
-        return (bias - bias.detach().amax(dim=-1, keepdim=True)).exp_()
+        return [(bias - bias.detach().amax(dim=-1, keepdim=True)).exp_()]
 
 
-def _sums(key: Tensor, value: Tensor, weights: Tensor | None) -> tuple[Tensor, ...]:
+def _sums(key: Tensor, value: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
     """An exponent m, Σ exp(k + w - m) v and Σ exp(k + w - m) over all keys."""
     top = key.detach().amax(dim=-2, keepdim=True)
     power = (key - top).exp_()
@@ -99,7 +101,7 @@ def _sums(key: Tensor, value: Tensor, weights: Tensor | None) -> tuple[Tensor, .
     return top, weights @ (power * value), weights @ power
 
 
-def _sums_before(key: Tensor, value: Tensor, weights: Tensor | None) -> tuple[Tensor, ...]:
+def _sums_before(key: Tensor, value: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
     """The same over the keys up to each token."""
     own = (key - key.detach()).exp() * (1 if weights is None else weights.diagonal()[:, None])
     sums, tokens, half = (key.detach(), own * value, own), len(key), 1

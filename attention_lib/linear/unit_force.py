@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
 
@@ -22,9 +23,8 @@ class UnitForceAttention(nn.Module):
     of the summary, is a vector over the d_h features of a key, so that with γ = 1 a head answers
     with a cosine for each feature of the value.
 
-    The paper's XNorm has no ε, and is 0 / 0 for a vector of zeros; here it gives zeros.  Lengths
-    and the summary are float32 or better.  Keys and values are scaled to numbers below 1 before
-    they are summed, as autocast to float16 would overflow, and ε is scaled with them.
+    The paper's XNorm has no ε, and is 0 / 0 for a vector of zeros; here it gives zeros.  Sums and
+    lengths are float32 or better, as products of thousands are beyond float16.
 
     Args:
         dim: features of a token, d.
@@ -52,22 +52,18 @@ class UnitForceAttention(nn.Module):
     @shaped
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
         parts = self.query_key_value(x).chunk(3, dim=-1)
-        wide = torch.promote_types(x.dtype, torch.float32)
-        query, key, value = (split_heads(part, self.heads).to(wide) for part in parts)
-        (key, size), (value, other_size) = _below_one(key), _below_one(value)
-        force = self._unit(value.mT @ key, self.eps / (size * other_size) ** 2)
-        return self.out(merge_heads(self._unit(query, self.eps) @ force.mT).to(x.dtype))
+        cosines = at_least_float32(self._read, *(split_heads(part, self.heads) for part in parts))
+        return self.out(merge_heads(cosines).to(x.dtype))
 
-    def _unit(self, vectors: Tensor, eps: float | Tensor) -> Tensor:
+    def _read(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The product of each query with what keys and values add up to."""
+        force = self._unit(value.mT @ key)
+        return self._unit(query) @ force.mT
+
+    def _unit(self, vectors: Tensor) -> Tensor:
         """XNorm along the last axis."""
-        length = (torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).square() + eps).sqrt()
-        return vectors * (self.gamma[:, None, None] / length)
-
-
-def _below_one(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers of each head over the largest of them, if that is above 1; and what they lost."""
-    largest = x.detach().abs().amax(dim=(-2, -1), keepdim=True).clamp(min=1)
-    return x / largest, largest
+        square = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).square()
+        return vectors * (self.gamma[:, None, None] / (square + self.eps).sqrt())
 
 
 CARD = Card(

@@ -12,7 +12,7 @@ from attention_lib.checks import FLOATS, randomize
 from attention_lib.linear import AttentionFree
 from tests.oracles.linear import aft_full
 
-X = torch.randn(2, 13, 6).double()
+X = torch.randn(2, 13, 6, generator=torch.Generator().manual_seed(0)).double()
 MODES = [dict(max_tokens=None), dict(max_tokens=13), dict(max_tokens=13, window=4)]
 
 
@@ -138,17 +138,23 @@ def test_positions_of_fewer_tokens_are_the_first():
     assert_close(m(X[:, :5]), few(X[:, :5]))
 
 
+@pytest.mark.parametrize("autocast", [False, True], ids=["", "autocast"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("causal", [False, True], ids=["", "causal"])
-def test_low_precision_is_summed_in_float32(causal, dtype):
+def test_low_precision_is_summed_in_float32(causal, dtype, autocast):
     """300 equal values: a sum in float16 is beyond 65504, one in bfloat16 stops at 256."""
-    m = AttentionFree(2, max_tokens=300, rank=1, causal=causal).to(dtype)
+    m = AttentionFree(2, max_tokens=300, rank=1, causal=causal)
     with torch.no_grad():
         m.query_key_value.weight.copy_(
-            torch.eye(2).repeat(3, 1) * torch.tensor([0, 0, 0, 0, 1, 1])[:, None]
+            torch.eye(2).repeat(3, 1) * torch.tensor([[0]] * 4 + [[1]] * 2)
         )
-    x = torch.full((1, 300, 2), 1000.0, dtype=dtype)
-    assert_close(m(x), x / 2, rtol=0, atol=0)
+    x = torch.full((1, 300, 2), 1000.0)
+    if autocast:
+        with torch.autocast("cpu", dtype=dtype):
+            y = m(x)
+    else:
+        y = m.to(dtype)(x.to(dtype)).float()
+    assert_close(y, x / 2)
 
 
 @pytest.mark.parametrize("gradients", [False, True], ids=["forward", "forward and backward"])
