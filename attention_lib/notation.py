@@ -45,6 +45,10 @@ SYMBOLS = {
     "expansion": ("e", "how many times wider the middle of a feed-forward network is"),
     "size": ("n", "height and width of the map for which a filter is learned"),
     "segments": ("S", "neighbouring channels that a layer mixes together with the places"),
+    "max_tokens": (r"N_{\max}", "the most tokens that a learned table has positions for"),
+    "rank": ("r", "features of a position: the rank of what two such tables multiply to"),
+    "window": ("w", "tokens, or places along an axis, that count as near"),
+    "causal": ("c", "1 if a token sees only itself and those before it, else 0"),
 }
 
 
