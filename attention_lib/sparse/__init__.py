@@ -2,5 +2,7 @@
 
 from .axial import AxialAttention
 from .criss_cross import CrissCrossAttention
+from .halo import HaloAttention
+from .outlook import OutlookAttention
 
-__all__ = ["CrissCrossAttention", "AxialAttention"]
+__all__ = ["OutlookAttention", "HaloAttention", "CrissCrossAttention", "AxialAttention"]
