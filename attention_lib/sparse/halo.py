@@ -69,7 +69,8 @@ class HaloAttention(nn.Module):
         )
         gathered = gathered.unflatten(0, query.shape[:3])
         y = rearrange(gathered, "b y x h (i j) d -> b (h d) (y i) (x j)", i=self.block_size)
-        return y[..., : x.shape[-2], : x.shape[-1]]
+        # a slice does the same, but ties an export to sizes that blocks do (or do not) divide
+        return F.pad(y, (0, x.shape[-1] - y.shape[-1], 0, x.shape[-2] - y.shape[-2]))
 
     @shaped
     def weights(
@@ -90,9 +91,8 @@ class HaloAttention(nn.Module):
         parts = self.query_key_value(rearrange(x, "b c h w -> b h w c"))
         query, others = parts.tensor_split([self.channels], dim=-1)
         query = F.pad(query, (0, 0, 0, right, 0, down))
-        query = rearrange(
-            query, "b (y i) (x j) (h d) -> b y x h (i j) d", i=block, j=block, h=self.heads
-        )
+        query = query.unfold(1, block, block).unfold(2, block, block)
+        query = rearrange(query, "b y x (h d) i j -> b y x h (i j) d", h=self.heads)
         others = F.pad(others, (0, 0, halo, halo + right, halo, halo + down))
         others = others.unfold(1, self.window, block).unfold(2, self.window, block)
         key, value = rearrange(
@@ -135,8 +135,8 @@ CARD = Card(
     macs="3 * channels**2 * height * width"
     " + 2 * ceiling(height / block_size) * ceiling(width / block_size)"
     " * channels * block_size**2 * window * (window + 1)",
-    memory="ceiling(height / block_size) * ceiling(width / block_size)"
-    " * Max(heads * block_size**2 * window**2, 2 * channels * window**2)",
+    memory="Max(3 * channels * height * width, ceiling(height / block_size)"
+    " * ceiling(width / block_size) * window**2 * Max(heads * block_size**2, 2 * channels))",
     rejects=[
         dict(channels=10, heads=4),
         dict(channels=0, heads=1),
