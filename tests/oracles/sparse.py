@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.oracles.bare import bare
 
@@ -81,7 +82,135 @@ def mmcv_criss_cross(m):
     return theirs, {f"once.{name}": tensor for name, tensor in state.items()}
 
 
+class _ChannelsLast(nn.Module):
+    """Theirs takes a map as (batch, height, width, channels)."""
+
+    def __init__(self, theirs):
+        super().__init__()
+        self.theirs = theirs
+
+    def forward(self, x):
+        return self.theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def timm_outlook(m):
+    from timm.models.volo import OutlookAttention
+
+    theirs = OutlookAttention(
+        m.channels,
+        m.heads,
+        kernel_size=m.kernel_size,
+        padding=m.kernel_size // 2,
+        stride=m.stride,
+    )
+    state = {
+        "v.weight": m.value.weight[:, :, 0, 0],
+        "attn.weight": m.logits.weight,
+        "attn.bias": m.logits.bias,
+        "proj.weight": m.out.weight[:, :, 0, 0],
+        "proj.bias": m.out.bias,
+    }
+    return _ChannelsLast(theirs), {f"theirs.{name}": tensor for name, tensor in state.items()}
+
+
+class _OnlyTheMap(nn.Module):
+    """Theirs attends to zeros round the map, or to those that fill up its last blocks.
+
+    One more channel is 1 on the map and 0 beyond, and one more feature of the keys reads it, by
+    which every key of the map gains so much that nothing is left for one beyond it.
+    """
+
+    def __init__(self, theirs, block_size):
+        super().__init__()
+        self.theirs, self.block_size = theirs, block_size
+
+    def forward(self, x):
+        height, width = x.shape[-2:]
+        x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+        x = functional.pad(x, (0, -width % self.block_size, 0, -height % self.block_size))
+        return self.theirs(x)[..., :height, :width]
+
+
+GAIN = 30.0  # for query and key alike: exp(-900) is 0
+
+
+def timm_halo(m):
+    from timm.layers.halo_attn import HaloAttn
+
+    theirs = HaloAttn(
+        m.channels + 1,
+        dim_out=m.channels,
+        num_heads=m.heads,
+        dim_head=m.head_dim + 1,
+        block_size=m.block_size,
+        halo_size=m.halo_size,
+    )
+    theirs.scale = m.head_dim**-0.5
+    query, key, value = m.query_key_value.weight.unflatten(0, (3, m.heads, m.head_dim))
+    query, key = _mark(query), _mark(key)
+    value = functional.pad(value, (0, 1))
+    # theirs adds offsets to products that are scaled already
+    rows, columns = (_offsets(m, table) * m.head_dim**-0.5 for table in (m.rows, m.columns))
+    state = {
+        "q.weight": query.flatten(0, 1)[..., None, None],
+        "kv.weight": torch.cat([key, value], dim=1).flatten(0, 1)[..., None, None],
+        "pos_embed.height_rel": rows,
+        "pos_embed.width_rel": columns,
+    }
+    theirs = _OnlyTheMap(theirs, m.block_size)
+    return theirs, {f"theirs.{name}": tensor for name, tensor in state.items()}
+
+
+def halonet(m):
+    from halonet_pytorch import HaloAttention
+    from halonet_pytorch.halonet_pytorch import RelPosEmb
+
+    theirs = HaloAttention(
+        dim=m.channels + 1,
+        block_size=m.block_size,
+        halo_size=max(m.halo_size, 1),
+        dim_head=m.head_dim + 1,
+        heads=m.heads,
+    )
+    theirs.halo_size = m.halo_size  # theirs refuses to be built without a halo
+    theirs.rel_pos_emb = RelPosEmb(m.block_size, m.window, m.head_dim + 1)
+    theirs.to_out = nn.Linear(m.heads * (m.head_dim + 1), m.channels)  # ours has none
+    theirs.scale = m.head_dim**-0.5
+    query, key, value = m.query_key_value.weight.unflatten(0, (3, m.heads, m.head_dim))
+    query, key = _mark(query), _mark(key)
+    value = functional.pad(value, (0, 1, 0, 1))
+    out = torch.eye(m.head_dim).to(value)
+    out = torch.block_diag(*[functional.pad(out, (0, 1))] * m.heads)
+    state = {
+        "to_q.weight": query.flatten(0, 1),
+        "to_kv.weight": torch.cat([key, value]).flatten(0, 1),
+        "to_out.weight": out,
+        "to_out.bias": torch.zeros(m.channels).to(value),
+        "rel_pos_emb.rel_height": _offsets(m, m.rows),
+        "rel_pos_emb.rel_width": _offsets(m, m.columns),
+    }
+    theirs = _OnlyTheMap(theirs, m.block_size)
+    return theirs, {f"theirs.{name}": tensor for name, tensor in state.items()}
+
+
+def _mark(weight):
+    """One more feature, which is GAIN on the map, read from one more channel, which is 1 there."""
+    mark = torch.zeros_like(weight[:, :1])
+    mark = functional.pad(mark, (0, 1), value=GAIN)
+    return torch.cat([functional.pad(weight, (0, 1)), mark], dim=1)
+
+
+def _offsets(m, table):
+    """Our table as theirs, which has rows for offsets that cannot be, and the marking feature."""
+    return functional.pad(table, (0, 1, 2 * m.halo_size, 0))
+
+
 ORACLES = {
+    "HaloAttention": {
+        "timm.layers.halo_attn.HaloAttn": timm_halo,
+        "halonet_pytorch.HaloAttention": halonet,
+    },
+    "OutlookAttention": {"timm.models.volo.OutlookAttention": timm_outlook},
     "CrissCrossAttention": {"mmcv.ops.cc_attention.CrissCrossAttention": mmcv_criss_cross},
     "AxialAttention": {"axial_attention.AxialAttention": axial_attention},
 }

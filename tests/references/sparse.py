@@ -116,9 +116,66 @@ def criss_cross_attention(m, x):
     return x
 
 
+def outlook_attention(m, x):
+    _, channels, height, width = x.shape
+    size, step = m.kernel_size, m.stride
+    head_dim = channels // m.heads
+    samples = []
+    for sample in x:
+        y = {(i, j): 0 for i in range(height) for j in range(width)}
+        values = {u: _pointwise(m.value, sample[:, *u]).view(m.heads, head_dim) for u in y}
+        beyond = torch.zeros_like(sample[:, 0, 0]).view(m.heads, head_dim)
+        for row in range(0, height, step):
+            for column in range(0, width, step):
+                block = [(row + a, column + b) for a in range(step) for b in range(step)]
+                block = [sample[:, *u] for u in block if u in y]
+                logits = m.logits.weight @ (sum(block) / len(block)) + m.logits.bias
+                logits = logits.view(m.heads, size**2, size**2) / sqrt(head_dim)
+                steps = range(-(size // 2), size // 2 + 1)
+                window = [(row + a, column + b) for a in steps for b in steps]
+                seen = [values.get(u, beyond) for u in window]
+                for i, u in enumerate(window):
+                    if u in y:
+                        weights = _softmax([logits[:, i, j, None] for j in range(size**2)])
+                        y[u] = y[u] + sum(w * v for w, v in zip(weights, seen, strict=True))
+        pixels = [_pointwise(m.out, pixel.flatten()) for pixel in y.values()]
+        samples.append(torch.stack(pixels, 1).view_as(sample))
+    return torch.stack(samples)
+
+
+def halo_attention(m, x):
+    _, channels, height, width = x.shape
+    head_dim, middle = channels // m.heads, m.block_size + m.halo_size - 1
+    reach = range(-m.halo_size, m.block_size + m.halo_size)
+    samples = []
+    for sample in x:
+        places = [(i, j) for i in range(height) for j in range(width)]
+        parts = {u: (m.query_key_value.weight @ sample[:, *u]).view(3, m.heads, -1) for u in places}
+        pixels = []
+        for i, j in places:
+            top, left = i - i % m.block_size, j - j % m.block_size
+            near = [(top + a, left + b) for a in reach for b in reach]
+            near = [u for u in near if u in parts]
+            query = parts[i, j][0]
+            scores = []
+            for a, b in near:
+                offset = m.rows[a - i + middle] + m.columns[b - j + middle]
+                score = (query * (parts[a, b][1] + offset)).sum(1, keepdim=True)
+                scores.append(score / sqrt(head_dim))
+            mixed = zip(_softmax(scores), near, strict=True)
+            pixels.append(sum(w * parts[u][2] for w, u in mixed).flatten())
+        samples.append(torch.stack(pixels, 1).view_as(sample))
+    return torch.stack(samples)
+
+
 def _softmax(scores):
-    powers = [(score - max(scores)).exp() for score in scores]
-    return [power / sum(powers) for power in powers]
+    """Of a list of numbers, or of tensors of them: one softmax for each place in these."""
+    largest = scores[0]
+    for score in scores:
+        largest = torch.maximum(largest, score)
+    powers = [(score - largest).exp() for score in scores]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def _pointwise(conv, pixel):
