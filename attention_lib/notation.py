@@ -18,6 +18,8 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
+    "group_size": ("G", "places along a side of a group that attends to itself"),
+    "interval": ("I", "steps from a place of a group to the next"),
 }
 
 

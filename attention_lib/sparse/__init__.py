@@ -1,3 +1,7 @@
 """Sparse attention: *which few are worth reading?*  Windows, axes and chosen places."""
 
-__all__ = []
+from .long_short import LongShortDistanceAttention
+
+__all__ = [
+    "LongShortDistanceAttention",
+]
