@@ -71,7 +71,7 @@ class Card:
 
     @property
     def free(self) -> Axes:
-        """What grows with the input: the axes of x that are neither batch nor fixed at construction.
+        """What grows with the input: axes of x that are neither batch nor fixed at construction.
 
         In place of an axis that is a product, such as tokens of height × width, stand its factors.
         """

@@ -107,7 +107,8 @@ def citation(key: str, short: bool = False) -> str:
     people = entry["author"].split(" and ")
     first = people[0].partition(",")[0]
     who = first if len(people) == 1 else f"{first} et al."
-    link = f"https://arxiv.org/abs/{entry['eprint']}"
+    arxiv = entry.get("eprint")
+    link = f"https://arxiv.org/abs/{arxiv}" if arxiv else entry["url"]
     if short:
         return f"[{who} {entry['year']}]({link})"
     return f"{who}, [{entry['title']}]({link}), {entry['year']}"

@@ -58,9 +58,15 @@ def test_every_paper_is_in_the_bibliography(card):
 
     entry = parse_file("book/references.bib").entries[card.paper]
     cited = display.citation(card.paper)
-    assert f"https://arxiv.org/abs/{entry.fields['eprint']}" in cited
+    assert entry.fields.get("eprint", entry.fields.get("url")) in cited
     assert entry.fields["year"] in cited and entry.persons["author"][0].last_names[0] in cited
     assert entry.fields["title"].replace("{", "").replace("}", "") in cited
+
+
+def test_a_paper_that_is_not_on_arxiv_links_to_its_url():
+    link = "(https://proceedings.mlr.press/v139/yang21o.html)"
+    assert display.citation("yang2021simam", short=True) == f"[Yang et al. 2021]{link}"
+    assert display.citation("yang2021simam").endswith(f"Neural Networks]{link}, 2021")
 
 
 def test_evidence_says_what_vouches():

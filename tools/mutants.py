@@ -10,6 +10,7 @@ Exit status 1: a survivor without a reason, a reason that is out of date, or too
 """
 
 import argparse
+import gc
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
@@ -40,7 +41,15 @@ REASONS = Path(__file__).with_name("mutants_equivalent")
 # quick and telling ones first: the first failure ends a trial
 TESTS = ("tests/{}", "tests/test_oracles.py", "tests/test_contract.py", "tests/test_library.py",
          "tests/test_display.py", "tests/test_references.py")  # fmt: skip
-OPTIONS = ["-x", "-q", "--tb=no", "--assert=plain", "-pno:cacheprovider", "-ppytest_timeout"]
+OPTIONS = [
+    "-x",
+    "-q",
+    "--tb=no",
+    "--assert=plain",
+    "-pno:cacheprovider",
+    "-ppytest_timeout",
+    "-pno:unraisableexception",
+]  # collects garbage, which takes longer than most trials
 SECONDS = 60  # a trial that takes longer hangs, and so is caught
 WANTED = 0.95
 CONSOLE = Console()
@@ -124,6 +133,8 @@ def _warm_up(mechanism: Mechanism) -> None:
     torch.compile(module, backend="eager", fullgraph=True)(x)
     torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("n", min=2)},))
     find(mechanism.name).cost("params")
+    gc.collect()
+    gc.freeze()  # or each trial would look through all of this once more
 
 
 def _trial(fault: Fault | None, tests: list[str], output: Path) -> None:
@@ -135,9 +146,20 @@ def _trial(fault: Fault | None, tests: list[str], output: Path) -> None:
         del sys.modules[name]
     if fault:
         sys.meta_path.insert(0, ChangedFile(fault))
+        _only(fault)
     status = _run(tests)
     sys.stdout.flush()
     os._exit(status)
+
+
+def _only(fault: Fault) -> None:
+    """Leave the changed mechanism alone in the catalogue, so that few tests are collected."""
+    family = fault.module.rpartition(".")[0]
+    with suppress(Exception):  # a file that cannot be imported fails once more, where it is seen
+        shelf, catalogue = import_module(family), import_module("attention_lib.catalog")
+        made = {name: getattr(shelf, name).__module__ for name in shelf.__all__}
+        shelf.__all__ = [name for name, module in made.items() if module == fault.module]
+        catalogue.FAMILIES = (family.rpartition(".")[2],)
 
 
 def _run(tests: list[str]) -> int:

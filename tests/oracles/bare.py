@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def bare(dotted: str, stubs: dict[str, dict] | None = None) -> types.ModuleType:
-    """The module `dotted`; `stubs` maps names it imports but does not need to their few attributes."""
+    """The module `dotted`; `stubs` maps what it imports but does not need to a few attributes."""
     parts = dotted.split(".")
     root = next(Path(p or ".") / parts[0] for p in sys.path if (Path(p or ".") / parts[0]).is_dir())
     before = dict(sys.modules)
