@@ -101,11 +101,15 @@ class Card:
             for name in needed
         ]
 
-    def cost(self, kind: str, **sizes: int) -> int:
-        """The formula for "params", "macs" or "memory", worked out for these sizes."""
+    def cost(self, kind: str, batch: int = 1, **sizes: int) -> int:
+        """The formula for "params", "macs" or "memory", worked out for these sizes.
+
+        What the samples of a batch share is shared out among them: the cost of one is less in a
+        larger batch.
+        """
         from sympy import Indexed, Symbol
 
-        words = self.words(**sizes)
+        words = self.words(batch=batch, **sizes)
         numbers = {Symbol(word): int(n) for word, n in words.items() if isinstance(n, int)}
         formula = self._parse(kind, str).subs(numbers).doit()
         number = formula.replace(Indexed, lambda base, i: words[str(base)][int(i)])

@@ -19,6 +19,9 @@ SYMBOLS = {
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
     "group_size": ("G", "places along a side of a group that attends to itself"),
+    "stride": ("T", "pixels from a place that is read to the next"),
+    "offset_range": ("s", "how far a place that is read may move"),
+    "map_size": ("D", "height and width of the map that a table of biases is made for"),
     "interval": ("I", "steps from a place of a group to the next"),
 }
 

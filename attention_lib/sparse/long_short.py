@@ -53,29 +53,28 @@ class LongShortDistanceAttention(nn.Module):
         self.channels, self.heads = channels, heads
         self.group_size, self.interval = group_size, interval
         self.hidden = max(channels // 4, 2)  # the norm of a single number would be its bias alone
-        self.query_key_value = nn.Linear(channels, 3 * channels, bias=False)
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1, bias=False)
         self.position_bias = nn.Sequential(
             *(nn.Linear(2, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             nn.Linear(self.hidden, heads, bias=False),
         )
-        self.out = nn.Linear(channels, channels)
+        self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        query, key, value = self._project(x)
-        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(x))
-        y = self.out(rearrange(gathered, "b (a h) n d -> b n a (h d)", h=self.heads))
-        y = rearrange(y, "b (g k) (r i s j) c -> b c (r g i) (s k j)", **self._sides(x))
-        return y[..., : x.shape[-2], : x.shape[-1]]
+        y = F.scaled_dot_product_attention(*self._project(x), attn_mask=self._bias(x))
+        sides, (below, right) = self._sides(x), self._margin(x)
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
+        return self.out(F.pad(y, (0, -right, 0, -below)))
 
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch windows heads members members"]:
+    ) -> Float[Tensor, "batch groups heads members others"]:
         """The weights in each group, whose members are read row by row; for looking, not for speed.
 
         Members beyond the edge of the map get none; what they themselves would gather is dropped.
@@ -87,37 +86,33 @@ class LongShortDistanceAttention(nn.Module):
     def _sides(self, x: Tensor) -> dict[str, int]:
         """How many blocks of GI × GI cover the map, and what a block is made of."""
         block, size, interval = self.group_size * self.interval, self.group_size, self.interval
-        rows, columns = -(-x.shape[-2] // block), -(-x.shape[-1] // block)
+        rows, columns = ((side + block - 1) // block for side in x.shape[-2:])
         return dict(r=rows, s=columns, g=size, k=size, i=interval, j=interval)
 
-    def _project(self, x: Tensor) -> list[Tensor]:
-        """Query, key and value of each member n of a group, by group and head."""
+    def _margin(self, x: Tensor) -> tuple[int, int]:
+        """How many rows and columns the blocks reach beyond the map."""
         block = self.group_size * self.interval
-        x = F.pad(x, (0, -x.shape[-1] % block, 0, -x.shape[-2] % block))
-        x = rearrange(x, "b c (r g i) (s k j) -> b (g k) (r i s j) c", **self._sides(x))
-        # one by one: groups and heads are then one axis of a view, and a bias is shared by samples
-        projected = (F.linear(x, weight) for weight in self.query_key_value.weight.chunk(3))
-        return [rearrange(part, "b n a (h d) -> b (a h) n d", h=self.heads) for part in projected]
+        return -x.shape[-2] % block, -x.shape[-1] % block
+
+    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value, (batch, groups · heads, members, head_dim)."""
+        sides, (below, right) = self._sides(x), self._margin(x)
+        parts = (F.pad(part, (0, right, 0, below)) for part in self.query_key_value(x).chunk(3, 1))
+        grouped = "b (h d) (r g i) (s k j) -> b (r i s j h) (g k) d"
+        return tuple(rearrange(part, grouped, h=self.heads, **sides) for part in parts)
 
     def _bias(self, x: Tensor) -> Tensor:
-        """What is added to the logits, (groups · heads, members, members), -inf where nobody is."""
+        """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
+        sides, (below, right) = self._sides(x), self._margin(x)
         steps = torch.arange(1 - self.group_size, self.group_size, device=x.device)
         apart = torch.cartesian_prod(steps, steps).to(self.out.weight.dtype)
         table = rearrange(self.position_bias(apart), "(u v) h -> h u v", u=len(steps))
         bias = relative_bias(table, self.group_size, self.group_size)
-        real = self._real(x)
+        real = F.pad(x.new_ones(x.shape[-2:], dtype=torch.bool), (0, right, 0, below))
+        real = rearrange(real, "(r g i) (s k j) -> (r i s j) (g k)", **sides)
         # a member beyond the edge sees all: a group of nothing else would have no choice
         seen = real[:, None, :] | ~real[:, :, None]
-        return bias.where(seen[:, None], -torch.inf).flatten(0, 1)
-
-    def _real(self, x: Tensor) -> Tensor:
-        """Which members of which group lie on the map."""
-        sides = self._sides(x)
-        height, width = (self.group_size * self.interval * sides[side] for side in "rs")
-        row = torch.arange(height, device=x.device) < x.shape[-2]
-        column = torch.arange(width, device=x.device) < x.shape[-1]
-        real = row[:, None] & column
-        return rearrange(real, "(r g i) (s k j) -> (r i s j) (g k)", **sides)
+        return bias.where(seen[:, None], -torch.inf).flatten(0, 1)[None]
 
 
 CARD = Card(
@@ -134,11 +129,13 @@ CARD = Card(
     ],
     sizes=dict(batch=2, height=7, width=5),
     params="4 * channels**2 + channels + 2 * hidden**2 + 11 * hidden + hidden * heads",
-    macs="(4 * channels**2 + 2 * channels * group_size**2) * (group_size * interval)**2"
+    macs="4 * channels**2 * height * width"
+    " + 2 * channels * group_size**2 * (group_size * interval)**2"
     " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))"
-    " + (2 * group_size - 1)**2 * (2 * hidden + 2 * hidden**2 + hidden * heads)",
-    memory="Max(channels, heads * group_size**2) * (group_size * interval)**2"
-    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))",
+    " + (2 * group_size - 1)**2 * (2 * hidden + 2 * hidden**2 + hidden * heads) / batch",
+    memory="Max(3 * channels * height * width, Max(channels, heads * group_size**2 / batch)"
+    " * (group_size * interval)**2"
+    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval)))",
     rejects=[
         dict(channels=12, heads=5),
         dict(channels=12, heads=0),
