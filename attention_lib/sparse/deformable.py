@@ -24,24 +24,22 @@ class DeformableAttention(nn.Module):
     so that offsets have gradients.  Each group of channels moves the points its own way.  The
     table of biases too is read between its entries, at the steps from key to pixel.
 
-    Rows and columns run from -1 at the first to 1 at the last, on the map as on the grid; an offset
-    stays below s / rows (columns) of the grid.  The authors' code puts the grid half a cell inside.
-    Its layer norm in θ is kept; its biases of the projections, which the paper lacks, are not.
-    Beyond the edge of map and table there are zeros.
+    Rows and columns run from -1 to 1 on map and grid, with zeros beyond; an offset stays below
+    s / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
+    on the projections; its layer norm in θ is kept.
 
     Args:
         channels: channels of the map, C; 512 in the third stage of DAT-B, whence the other values.
         heads: heads, h, each of C / h channels; 16.
         groups: groups of channels with points of their own, G; 4.
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
-        stride: pixels from a reference point to the next, T; 2 in the paper's example.
+        stride: pixels from a reference point to the next, T; 2.
         offset_range: how far a point may move, s; 2.
-        map_size: height and width of the map for which the table has an entry for every step;
-            (14, 14).  For other maps it is interpolated.
+        map_size: height and width of a map whose every step has an entry; (14, 14).
 
     Raises:
         ValueError: if C is not a multiple of `heads`, or `heads` of `groups`; if `kernel_size` is
-            even; if a number is below 1, or `offset_range` not above 0.
+            even; if a number is too small.
     """
 
     def __init__(
@@ -82,9 +80,8 @@ class DeformableAttention(nn.Module):
         read = F.grid_sample(self._grouped(x), points, align_corners=True)
         read = rearrange(read, "(b g) c u v -> b (u v) (g c)", g=self.groups)
         key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query = query.flatten(-2).unflatten(1, (self.heads, -1)).mT.contiguous()
-        bias = self._bias(x, points)
-        y = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(x, points))
         return self.out(y.mT.reshape(x.shape))
 
     @shaped
@@ -99,9 +96,8 @@ class DeformableAttention(nn.Module):
         around = self.gather(self._grouped(query)).movedim(1, -1)
         row, column = self.offset(F.gelu(self.norm(around))).tanh().unbind(-1)
         rows, columns = row.shape[1:]
-        row = _even(rows, row)[:, None] + self.offset_range * row / rows
-        column = _even(columns, column) + self.offset_range * column / columns
-        return torch.stack([column, row], dim=-1)
+        row = _even(rows, row)[:, None] + row * self.offset_range / rows
+        return torch.stack([_even(columns, row) + column * self.offset_range / columns, row], -1)
 
     def _bias(self, x: Tensor, points: Tensor) -> Tensor:
         """The table of each head, read at half the way from each point to each pixel."""
@@ -132,7 +128,6 @@ CARD = Card(
         dict(groups=1),
         dict(kernel_size=5),
         dict(stride=3),
-        dict(stride=1),
         dict(offset_range=7.0),
         dict(map_size=(4, 7)),
         dict(map_size=(1, 9)),
@@ -146,9 +141,6 @@ CARD = Card(
     " * ceiling(height / stride) * ceiling(width / stride)",
     rejects=[
         dict(channels=12, heads=5, groups=1),
-        dict(channels=12, heads=4, groups=3),
-        dict(channels=12, heads=4, groups=0),
-        dict(channels=-16),
         dict(channels=16, kernel_size=4),
         dict(channels=16, stride=0),
         dict(channels=16, offset_range=0.0),

@@ -94,12 +94,12 @@ class LongShortDistanceAttention(nn.Module):
         block = self.group_size * self.interval
         return -x.shape[-2] % block, -x.shape[-1] % block
 
-    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+    def _project(self, x: Tensor) -> Tensor:
         """Query, key and value, (batch, groups · heads, members, head_dim)."""
         sides, (below, right) = self._sides(x), self._margin(x)
-        parts = (F.pad(part, (0, right, 0, below)) for part in self.query_key_value(x).chunk(3, 1))
-        grouped = "b (h d) (r g i) (s k j) -> b (r i s j h) (g k) d"
-        return tuple(rearrange(part, grouped, h=self.heads, **sides) for part in parts)
+        padded = F.pad(self.query_key_value(x), (0, right, 0, below))
+        grouped = "b (t h d) (r g i) (s k j) -> t b (r i s j h) (g k) d"
+        return rearrange(padded, grouped, t=3, h=self.heads, **sides)
 
     def _bias(self, x: Tensor) -> Tensor:
         """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
@@ -133,9 +133,8 @@ CARD = Card(
     " + 2 * channels * group_size**2 * (group_size * interval)**2"
     " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))"
     " + (2 * group_size - 1)**2 * (2 * hidden + 2 * hidden**2 + hidden * heads) / batch",
-    memory="Max(3 * channels * height * width, Max(channels, heads * group_size**2 / batch)"
-    " * (group_size * interval)**2"
-    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval)))",
+    memory="Max(3 * channels, heads * group_size**2 / batch) * (group_size * interval)**2"
+    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))",
     rejects=[
         dict(channels=12, heads=5),
         dict(channels=12, heads=0),

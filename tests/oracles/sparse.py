@@ -136,7 +136,10 @@ class _Deformable(nn.Module):
             torch.set_default_dtype(before)
 
     def _reference(self, rows, columns, batch, dtype, device):
-        row, column = (torch.linspace(-1, 1, n, dtype=dtype) for n in (rows, columns))
+        row, column = (
+            torch.linspace(-1, 1, n, dtype=dtype) if n > 1 else torch.zeros(1, dtype=dtype)
+            for n in (rows, columns)
+        )
         grid = torch.stack(torch.meshgrid(row, column, indexing="ij"), dim=-1)
         return grid.expand(batch * self.groups, -1, -1, -1)
 

@@ -21,7 +21,7 @@ def groups(attention, height, width):
 
 
 def made(**arguments):
-    return randomize(LongShortDistanceAttention(6, heads=3, **arguments)).double()
+    return randomize(LongShortDistanceAttention(24, heads=3, **arguments)).double()
 
 
 @pytest.mark.parametrize("interval", [1, 2, 3])
@@ -48,36 +48,36 @@ def test_an_interval_of_one_is_a_window():
     assert seen[:3, :3].all() and seen.sum() == 9
 
 
-def test_what_lies_beyond_the_edge_weighs_nothing():
-    """A map that the groups do not divide is answered where it was, as if cut out."""
-    attention = made(group_size=4)
-    x = torch.randn(2, 6, 5, 7, dtype=torch.float64)
-    assert_close(attention(x)[..., 4:, 4:], attention(x[..., 4:, 4:]))
+def test_a_group_larger_than_the_map_changes_nothing():
+    """What lies beyond the edge weighs nothing, however much of it there is."""
+    fits, larger = made(group_size=7), made(group_size=9)
+    x = torch.randn(2, 24, 5, 7, dtype=torch.float64)
+    assert_close(larger(x), fits(x))
+
+
+def test_a_group_of_nobody_does_no_harm():
     attention = made(group_size=2, interval=3)
-    assert_close(attention(x)[..., 0::3, 1::3][..., :2, :2], _short(attention, x[..., 0::3, 1::3]))
-
-
-def _short(long, x):
-    """The same weights, at short distance, in one window."""
-    short = LongShortDistanceAttention(6, heads=3, group_size=2).double()
-    short.load_state_dict(long.state_dict())
-    return short(x[..., :2, :2])
+    x = torch.randn(2, 24, 1, 1, dtype=torch.float64, requires_grad=True)
+    attention(x).sum().backward()
+    assert x.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in attention.parameters())
+    assert_close(attention.weights(x).sum(dim=-1), torch.ones(2, 9, 3, 4).double())
 
 
 def test_weights_are_those_that_forward_uses():
     attention = made(group_size=2, interval=2)
-    x = torch.randn(2, 6, 4, 8, dtype=torch.float64)
+    x = torch.randn(2, 24, 4, 8, dtype=torch.float64)
     weights = attention.weights(x)
     assert_close(weights.sum(dim=-1), torch.ones(2, 8, 3, 4).double())
     value = attention.query_key_value(x).chunk(3, dim=1)[2]
-    second = value[..., 0::2, 1:4:2].unflatten(1, (3, 2)).flatten(-2).mT  # residues 0, 1, block 0
-    gathered = (weights[:, 1] @ second).mT.reshape(2, 6, 2, 2)
+    second = value[..., 0::2, 1:4:2].unflatten(1, (3, 8)).flatten(-2).mT  # residues 0, 1, block 0
+    gathered = (weights[:, 1] @ second).mT.reshape(2, 24, 2, 2)
     assert_close(attention(x)[..., 0::2, 1:4:2], attention.out(gathered))
 
 
 def test_weights_of_places_that_are_not_there_are_zero():
     attention = made(group_size=2)
-    weights = attention.weights(torch.randn(2, 6, 3, 5, dtype=torch.float64))
+    weights = attention.weights(torch.randn(2, 24, 3, 5, dtype=torch.float64))
     there = torch.tensor([True, False, False, False])
     assert weights[:, -1, :, 0, ~there].eq(0).all() and weights[:, -1, :, 0, 0].eq(1).all()
 
@@ -86,16 +86,16 @@ def test_the_bias_depends_on_the_steps_from_query_to_key():
     attention = made(group_size=3)
     with torch.no_grad():
         attention.query_key_value.weight.zero_()  # the bias alone is left
-    logits = attention.weights(torch.randn(2, 6, 3, 3, dtype=torch.float64))[0, 0].log()
+    logits = attention.weights(torch.randn(2, 24, 3, 3, dtype=torch.float64))[0, 0].log()
     for steps, p, q in [((1, 0), 4, 1), ((-2, 1), 1, 6), ((0, -1), 3, 4)]:
         bias = attention.position_bias(torch.tensor([[0.0, 0.0], steps]).double())
         assert_close(logits[:, p, q] - logits[:, p, p], bias[1] - bias[0])
 
 
 def test_the_bias_of_an_interval_counts_steps_of_the_group():
-    x = torch.randn(2, 6, 4, 4, dtype=torch.float64)
-    long = made(group_size=2, interval=2)
-    assert_close(long(x)[..., 0::2, 0::2], _short(long, x[..., 0::2, 0::2]))
+    x = torch.randn(2, 24, 6, 6, dtype=torch.float64)
+    long, short = made(group_size=3, interval=2), made(group_size=3)
+    assert_close(long(x)[..., 0::2, 1::2], short(x[..., 0::2, 1::2]))
 
 
 def test_defaults_are_those_of_the_papers_first_stage():
