@@ -15,6 +15,7 @@ from attention_lib.shape import Axes, signature
 
 Property = Callable[[nn.Module, Tensor], float]
 COSTS = ("params", "macs", "memory")
+ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Card:
     @property
     def summary(self) -> str:
         return (inspect.getdoc(self.mechanism) or "").partition("\n")[0]
+
+    @property
+    def proven_by(self) -> str:
+        """How strong the evidence beside the reference is: "others", "weak" or "reference".
+
+        A package that shares its origin with many copies proves little; then, and where there is
+        no other package at all, the reference was written by somebody who had not seen the class.
+        """
+        if not self.oracles:
+            return "reference"
+        return "weak" if all(name.startswith(ANCESTOR) for name in self.oracles) else "others"
 
     @property
     def formula(self) -> str:

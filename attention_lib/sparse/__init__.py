@@ -1,9 +1,13 @@
 """Sparse attention: *which few are worth reading?*  Windows, axes and chosen places."""
 
+from .axial import AxialAttention
+from .criss_cross import CrissCrossAttention
 from .deformable import DeformableAttention
 from .long_short import LongShortDistanceAttention
 
 __all__ = [
-    "DeformableAttention",
+    "CrissCrossAttention",
+    "AxialAttention",
     "LongShortDistanceAttention",
+    "DeformableAttention",
 ]
