@@ -1,7 +1,6 @@
 """Sparse attention, one subscript at a time."""
 
 from math import floor, sqrt
-from math import sqrt
 
 import torch
 
