@@ -10,4 +10,6 @@ __all__ = [
     "AxialAttention",
     "LongShortDistanceAttention",
     "DeformableAttention",
+    "AxialAttention",
+    "CrissCrossAttention",
 ]
