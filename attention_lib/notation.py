@@ -18,12 +18,10 @@ SYMBOLS = {
     "groups": ("G", "groups of channels that a convolution keeps apart; a list has one per branch"),
     "branches": ("S", "branches that see the same map"),
     "bias": ("b", "1 if the layers have biases, else 0"),
-    "stride": ("s", "steps from one window to the next"),
+    "stride": ("s", "steps from one place that is read, or that answers, to the next"),
     "block_size": (r"\beta", "pixels along the side of a block"),
     "halo_size": (r"\eta", "pixels by which a block sees beyond itself"),
-    "window": ("w", "pixels along the side of what a query sees"),
     "group_size": ("G", "places along a side of a group that attends to itself"),
-    "stride": ("T", "pixels from a place that is read to the next"),
     "offset_range": ("s", "how far a place that is read may move"),
     "map_size": ("D", "height and width of the map that a table of biases is made for"),
     "interval": ("I", "steps from a place of a group to the next"),
@@ -54,7 +52,7 @@ SYMBOLS = {
     "segments": ("S", "neighbouring channels that a layer mixes together with the places"),
     "max_tokens": (r"N_{\max}", "the most tokens that a learned table has positions for"),
     "rank": ("r", "features of a position: the rank of what two such tables multiply to"),
-    "window": ("w", "tokens, or places along an axis, that count as near"),
+    "window": ("w", "tokens, or pixels along an axis, that count as near"),
     "causal": ("c", "1 if a token sees only itself and those before it, else 0"),
 }
 
