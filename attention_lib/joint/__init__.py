@@ -2,6 +2,12 @@
 
 from .bottleneck import BottleneckAttention
 from .convolutional_block import ConvolutionalBlockAttention
+from .dual import DualAttention
 from .triplet import TripletAttention
 
-__all__ = ["ConvolutionalBlockAttention", "BottleneckAttention", "TripletAttention"]
+__all__ = [
+    "ConvolutionalBlockAttention",
+    "BottleneckAttention",
+    "DualAttention",
+    "TripletAttention",
+]

@@ -5,6 +5,7 @@ import warnings
 import torch
 from pytorchcv.models.bamresnet import BamBlock, ChannelGate, SpatialGate
 from pytorchcv.models.cbamresnet import CbamBlock
+from pytorchcv.models.danet import ChaAttBlock, DANetHead, PosAttBlock
 from timm.layers.cbam import CbamModule
 from torch import nn
 
@@ -77,6 +78,39 @@ def pytorchcv_bottleneck(m):
     return theirs, {key: value for state in states for key, value in state.items()}
 
 
+class _GathersFromTheAlike(ChaAttBlock):
+    """Their softmax is of maximum - likeness, which gathers from the least alike: turn it round."""
+
+    def forward(self, x):
+        likeness = x.flatten(2) @ x.flatten(2).mT
+        return self.scale((likeness.softmax(dim=-1) @ x.flatten(2)).view_as(x)) + x
+
+
+class _BothModules(DANetHead):
+    """Their head without its convolutions: two modules side by side, and the sum of the two."""
+
+    def __init__(self, m):
+        super().__init__(4 * m.channels, m.channels)
+        for branch in (self.branch_pa, self.branch_ca):
+            branch.conv1 = branch.conv2 = branch.conv3 = nn.Identity()
+        self.conv = nn.Identity()
+        self.branch_pa.att = PosAttBlock(m.channels, m.channels // m.hidden)
+        self.branch_pa.att.key_conv.bias = None  # without a gradient, and so not in ours
+        self.branch_ca.att = _GathersFromTheAlike()
+
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+def pytorchcv_dual(m):
+    state = {"branch_pa.att.scale.alpha": m.position_scale}
+    state |= {"branch_ca.att.scale.alpha": m.channel_scale}
+    for name in ("query", "key", "value"):
+        layer, theirs = getattr(m, name), f"branch_pa.att.{name}_conv"
+        state |= _renamed(layer, theirs) | {f"{theirs}.weight": layer.weight[..., None, None]}
+    return _BothModules(m), state
+
+
 def holocron_triplet(m):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates what a neighbour of theirs calls
@@ -103,5 +137,6 @@ ORACLES = {
         "pytorchcv.models.cbamresnet.CbamBlock": pytorchcv_convolutional_block,
     },
     "BottleneckAttention": {"pytorchcv.models.bamresnet.BamBlock": pytorchcv_bottleneck},
+    "DualAttention": {"pytorchcv.models.danet.DANetHead": pytorchcv_dual},
     "TripletAttention": {"holocron.nn.modules.attention.TripletAttention": holocron_triplet},
 }
