@@ -20,6 +20,11 @@ SYMBOLS = {
     "bias": ("b", "1 if the layers have biases, else 0"),
     "dilation": (r"\delta", "steps between the places that a convolution reads"),
     "multiply": (r"\pi", "1 if two branches are multiplied, 0 if they are added"),
+    "recurrence": ("R", "times that a map goes through the same layer"),
+    "row_layers": ("L_W", "layers that attend along the width"),
+    "column_layers": ("L_H", "layers that attend along the height"),
+    "slots": ("S", "keys and values of a learned memory"),
+    "expansion": ("e", "how many times wider the heads are together than a token"),
 }
 
 

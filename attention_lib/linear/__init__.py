@@ -1,3 +1,5 @@
 """Linear attention: *what to sum first?*  The cost grows with the tokens, not with their pairs."""
 
-__all__ = []
+from .external import ExternalAttention
+
+__all__ = ["ExternalAttention"]

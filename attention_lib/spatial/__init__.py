@@ -1,3 +1,5 @@
 """Spatial attention: *which place matters?*"""
 
-__all__ = []
+from .coordinate import CoordinateAttention
+
+__all__ = ["CoordinateAttention"]

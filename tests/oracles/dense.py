@@ -1,6 +1,7 @@
 """Dense attention in torch itself."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -31,4 +32,30 @@ def torch_multi_head(m):
     return _Attend(m), state
 
 
-ORACLES = {"MultiHeadAttention": {"torch.nn.MultiheadAttention": torch_multi_head}}
+class _Compare(nn.Module):
+    """Torch's attention, called for one head after another on slices of the argument itself."""
+
+    def __init__(self, m):
+        super().__init__()
+        self.out = nn.Linear(m.dim, m.dim)
+        self.heads, self.causal = m.heads, m.causal
+
+    def forward(self, x):
+        seen = None
+        if self.causal:
+            seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+        attend = F.scaled_dot_product_attention
+        heads = [attend(s, s, s, attn_mask=seen) for s in x.chunk(self.heads, dim=2)]
+        return self.out(torch.cat(heads, dim=2))
+
+
+def torch_simplified(m):
+    return _Compare(m), {"out.weight": m.out.weight, "out.bias": m.out.bias}
+
+
+ORACLES = {
+    "MultiHeadAttention": {"torch.nn.MultiheadAttention": torch_multi_head},
+    "SimplifiedSelfAttention": {
+        "torch.nn.functional.scaled_dot_product_attention": torch_simplified
+    },
+}
