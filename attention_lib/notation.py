@@ -25,6 +25,9 @@ SYMBOLS = {
     "column_layers": ("L_H", "layers that attend along the height"),
     "slots": ("S", "keys and values of a learned memory"),
     "expansion": ("e", "how many times wider the heads are together than a token"),
+    "share": ("c", "channels that a part of a group has"),
+    "regularization": (r"\lambda", "what is added to a variance"),
+    "parallel": (r"\|", "1 if two branches read the same map, 0 if one reads the other"),
 }
 
 
