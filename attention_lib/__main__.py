@@ -159,7 +159,7 @@ def cost(name: str, settings: Settings = None) -> None:
     rows = []
     for kind, title in zip(COSTS, ("parameters", "multiply-adds", "largest tensor"), strict=True):
         formula = getattr(card, kind)
-        declared = card.cost(kind) * (1 if kind == "params" else batch) if formula else None
+        declared = card.cost(kind, batch) if formula else None
         shown = "not declared" if declared is None else f"{declared:,}"
         rows.append([title, f"{getattr(counted, kind):,}", shown, formula])
     _console().print(_instance(card), soft_wrap=True)

@@ -18,4 +18,5 @@ __all__ = [
     "TripletAttention",
     "ParNetAttention",
     "SimAM",
+    "TripletAttention",
 ]

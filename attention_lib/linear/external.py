@@ -66,7 +66,7 @@ class ExternalAttention(nn.Module):
         padding: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Read the memory; tokens where `padding` is false do not count in the sums over j."""
-        return self.out(self.value_memory(self.weights(x, padding)).flatten(-2))
+        return self.out(self.value_memory(self.weights(x, padding)).flatten(2))
 
     @shaped
     def weights(
@@ -93,7 +93,7 @@ CARD = Card(
     paper="guo2021external",
     aliases=("ea", "external"),
     example=dict(dim=12, slots=5),
-    variants=[dict(slots=16), dict(heads=3), dict(heads=8, expansion=2)],
+    variants=[dict(slots=16), dict(heads=3), dict(heads=4, expansion=2)],
     sizes=dict(batch=2, tokens=7),
     params="2 * slots * dim * expansion / heads"
     " + Min(heads - 1, 1) * (2 * expansion * dim**2 + dim)",

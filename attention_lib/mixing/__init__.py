@@ -1,3 +1,11 @@
 """Mixing: *is comparison needed at all?*  Frequencies, shifts and plain layers."""
 
-__all__ = []
+from .global_filter import GlobalFilter
+from .permutator import VisionPermutator
+from .spatial_shift import SpatialShift
+
+__all__ = [
+    "VisionPermutator",
+    "SpatialShift",
+    "GlobalFilter",
+]
