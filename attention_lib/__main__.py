@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ Examples:
   attention-lib list --family channel
   attention-lib show se
   attention-lib cost mha tokens=1000000
+  attention-lib compare se eca --features 256 --height 56
   attention-lib check my_gate.py:MyGate channels=16
   attention-lib bench se eca --axis height,width --sizes 8,16,32,64,128
 """
@@ -157,7 +159,7 @@ def cost(name: str, settings: Settings = None) -> None:
     rows = []
     for kind, title in zip(COSTS, ("parameters", "multiply-adds", "largest tensor"), strict=True):
         formula = getattr(card, kind)
-        declared = card.cost(kind) * (1 if kind == "params" else batch) if formula else None
+        declared = card.cost(kind, batch) if formula else None
         shown = "not declared" if declared is None else f"{declared:,}"
         rows.append([title, f"{getattr(counted, kind):,}", shown, formula])
     _console().print(_instance(card), soft_wrap=True)
@@ -207,6 +209,74 @@ def check(
         raise typer.Exit(1)
 
 
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, ...")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Of the CPU; else torch's.")]
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME... [NAME=VALUE]...", help="Mechanisms, and sizes.")
+    ],
+    tokens: Annotated[int | None, typer.Option(min=1, help="Else height times width.")] = None,
+    height: Annotated[int | None, typer.Option(min=1, help="Of the map; else 56.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Of the map; else its height.")] = None,
+    features: Annotated[int, typer.Option(min=1, help="Channels, or size of a token.")] = 256,
+    backward: Annotated[bool, typer.Option("--backward", help="Gradients too.")] = False,
+    device: Device = "cpu",
+    dtype: Precision = "float32",
+    threads: Threads = None,
+    seconds: Annotated[float, typer.Option(min=0, help="To measure, at least roughly.")] = 10,
+) -> None:
+    """Compare mechanisms side by side at one size.
+
+    Parameters, multiply-adds, largest tensor, measured time and peak memory.  Those that work on
+    maps get a map, and those that work on tokens as many tokens as it has pixels, so that both
+    layouts can be compared.
+    """
+    from attention_lib.bench import realistic, side_by_side
+
+    kind, fixed = _machine(device, dtype, threads), _settings([n for n in names if "=" in n])
+    cards = [find(name) for name in dict.fromkeys(names) if "=" not in name]
+    if not cards:
+        raise ValueError("nothing to compare: name two mechanisms or more")
+    height, width = height or (56 if tokens is None else None), width or height
+    if height is None and any(card.layout == "maps" for card in cards):
+        raise ValueError(f"tokens={tokens} says nothing of a map: give --height and --width too")
+    width = width or height
+    common = dict(tokens=tokens or height * width, height=height, width=width)
+    common |= dict(channels=features, dim=features, **fixed)
+    known = [{*card.sizes, *inspect.signature(card.mechanism).parameters} for card in cards]
+    if unknown := fixed.keys() - set().union(*known):
+        raise ValueError(f"none of them has an axis or argument {', '.join(sorted(unknown))}")
+    sized = [
+        realistic(card, **{k: v for k, v in common.items() if k in own and v is not None})
+        for card, own in zip(cards, known, strict=True)
+    ]
+    errors = Console(stderr=True)
+    with errors.status("measuring") if errors.is_terminal else nullcontext():
+        rows = side_by_side(sized, device=device, dtype=kind, backward=backward, seconds=seconds)
+    _said_where(device, dtype, backward)
+    for card in sized:
+        _console().print(_instance(card), soft_wrap=True)
+    shown = [
+        [
+            row.mechanism,
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            f"{row.memory:,}",
+            _unit(row.seconds, "s"),
+            f"{_unit(row.seconds_low, 's')} to {_unit(row.seconds_high, 's')}",
+            _unit(row.peak_bytes, "B"),
+        ]
+        for row in rows
+    ]
+    head = ["mechanism", "parameters", "multiply-adds", "largest tensor", "time"]
+    _console().print()
+    _table([*head, "of ten rounds eight", "peak memory"], shown, right=range(1, 7))
+
+
 @app.command()
 def bench(
     names: Annotated[
@@ -215,9 +285,9 @@ def bench(
     axis: Annotated[str, typer.Option(help="What grows: tokens, channels, or height,width.")],
     sizes: Annotated[str, typer.Option(help="Its sizes: five over 16 times give an exponent.")],
     backward: Annotated[bool, typer.Option("--backward", help="Gradients too.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, ...")] = "float32",
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; else torch's.")] = None,
+    device: Device = "cpu",
+    dtype: Precision = "float32",
+    threads: Threads = None,
     seconds: Annotated[float, typer.Option(min=0, help="To measure, at least roughly.")] = 30,
     json: Annotated[Path | None, typer.Option(help="Store it here, with its provenance.")] = None,
 ) -> None:
@@ -226,17 +296,11 @@ def bench(
     All run in the same rounds, in random order, on the same inputs.  Peak memory, counted costs
     and, from five sizes that span 16 times, the exponents of growth stand beside the times.
     """
-    from attention_lib.bench import fits, provenance, sweep, write
+    from attention_lib.bench import fits, sweep, write
 
     cards = [find(name) for name in names if "=" not in name]
     fixed = _settings([name for name in names if "=" in name])
-    kind = getattr(torch, dtype, None)
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise ValueError(f"dtype={dtype!r} is no floating type of torch")
-    if not re.fullmatch(r"(cpu|cuda(:\d+)?)", device):
-        raise ValueError(f"device={device!r} must be cpu or cuda")
-    if threads:
-        torch.set_num_threads(threads)
+    kind = _machine(device, dtype, threads)
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
@@ -246,11 +310,8 @@ def bench(
 
         rows = sweep(cards, axis, _numbers(sizes), fixed=fixed, device=device, dtype=kind,
                      backward=backward, seconds=seconds, progress=progress)  # fmt: skip
-    origin = provenance(device, dtype=dtype)
-    what = "forward and backward" if backward else "forward"
-    where = origin.get("gpu", f"{origin['processor']}, threads={origin['threads']}")
+    origin = _said_where(device, dtype, backward)
     say = _console().print
-    say(f"{what}, {dtype}, {where}, torch {origin['torch']}\n", soft_wrap=True)
     shown = [
         [
             row.mechanism,
@@ -281,6 +342,30 @@ def bench(
     if json:
         measured = dict(axis=axis, fixed=fixed, backward=backward, rows=rows)
         say(f"stored in {write(json, dict(provenance=origin, sweeps=[measured]))}", soft_wrap=True)
+
+
+def _machine(device: str, dtype: str, threads: int | None) -> torch.dtype:
+    """Make ready to measure on a device; the dtype of that name."""
+    kind = getattr(torch, dtype, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise ValueError(f"dtype={dtype!r} is no floating type of torch")
+    if not re.fullmatch(r"(cpu|cuda(:\d+)?)", device):
+        raise ValueError(f"device={device!r} must be cpu or cuda")
+    if threads:
+        torch.set_num_threads(threads)
+    return kind
+
+
+def _said_where(device: str, dtype: str, backward: bool) -> dict[str, object]:
+    """Print what was measured, and on which machine; the provenance."""
+    from attention_lib.bench import provenance
+
+    origin = provenance(device, dtype=dtype)
+    what = "forward and backward" if backward else "forward"
+    where = origin.get("gpu", f"{origin['processor']}, threads={origin['threads']}")
+    line = f"{what}, {dtype}, {where}, torch {origin['torch']}\n"
+    _console().print(line, soft_wrap=True)
+    return origin
 
 
 def _settings(words: Sequence[str] | None) -> dict[str, object]:

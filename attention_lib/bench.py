@@ -301,39 +301,66 @@ def sweep(
     cards = [find(card) if isinstance(card, str) else card for card in cards]
     if not cards or not sizes:
         raise ValueError(f"nothing to measure: {len(cards)} mechanisms at {len(sizes)} sizes")
-    if _is_cuda(device) and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch sees no GPU here")
     rows = []
     for done, size in enumerate(sizes):
         if progress:
             progress(done, len(sizes), f"{axis}={size}")
-        at = {
-            str(card): realistic(card, **{**(fixed or {}), **dict.fromkeys(axis.split(","), size)})
-            for card in cards
-        }
-        made = {name: _instance(card, device, dtype, seed) for name, card in at.items()}
-        runs = {name: _run(*made[name], backward, seed) for name in made}
-        timings = time_together(runs, device=device, seconds=seconds / len(sizes), seed=seed)
-        for name, timing in timings.items():
-            counted = measure(*made[name])
-            rows.append(
-                Row(
-                    name,
-                    axis,
-                    size,
-                    backward,
-                    device,
-                    str(dtype).removeprefix("torch."),
-                    timing.median,
-                    *timing.spread,
-                    len(timing.rounds),
-                    peak_memory(runs[name], device),
-                    **asdict(counted),
-                )
-            )
+        grown = dict.fromkeys(axis.split(","), size)
+        rows += side_by_side(
+            [realistic(card, **{**(fixed or {}), **grown}) for card in cards],
+            axis=axis,
+            size=size,
+            device=device,
+            dtype=dtype,
+            backward=backward,
+            seconds=seconds / len(sizes),
+            seed=seed,
+        )
     if progress:
         progress(len(sizes), len(sizes), "done")
     return rows
+
+
+def side_by_side(
+    cards: Sequence[Card],
+    *,
+    axis: str = "",
+    size: int = 0,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    backward: bool = False,
+    seconds: float = 6.0,
+    seed: int = 0,
+) -> list[Row]:
+    """Measure each card's example at its sizes, all in the same rounds, in eval mode.
+
+    Args:
+        cards: what to build, and on what; see `realistic`.
+        axis, size: what the rows say that was grown.
+        device, dtype, backward, seconds, seed: as in `sweep`.
+    """
+    if _is_cuda(device) and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch sees no GPU here")
+    made = {str(card): _instance(card, device, dtype, seed) for card in cards}
+    runs = {name: _run(*made[name], backward, seed) for name in made}
+    timings = time_together(runs, device=device, seconds=seconds, seed=seed)
+    kind = str(dtype).removeprefix("torch.")
+    return [
+        Row(
+            name,
+            axis,
+            size,
+            backward,
+            device,
+            kind,
+            timing.median,
+            *timing.spread,
+            len(timing.rounds),
+            peak_memory(runs[name], device),
+            **asdict(measure(*made[name])),
+        )
+        for name, timing in timings.items()
+    ]
 
 
 def realistic(card: Card, **given: object) -> Card:

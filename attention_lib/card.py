@@ -15,6 +15,7 @@ from attention_lib.shape import Axes, signature
 
 Property = Callable[[nn.Module, Tensor], float]
 COSTS = ("params", "macs", "memory")
+ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Card:
     @property
     def summary(self) -> str:
         return (inspect.getdoc(self.mechanism) or "").partition("\n")[0]
+
+    @property
+    def proven_by(self) -> str:
+        """How strong the evidence beside the reference is: "others", "weak" or "reference".
+
+        A package that shares its origin with many copies proves little; then, and where there is
+        no other package at all, the reference was written by somebody who had not seen the class.
+        """
+        if not self.oracles:
+            return "reference"
+        return "weak" if all(name.startswith(ANCESTOR) for name in self.oracles) else "others"
 
     @property
     def formula(self) -> str:
@@ -101,13 +113,17 @@ class Card:
             for name in needed
         ]
 
-    def cost(self, kind: str, **sizes: int) -> int:
-        """The formula for "params", "macs" or "memory", worked out for these sizes."""
+    def cost(self, kind: str, batch: int = 1, **sizes: int) -> int:
+        """What the formula for "params", "macs" or "memory" comes to, for the whole batch.
+
+        A formula is that of one sample: what samples share is divided by the batch in it.
+        """
         from sympy import Indexed, Symbol
 
-        words = self.words(**sizes)
+        words = self.words(batch=batch, **sizes)
         numbers = {Symbol(word): int(n) for word, n in words.items() if isinstance(n, int)}
-        formula = self._parse(kind, str).subs(numbers).doit()
+        formula = self._parse(kind, str) * (1 if kind == "params" else batch)
+        formula = formula.subs(numbers).doit()
         number = formula.replace(Indexed, lambda base, i: words[str(base)][int(i)])
         if not number.is_Integer:
             raise ValueError(f"{self}: {kind} = {getattr(self, kind)} came to {number}")
@@ -124,11 +140,13 @@ class Card:
 
         Parameters do not depend on those: they grow with the width, and rounding is left out.
         """
-        from sympy import Add, Symbol, degree, expand, floor, latex
+        from sympy import Add, Symbol, ceiling, degree, expand, floor, latex
 
         fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
         axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
-        formula = self._parse(kind, letter).replace(floor, lambda inside: inside)
+        formula = self._parse(kind, letter)
+        for rounded in (floor, ceiling):
+            formula = formula.replace(rounded, lambda inside: inside)
         terms = Add.make_args(expand(formula))
         degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
         leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]

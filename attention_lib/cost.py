@@ -5,6 +5,8 @@ softmax and gates are not.  The largest tensor is the largest that an operation 
 what an operation allocates inside itself and frees again is not seen.
 """
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from math import prod
 
@@ -29,20 +31,32 @@ def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
 
     The inputs may lie on any device, `meta` included: only their shapes and dtypes are read.
     """
+    counter, largest = FlopCounterMode(display=False, custom_mapping=_FUSED), _Largest()
+    run_without_numbers(mechanism, *inputs, watched_by=(counter, largest))
+    params = sum(p.numel() for p in mechanism.parameters())
+    return Cost(params, counter.get_total_flops() // 2, largest.size)
+
+
+def run_without_numbers(
+    mechanism: nn.Module,
+    *inputs: Tensor | int,
+    watched_by: Sequence[AbstractContextManager] = (),
+) -> None:
+    """One forward pass in eval mode: shapes are worked out, and nothing is computed or stored."""
     with FakeTensorMode() as ghosts:
         state = {**dict(mechanism.named_parameters()), **dict(mechanism.named_buffers())}
         fake_state = {name: _ghost(tensor) for name, tensor in state.items()}
         fake_inputs = tuple(_ghost(x) if isinstance(x, Tensor) else x for x in inputs)
-    was_training = mechanism.training
+    training = {module: module.training for module in mechanism.modules()}
     mechanism.eval()
-    counter = FlopCounterMode(display=False, custom_mapping=_FUSED)
     try:
-        with ghosts, torch.no_grad(), counter, _Largest() as largest:
+        with ExitStack() as modes:
+            for mode in (ghosts, torch.no_grad(), *watched_by):
+                modes.enter_context(mode)
             functional_call(mechanism, fake_state, fake_inputs)
     finally:
-        mechanism.train(was_training)
-    params = sum(p.numel() for p in mechanism.parameters())
-    return Cost(params, counter.get_total_flops() // 2, largest.size)
+        for module, was_training in training.items():
+            module.training = was_training
 
 
 def _ghost(tensor: Tensor) -> Tensor:

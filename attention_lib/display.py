@@ -117,8 +117,11 @@ def citation(key: str, short: bool = False) -> str:
 def evidence(found: Card) -> str:
     """By what a mechanism is proven, in words."""
     loops = "equal to a reference in loops, written from the paper"
+    if found.proven_by != "others":
+        loops += " by somebody else than the class"
     others = _named(f"`{name}`" for name in found.oracles)
-    return f"{loops}, and to {others}" if others else f"{loops} by somebody else than the class"
+    weak = " (weak evidence)" if found.proven_by == "weak" else ""
+    return f"{loops}, and to {others}{weak}" if others else loops
 
 
 def _kept(found: Card) -> list[str]:

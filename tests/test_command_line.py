@@ -247,6 +247,26 @@ def test_bench_says_why_there_is_no_exponent(say):
     assert "no exponents: an exponent needs at least five sizes, got [32]" in out
 
 
+def test_compare_gives_maps_and_tokens_the_same_pixels(say):
+    line = "compare se mha eca --height 4 --width 6 --features 32 heads=2 --seconds 0"
+    code, out, _ = say(*line.split())
+    assert code == 0
+    assert "SqueezeExcitation(channels=32) on x (batch=1, channels=32, height=4, width=6)" in out
+    assert "MultiHeadAttention(dim=32, heads=2) on x (batch=1, tokens=24, dim=32)" in out
+    for name, params, macs, largest in [
+        ("SqueezeExcitation", 32 * 2 * 2 + 34, 32 * 2 * 2, 32 * 24),
+        ("MultiHeadAttention", 4 * 32**2, 24 * 4 * 32**2 + 2 * 24**2 * 32, 3 * 32 * 32),
+        ("EfficientChannelAttention", 3, 96, 32 * 24),
+    ]:
+        assert re.search(rf"^{name} +{params:,} +{macs:,} +{largest:,} .*s .*B$", out, re.M), name
+
+
+def test_compare_needs_no_map_where_there_are_only_tokens(say):
+    line = "compare mha --tokens 11 --features 16 --seconds 0 --backward --dtype bfloat16"
+    out = say(*line.split())[1]
+    assert out.startswith("forward and backward, bfloat16") and "tokens=11, dim=16" in out
+
+
 # ---- what is wrong, in one line
 
 
@@ -278,6 +298,11 @@ def test_bench_says_why_there_is_no_exponent(say):
         ("bench se --axis height --sizes 8 --dtype int8", "dtype='int8' is no floating type"),
         ("bench height=8 --axis height --sizes 8", "nothing to measure: 0 mechanisms"),
         ("bench se --sizes 8", "Missing option '--axis'"),
+        ("compare height=8", "nothing to compare: name two mechanisms or more"),
+        ("compare se mha --tokens 9", "tokens=9 says nothing of a map: give --height and --width"),
+        ("compare se eca heads=2", "none of them has an axis or argument heads"),
+        ("compare se --height 0", "Invalid value for '--height'"),
+        ("compare mha --features 12", "dim=12 is not a multiple of heads=8"),
     ],
 )
 def test_errors_are_one_line(say, gates, line, said):
@@ -330,6 +355,6 @@ def test_a_narrow_terminal_wraps_and_loses_nothing(say, monkeypatch, capsys):
 
 def test_the_documented_examples_run(say):
     examples = re.findall(r"^ +attention-lib (.*)$", say("--help")[1], flags=re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 6
     for example in examples[:3]:
         assert say(*example.split())[0] == 0, example

@@ -1,10 +1,13 @@
 """What pages show is what the library knows."""
 
+from dataclasses import replace
+
 import pytest
 
 from attention_lib import display, find
 from attention_lib.catalog import catalog
 from attention_lib.channel import SqueezeExcitation
+from tools import pages
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -79,3 +82,19 @@ def test_a_stamp_names_preset_and_versions():
 
     stamp = display.stamp("ci", "cpu")
     assert "`ci`" in stamp and torch.__version__ in stamp
+
+
+@pytest.mark.parametrize(
+    ("oracles", "said"),
+    [
+        ((), "by somebody else than the class"),
+        (("timm.layers.SEModule",), "written from the paper, and to `timm.layers.SEModule`"),
+        (("fightingcv_attention.attention.A.A",), "than the class, and to `fightingcv_attention."),
+    ],
+)
+def test_weak_evidence_is_called_that(oracles, said):
+    card = replace(find("se"), oracles=oracles)
+    text = display.evidence(card)
+    assert said in text and ("weak" in text) == (card.proven_by == "weak")
+    assert ("weak" in pages.evidence(card)) == (card.proven_by == "weak")
+    assert ("had not seen the class" in pages.evidence(card)) == (card.proven_by != "others")

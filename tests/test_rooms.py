@@ -12,7 +12,7 @@ HOME = TESTS.parent / "attention_lib"
 PAGES = [p for family in FAMILIES for p in (HOME / family).glob("*.py") if p.stem != "__init__"]
 LIBRARY = {"torch", "einops", "jaxtyping"}
 PYTHON = {"math", "collections", "dataclasses", "inspect", "typing", "functools", "difflib", "re"}
-PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings"}
+PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch"}
 OWN = {
     "shape": set(),
     "notation": set(),
@@ -20,6 +20,7 @@ OWN = {
     "catalog": {"card"},
     "properties": set(),
     "cost": set(),
+    "plug": {"card", "catalog", "cost", "shape"},
     "checks": {"properties", "card", "cost", "shape"},
 }
 

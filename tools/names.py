@@ -1,6 +1,6 @@
 """The pytest expression that picks one mechanism's tests, by class name, alias or part of a name.
 
-`python -m tools.names se` prints `SqueezeExcitation or squeeze_excitation`.
+`python -m tools.names se` prints `SqueezeExcitation or test_squeeze_excitation`.
 """
 
 import sys
@@ -14,7 +14,7 @@ def expression(name: str) -> str:
         mechanism = find(name).mechanism
     except ValueError:
         return name  # part of a name, which pytest completes
-    return f"{mechanism.__name__} or {mechanism.__module__.rpartition('.')[2]}"
+    return f"{mechanism.__name__} or test_{mechanism.__module__.rpartition('.')[2]}"
 
 
 if __name__ == "__main__":

@@ -180,16 +180,18 @@ def evidence(card: Card) -> str:
         "- **Reference**: the paper written out in loops, one subscript at a time, in float64;"
         " outputs and gradients agree.",
     ]
-    if card.oracles:
-        names = ", ".join(f"`{name}`" for name in card.oracles)
-        lines.append(
-            f"- **Oracle**: given the same weights, outputs and gradients equal those of {names}."
-        )
-    else:
-        lines.append(
-            "- **Oracle**: none. No other package is known to compute the same, so the reference"
-            " alone vouches; it was written from the paper by somebody who had not seen the class."
-        )
+    names = ", ".join(f"`{name}`" for name in card.oracles)
+    equal = f"given the same weights, outputs and gradients equal those of {names}."
+    unseen = "it was written from the paper by somebody who had not seen the class."
+    lines.append(
+        {
+            "others": f"- **Oracle**: {equal}",
+            "weak": f"- **Oracle**: {equal} That is weak evidence, since this package is not"
+            f" independent of other ports and has no tests; so the reference counts, and {unseen}",
+            "reference": "- **Oracle**: none. No other package is known to compute the same, so the"
+            f" reference alone vouches; {unseen}",
+        }[card.proven_by]
+    )
     kept = "every promise" if not card.cannot else "every promise but those listed below"
     lines.append(f"- **Contract**: it keeps {kept} of `attention_lib.checks`.")
     return "\n".join(lines)

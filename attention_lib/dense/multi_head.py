@@ -1,6 +1,5 @@
 """Multi-head attention (Vaswani et al., 2017)."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.shape import SignatureError, shaped
 
 
@@ -76,12 +76,8 @@ class MultiHeadAttention(nn.Module):
         query, key, _ = self._project(x, context)
         allowed = self._allowed(query, key, mask, padding)
         if self.causal and allowed is None:
-            allowed = _not_after(query)
-        logits = query @ key.mT / query.shape[-1] ** 0.5
-        if allowed is None:
-            return logits.softmax(dim=-1)
-        blind = ~allowed.any(dim=-1, keepdim=True)  # a row without a choice: zeros, not nan
-        return logits.masked_fill(~(allowed | blind), -torch.inf).softmax(dim=-1) * ~blind
+            allowed = not_after(query)
+        return masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
 
     def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         if context is None:
@@ -109,17 +105,11 @@ class MultiHeadAttention(nn.Module):
         given = [] if mask is None else [mask]
         given += [] if padding is None else [padding[:, None, None, :]]
         if given and self.causal:
-            given.append(_not_after(query))
+            given.append(not_after(query))
         allowed = None
         for part in given:
             allowed = part if allowed is None else allowed & part
         return allowed
-
-
-def _not_after(query: Tensor) -> Tensor:
-    """True where the second token is not after the first: the lower triangle."""
-    place = torch.arange(query.shape[-2], device=query.device)
-    return place[:, None] >= place
 
 
 CARD = Card(

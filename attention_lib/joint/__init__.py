@@ -1,3 +1,7 @@
 """Joint attention: *which feature, and where?*  Channels and places are weighed together."""
 
-__all__ = []
+from .bottleneck import BottleneckAttention
+from .convolutional_block import ConvolutionalBlockAttention
+from .triplet import TripletAttention
+
+__all__ = ["ConvolutionalBlockAttention", "BottleneckAttention", "TripletAttention"]

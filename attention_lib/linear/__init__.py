@@ -2,10 +2,16 @@
 
 from .attention_free import AttentionFree
 from .attention_free_convolution import AttentionFreeConvolution
+from .double import DoubleAttention
+from .external import ExternalAttention
+from .separable import SeparableAttention
 from .unit_force import UnitForceAttention
 
 __all__ = [
+    "ExternalAttention",
+    "DoubleAttention",
     "AttentionFree",
     "AttentionFreeConvolution",
     "UnitForceAttention",
+    "SeparableAttention",
 ]

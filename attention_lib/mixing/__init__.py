@@ -1,3 +1,5 @@
 """Mixing: *is comparison needed at all?*  Frequencies, shifts and plain layers."""
 
-__all__ = []
+from .spatial_shift import SpatialShift
+
+__all__ = ["SpatialShift"]

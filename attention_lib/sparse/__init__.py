@@ -1,3 +1,6 @@
 """Sparse attention: *which few are worth reading?*  Windows, axes and chosen places."""
 
-__all__ = []
+from .axial import AxialAttention
+from .criss_cross import CrissCrossAttention
+
+__all__ = ["CrissCrossAttention", "AxialAttention"]

@@ -1,3 +1,6 @@
 """Spatial attention: *which place matters?*"""
 
-__all__ = []
+from .coordinate import CoordinateAttention
+from .spatial_group import SpatialGroupEnhance
+
+__all__ = ["CoordinateAttention", "SpatialGroupEnhance"]

@@ -1,3 +1,107 @@
 """Joint attention in other people's packages."""
 
-ORACLES = {}
+import warnings
+
+import torch
+from pytorchcv.models.bamresnet import BamBlock, ChannelGate, SpatialGate
+from pytorchcv.models.cbamresnet import CbamBlock
+from timm.layers.cbam import CbamModule
+from torch import nn
+
+from tests.oracles.bare import bare
+
+
+def timm_convolutional_block(m):
+    bias, size = m.squash.bias is not None, m.mix[0].kernel_size[0]
+    theirs = CbamModule(m.channels, rd_channels=m.hidden, spatial_kernel_size=size, mlp_bias=bias)
+    state = {"spatial.conv.conv.weight": m.mix[0].weight.flip(1)}  # they put the mean first
+    state |= _renamed(m.mix[1], "spatial.conv.bn")
+    for ours, name in ((m.squash, "channel.fc1"), (m.excite, "channel.fc2")):
+        state |= _renamed(ours, name) | {f"{name}.weight": ours.weight[..., None, None]}
+    return theirs, state
+
+
+def pytorchcv_convolutional_block(m):
+    theirs = CbamBlock(m.channels, reduction_ratio=m.channels // m.hidden)
+    mlp, conv, size = theirs.ch_gate.mlp, theirs.sp_gate.conv, m.mix[0].kernel_size[0]
+    if m.squash.bias is None:  # theirs always has biases, and always reads 7 places
+        mlp.fc1.bias, mlp.fc2.bias = None, None
+    conv.conv = nn.Conv2d(2, 1, size, padding=size // 2, bias=False)
+    state = _renamed(m.squash, "ch_gate.mlp.fc1") | _renamed(m.excite, "ch_gate.mlp.fc2")
+    state |= _renamed(m.mix[0], "sp_gate.conv.conv") | _renamed(m.mix[1], "sp_gate.conv.bn")
+    return theirs, state
+
+
+class _Votes(BamBlock):
+    """BAM with any reduction and dilation."""
+
+    def __init__(self, m):
+        super().__init__(16)  # theirs knows no other reduction than 16
+        reduction = m.channels // m.hidden
+        self.ch_att = ChannelGate(m.channels, reduction)
+        self.sp_att = SpatialGate(m.channels, reduction, dilation=m.dilation)
+
+
+class _AddedVotes(_Votes):
+    """The paper's form: each branch ends in a BatchNorm, and the two are added."""
+
+    def __init__(self, m):
+        super().__init__(m)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                layer.bias = None  # a BatchNorm follows
+        self.ch_end, self.sp_end = nn.BatchNorm2d(m.channels), nn.BatchNorm2d(1)
+
+    def forward(self, x):
+        channel, place = self.ch_end(self.ch_att(x)), self.sp_end(self.sp_att(x)[:, :1])
+        return x * (1 + torch.sigmoid(channel + place))
+
+
+def pytorchcv_bottleneck(m):
+    theirs = _Votes(m) if m.multiply else _AddedVotes(m)
+    named = {
+        "ch_att.init_fc.fc": m.channel_vote[0],
+        "ch_att.init_fc.bn": m.channel_vote[1],
+        "ch_att.final_fc": m.channel_vote[3],
+        "ch_end": m.channel_vote[4],
+        "sp_att.init_conv.conv": m.place_vote[0],
+        "sp_att.init_conv.bn": m.place_vote[1],
+        "sp_att.dil_convs.conv1.conv": m.place_vote[3],
+        "sp_att.dil_convs.conv1.bn": m.place_vote[4],
+        "sp_att.dil_convs.conv2.conv": m.place_vote[6],
+        "sp_att.dil_convs.conv2.bn": m.place_vote[7],
+        "sp_att.final_conv": m.place_vote[9],
+        "sp_end": m.place_vote[10],
+    }
+    states = [_renamed(layer, name) for name, layer in named.items()]
+    return theirs, {key: value for state in states for key, value in state.items()}
+
+
+def holocron_triplet(m):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates what a neighbour of theirs calls
+        theirs = bare("holocron.nn.modules.attention").TripletAttention()
+    state = {}
+    ours = dict(c=m.height_width, h=m.channel_width, w=m.height_channel)  # by what each pools over
+    for name, (conv, norm, _) in ours.items():
+        compress = getattr(theirs, f"{name}_branch").compress
+        size = m.kernel_size  # theirs is always 7
+        compress[1] = nn.Conv2d(2, 1, size, padding=size // 2, bias=False)
+        state |= _renamed(conv, f"{name}_branch.compress.1")
+        state |= _renamed(norm, f"{name}_branch.compress.2")
+    return theirs, state
+
+
+def _renamed(layer, name):
+    """The parameters and buffers of our `layer` under their name."""
+    return {f"{name}.{key}": value for key, value in layer.state_dict(keep_vars=True).items()}
+
+
+ORACLES = {
+    "ConvolutionalBlockAttention": {
+        "timm.layers.cbam.CbamModule": timm_convolutional_block,
+        "pytorchcv.models.cbamresnet.CbamBlock": pytorchcv_convolutional_block,
+    },
+    "BottleneckAttention": {"pytorchcv.models.bamresnet.BamBlock": pytorchcv_bottleneck},
+    "TripletAttention": {"holocron.nn.modules.attention.TripletAttention": holocron_triplet},
+}

@@ -28,6 +28,29 @@ def multi_head_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
+def simplified_self_attention(m, x):
+    """No paper: heads on the raw features, y = concat_h [softmax(x_h x_h^T / sqrt(d_h)) x_h] W_o.
+
+    Sizes: m.dim, m.heads, m.causal.  Weights: m.out.weight (dim, dim), .bias (dim,).
+    """
+    size = m.dim // m.heads
+    y = torch.zeros_like(x)
+    for b, tokens in enumerate(x):
+        for i in range(len(tokens)):
+            others = range(i + 1 if m.causal else len(tokens))
+            gathered = []
+            for h in range(m.heads):
+                own = range(h * size, (h + 1) * size)
+                scores = [sum(tokens[i, c] * tokens[j, c] for c in own) for j in others]
+                scores = [score / sqrt(size) for score in scores]
+                powers = [(score - max(scores)).exp() for score in scores]
+                for c in own:
+                    mixed = sum(powers[j] * tokens[j, c] for j in others)
+                    gathered.append(mixed / sum(powers))
+            y[b, i] = m.out.weight @ torch.stack(gathered) + m.out.bias
+    return y
+
+
 def efficient_multi_head_attention(m, x, height, width, context=None):
     """EMSA = concat_g [IN(softmax(Conv(Q K^T / sqrt(d_h))))_g V_g] W_o: ResT (2105.13677), sec. 3.
 

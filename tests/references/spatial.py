@@ -32,3 +32,32 @@ def spatial_group_enhance(m, x):
                     a = scale[t] * (c - mean) / (spread + 1e-5) + shift[t]
                     y.append(channel[p // width, p % width] / (1 + (-a).exp()))
     return torch.stack(y).view_as(x)
+
+
+def coordinate_attention(m, x):
+    r"""z^h_c(i) = 1/W sum_j x_c(i, j),  z^w_c(j) = 1/H sum_i x_c(i, j),
+    f = delta(BN(F_1 [z^h, z^w])),  delta(a) = a min(max(a + 3, 0), 6) / 6,
+    g^h = sigma(F_h f^h),  g^w = sigma(F_w f^w),  y_c(i, j) = x_c(i, j) g^h_c(i) g^w_c(j).
+    """
+    conv, norm, _ = m.squash
+    _, channels, height, width = x.shape
+    y = []
+    for sample in x:
+        rows = [sum(sample[:, i, j] for j in range(width)) / width for i in range(height)]
+        columns = [sum(sample[:, i, j] for i in range(height)) / height for j in range(width)]
+        gates = []  # of the rows, then of the columns: place -> vector of C
+        for means, excite in ((rows, m.excite_rows), (columns, m.excite_columns)):
+            for mean in means:
+                hidden = []
+                for u in range(len(conv.weight)):
+                    a = sum(conv.weight[u, c, 0] * mean[c] for c in range(channels))
+                    a = (a - norm.running_mean[u]) / (norm.running_var[u] + norm.eps).sqrt()
+                    a = a * norm.weight[u] + norm.bias[u]
+                    hidden.append(a * (a + 3).clamp(0, 6) / 6)
+                logits = excite.weight[..., 0] @ torch.stack(hidden) + excite.bias
+                gates.append(1 / (1 + (-logits).exp()))
+        for c in range(channels):
+            for i in range(height):
+                for j in range(width):
+                    y.append(sample[c, i, j] * gates[i][c] * gates[height + j][c])
+    return torch.stack(y).view_as(x)

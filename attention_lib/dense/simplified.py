@@ -1,0 +1,98 @@
+"""Simplified self-attention (from the repository External-Attention-pytorch, 2021)."""
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.shape import shaped
+
+
+class SimplifiedSelfAttention(nn.Module):
+    r"""Let every token gather from those that are like it, with nothing learned in the comparison.
+
+    .. math::
+        y = \bigl[\,\mathrm{softmax}(x_i x_i^\top / \sqrt{d_h})\, x_i\,\bigr]_{i=1}^{h} W_o + b,
+        \qquad x = [\,x_1, \dots, x_h\,]
+
+    This mechanism has no paper: it comes from the repository that this library grew out of.  There
+    is no learned comparison either.  Each head takes its share of the raw features as query, key
+    and value; only W_o, which joins the heads, is learned.  So likeness goes both ways before the
+    softmax, long tokens look mostly at themselves, and the features must already lie where their
+    dot product means something.  Beside multi-head attention it shows what the projections add.
+
+    The code there also drops weights at random, and scales them by numbers given from outside; it
+    takes keys and values other than the queries.  These are left out.
+
+    Args:
+        dim: features of a token, d.
+        heads: heads, h; each compares d_h = d / h features; 8 in the repository's example.
+        causal: whether a token sees only itself and those before it.
+
+    Raises:
+        ValueError: if `dim` is not a multiple of `heads`, or one of them is below 1.
+    """
+
+    def __init__(self, dim: int, heads: int = 8, causal: bool = False):
+        super().__init__()
+        if dim < 1 or heads < 1:
+            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
+        if dim % heads:
+            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        self.dim, self.heads, self.causal = dim, heads, causal
+        self.out = nn.Linear(dim, dim)
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Attend to the real tokens, those where `padding` is true; None is all true.
+
+        A token that may see nothing gathers zeros.
+        """
+        parts = split_heads(x, self.heads)
+        fused = self.causal and padding is None  # torch's own causality needs no N × N mask
+        allowed = None if fused else self._allowed(x, padding)
+        gathered = F.scaled_dot_product_attention(
+            parts, parts, parts, attn_mask=allowed, is_causal=fused
+        )
+        return self.out(merge_heads(gathered))
+
+    @shaped
+    def weights(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens others"]:
+        """The weights by which each head mixes the tokens; made for looking, not for speed."""
+        parts = split_heads(x, self.heads)
+        logits = parts @ parts.mT / parts.shape[-1] ** 0.5
+        return masked_softmax(logits, self._allowed(x, padding))
+
+    def _allowed(self, x: Tensor, padding: Tensor | None) -> Tensor | None:
+        """Which token sees which, of a sample and a head; None if nothing restricts it."""
+        real = None if padding is None else padding[:, None, None, :]
+        if not self.causal:
+            return real
+        return not_after(x) if real is None else not_after(x) & real
+
+
+CARD = Card(
+    SimplifiedSelfAttention,
+    paper="xmu2021external",
+    aliases=("ssa",),
+    example=dict(dim=12, heads=3),
+    variants=[dict(causal=True), dict(heads=1)],
+    sizes=dict(batch=2, tokens=7),
+    params="dim**2 + dim",
+    macs="tokens * dim**2 + 2 * tokens**2 * dim",
+    memory="tokens * dim",
+    properties={properties.token_permutation_equivariant},
+    rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=-8), dict(dim=0)],
+    oracles=("torch.nn.functional.scaled_dot_product_attention",),
+)

@@ -1,0 +1,115 @@
+"""Bottleneck Attention (Park et al., 2018)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class BottleneckAttention(nn.Module):
+    r"""Strengthen each number by a gate for which its channel and its place vote together.
+
+    .. math::
+        M^c = \mathrm{BN}\bigl(W_2\, h(W_1\, \mathrm{mean}_{ij} x)\bigr), \qquad
+        M^s = \mathrm{BN}\bigl(K_3 * h(K_2 * h(K_1 * h(K_0 * x)))\bigr), \qquad
+        y_{cij} = \bigl(1 + \sigma(M^c_c + M^s_{ij})\bigr)\, x_{cij}
+
+    *Which feature?*  Two layers, narrow in the middle, turn the channels' means into a vote for
+    each channel.  *Which place?*  Two dilated 3×3 convolutions between two 1×1, as narrow, look
+    around each place and vote for it.  The votes are added, and a gate between 0 and 1 of the map
+    is laid on top of the map itself.
+
+    h is BatchNorm and ReLU, as in the authors' code; the paper does not say what stands between
+    its layers.  A layer before a BatchNorm has no bias, which would be subtracted again.  The
+    authors' code departs from the paper: it multiplies the votes, normalises neither, and has a
+    bias in every layer.  Their released weights need `multiply`, which is all of that.
+
+    Args:
+        channels: channels of the map, C.
+        reduction: how many times narrower the middle is, r; the middle has C // r units.
+            16 in the paper.
+        dilation: steps between the places that a 3×3 convolution reads; 4 in the paper.
+        multiply: whether the votes are multiplied as in the authors' code: without the last
+            BatchNorm of each, and with all the biases.
+
+    Raises:
+        ValueError: if fewer than one unit is left in the middle, or `dilation` is below 1.
+
+    In training mode, a batch of one has no statistics for the votes of the channels, and
+    BatchNorm says so.
+    """
+
+    def __init__(
+        self, channels: int, reduction: int = 16, dilation: int = 4, multiply: bool = False
+    ):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        if dilation < 1:
+            raise ValueError(f"dilation={dilation} must be at least 1")
+        self.channels, self.hidden = channels, channels // reduction
+        self.dilation, self.multiply = dilation, multiply
+        self.channel_vote = nn.Sequential(
+            nn.Linear(channels, self.hidden, bias=multiply),
+            nn.BatchNorm1d(self.hidden),
+            nn.ReLU(),
+            nn.Linear(self.hidden, channels, bias=multiply),
+            nn.Identity() if multiply else nn.BatchNorm1d(channels),
+        )
+        around = dict(kernel_size=3, padding=dilation, dilation=dilation, bias=multiply)
+        self.place_vote = nn.Sequential(
+            nn.Conv2d(channels, self.hidden, 1, bias=multiply),
+            nn.BatchNorm2d(self.hidden),
+            nn.ReLU(),
+            nn.Conv2d(self.hidden, self.hidden, **around),
+            nn.BatchNorm2d(self.hidden),
+            nn.ReLU(),
+            nn.Conv2d(self.hidden, self.hidden, **around),
+            nn.BatchNorm2d(self.hidden),
+            nn.ReLU(),
+            nn.Conv2d(self.hidden, 1, 1, bias=multiply),
+            nn.Identity() if multiply else nn.BatchNorm2d(1),
+        )
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return torch.addcmul(x, self.gate(x), x)
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The gate of each number, between 0 and 1; it is added to the 1 of the map itself."""
+        channel, place = self.channel_vote(x.mean(dim=(-2, -1))), self.place_vote(x)
+        combine = torch.mul if self.multiply else torch.add
+        return combine(channel[..., None, None], place).sigmoid()
+
+
+CARD = Card(
+    BottleneckAttention,
+    paper="park2018bam",
+    aliases=("bam",),
+    example=dict(channels=12, reduction=5, dilation=2),
+    variants=[
+        dict(multiply=True),
+        dict(dilation=4),
+        dict(dilation=1),
+        dict(reduction=3),
+        dict(reduction=12),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * channels * hidden + 18 * hidden**2 + (9 + 4 * multiply) * hidden"
+    " + (2 - multiply) * (channels + 1)",
+    macs="2 * channels * hidden + (channels * hidden + 18 * hidden**2 + hidden) * height * width",
+    memory="channels * height * width",
+    rejects=[
+        dict(channels=8, reduction=9),
+        dict(channels=8, reduction=0),
+        dict(channels=16, dilation=0),
+    ],
+    oracles=("pytorchcv.models.bamresnet.BamBlock",),
+)

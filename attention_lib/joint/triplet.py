@@ -1,0 +1,95 @@
+"""Triplet Attention (Misra et al., 2020)."""
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.core.max_and_mean import max_and_mean
+from attention_lib.shape import shaped
+
+
+class TripletAttention(nn.Module):
+    r"""Gate each number of a map by what its row, its column and its channels look like from aside.
+
+    .. math::
+        g^{cw} = \sigma(\mathrm{BN}(K^{cw} * Z_h x)), \quad
+        g^{hc} = \sigma(\mathrm{BN}(K^{hc} * Z_w x)), \quad
+        g^{hw} = \sigma(\mathrm{BN}(K^{hw} * Z_c x)), \qquad
+        y_{cij} = \frac{g^{cw}_{cj} + g^{hc}_{ic} + g^{hw}_{ij}}{3}\, x_{cij}
+
+    A map is a box with three axes.  Z looks at it along one of them and keeps two pictures of
+    the other two: the maximum and the mean of what lies behind each other.  One small convolution
+    makes these a gate for each place of the picture, and every number is scaled by the mean of
+    the three gates that see it.  So channels meet rows and columns, as these meet one another.
+
+    The paper rotates the box and rotates the answer back; here the pictures are turned instead,
+    which are far smaller.  The convolution along the channels depends on their order.  The
+    statistics move at the authors' momentum, 0.01.  In training mode, one sample of one place has
+    no statistics for the picture along the channels, and BatchNorm says so.
+
+    Args:
+        channels: channels of the map, C.
+        kernel_size: size of the three convolutions, k, an odd number; 7 in the paper.
+
+    Raises:
+        ValueError: if `kernel_size` is even or below 1, or `channels` is below 1.
+    """
+
+    def __init__(self, channels: int, kernel_size: int = 7):
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels={channels} must be at least 1")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        self.channels, self.kernel_size = channels, kernel_size
+        self.channel_width, self.height_channel, self.height_width = (
+            nn.Sequential(
+                nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False),
+                nn.BatchNorm2d(1, momentum=0.01),
+                nn.Sigmoid(),
+            )
+            for _ in range(3)
+        )
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.gate(x) * x
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The mean of the three gates that see each number, between 0 and 1."""
+        along_height = self.channel_width(max_and_mean(x, dim=2))
+        along_width = self.height_channel(max_and_mean(x, dim=3).mT)
+        along_channels = self.height_width(max_and_mean(x, dim=1))
+        gates = (
+            rearrange(along_height, "b 1 c w -> b c 1 w"),
+            rearrange(along_width, "b 1 h c -> b c h 1"),
+            along_channels,
+        )
+        return sum(gate / 3 for gate in gates)  # divided while they are small
+
+
+CARD = Card(
+    TripletAttention,
+    paper="misra2020triplet",
+    aliases=("triplet",),
+    example=dict(channels=12, kernel_size=3),
+    variants=[dict(kernel_size=7), dict(kernel_size=1), dict(channels=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * (2 * kernel_size**2 + 2)",
+    macs="2 * kernel_size**2 * (channels * width + height * channels + height * width)",
+    memory="Max(2, channels) * height * width",
+    properties={properties.only_attenuates},
+    rejects=[
+        dict(channels=12, kernel_size=4),
+        dict(channels=12, kernel_size=-1),
+        dict(channels=0),
+    ],
+    oracles=("holocron.nn.modules.attention.TripletAttention",),
+)

@@ -1,0 +1,113 @@
+"""External attention (Guo et al., 2021)."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ExternalAttention(nn.Module):
+    r"""Let tokens compare themselves with a small learned memory instead of with one another.
+
+    .. math::
+        \hat a_{is} = \frac{\exp(K_s \cdot f_i)}{\sum_j \exp(K_s \cdot f_j)}, \qquad
+        a_{is} = \frac{\hat a_{is}}{\sum_t \hat a_{it}}, \qquad
+        y_i = \sum_s a_{is} V_s
+
+    A memory has S slots, each with a key K and a value V that are learned and the same for every
+    input.  The *double normalisation* divides first over the tokens, slot by slot, and then over
+    the slots: without the first, a token with large features would favour the same slots
+    whatever it says.  The tokens meet in the S sums over j alone.
+
+    One head reads the tokens as they are, f = x.  Several cut f = x Wᵠ, which is `expansion` times
+    as wide as x, into heads that share one memory, and join what they read by a last layer.
+
+    The division in two steps is 0 / 0 once a token is so far ahead in every slot that the shares
+    of another vanish.  Here both steps are taken among logarithms, where nothing vanishes: the
+    second then is a softmax of what the first left.  Query and memories have no biases: the sum
+    over the tokens would cancel those of query and keys, and the paper has none.
+
+    Args:
+        dim: features of a token, d; 512 in the paper.
+        slots: keys and values of the memory, S; 64 in the paper.
+        heads: heads, h; one has no query and no last layer.  8 in the paper's classifiers, times
+            their `expansion`.
+        expansion: how many times wider than d the h heads are together, e.  The paper trades
+            slots for heads: e times as many of these, each with 1 / e of those; 4 in its code.
+
+    Raises:
+        ValueError: if a number is below 1, if the heads do not divide their width, or if a single
+            head is to be wider than a token.
+    """
+
+    def __init__(self, dim: int, slots: int = 64, heads: int = 1, expansion: int = 1):
+        super().__init__()
+        for name, number in dict(dim=dim, slots=slots, heads=heads, expansion=expansion).items():
+            if number < 1:
+                raise ValueError(f"{name}={number} must be at least 1")
+        if heads == 1 and expansion > 1:
+            raise ValueError(f"expansion={expansion} needs a query, which heads=1 has not")
+        if dim * expansion % heads:
+            raise ValueError(f"heads={heads} must divide dim * expansion = {dim * expansion}")
+        self.dim, self.slots, self.heads = dim, slots, heads
+        width = dim * expansion
+        self.query = nn.Linear(dim, width, bias=False) if heads > 1 else nn.Identity()
+        self.key_memory = nn.Linear(width // heads, slots, bias=False)
+        self.value_memory = nn.Linear(slots, width // heads, bias=False)
+        self.out = nn.Linear(width, dim) if heads > 1 else nn.Identity()
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Read the memory; tokens where `padding` is false do not count in the sums over j."""
+        return self.out(self.value_memory(self.weights(x, padding)).flatten(2))
+
+    @shaped
+    def weights(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens heads slots"]:
+        """The weights a by which each head of a token mixes the values of the memory."""
+        logits = self.key_memory(self.query(x).unflatten(-1, (self.heads, -1)))
+        return _log_share(logits, padding).softmax(dim=-1)
+
+
+def _log_share(logits: Tensor, padding: Tensor | None) -> Tensor:
+    """The logarithm of â: of each number, as a share of its slot over the real tokens."""
+    if padding is None:
+        return logits.log_softmax(dim=1)
+    hidden = ~padding & padding.any(dim=1, keepdim=True)  # with no real token, none is hidden
+    seen = logits.masked_fill(hidden[..., None, None], -torch.inf)
+    return logits - seen.logsumexp(dim=1, keepdim=True)
+
+
+CARD = Card(
+    ExternalAttention,
+    paper="guo2021external",
+    aliases=("ea", "external"),
+    example=dict(dim=12, slots=5),
+    variants=[dict(slots=16), dict(heads=3), dict(heads=4, expansion=2)],
+    sizes=dict(batch=2, tokens=7),
+    params="2 * slots * dim * expansion / heads"
+    " + Min(heads - 1, 1) * (2 * expansion * dim**2 + dim)",
+    macs="2 * tokens * slots * dim * expansion"
+    " + Min(heads - 1, 1) * 2 * tokens * expansion * dim**2",
+    memory="tokens * Max(dim * expansion, heads * slots)",
+    properties={properties.token_permutation_equivariant},
+    rejects=[
+        dict(dim=0),
+        dict(dim=8, slots=0),
+        dict(dim=8, heads=0),
+        dict(dim=8, heads=2, expansion=0),
+        dict(dim=8, heads=3),
+        dict(dim=8, expansion=2),
+    ],
+    oracles=("fightingcv_attention.attention.ExternalAttention.ExternalAttention",),
+)

@@ -1,0 +1,110 @@
+"""Spatial-shift MLP, version 2 (Yu et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+FORTH, BACK = 1, -1
+WIDTH, HEIGHT = -2, -3  # axes of (batch, height, width, channels)
+
+
+class SpatialShift(nn.Module):
+    r"""Move parts of the features to the neighbouring places, and weigh three such mixtures.
+
+    .. math::
+        [X_1, X_2, X_3] = x W_0 + b_0, \qquad
+        \tilde X_k = \mathrm{shift}_k(X_k), \quad \tilde X_3 = X_3, \qquad
+        a = \mathop{\mathrm{softmax}}_{k}\Bigl(\mathrm{GELU}\bigl(\textstyle\sum_{k,i,j}
+        \tilde X_{kij}\, W_1\bigr) W_2\Bigr), \qquad
+        y = \Bigl(\sum_k a_k \odot \tilde X_k\Bigr) W + b
+
+    Nothing is compared, and nothing learned says who looks where.  The features of a place are cut
+    into quarters, and each quarter is moved by one place: in X₁ two along the width, forth
+    and back, then two along the height; in X₂ the other way round.  A layer that then mixes the
+    features of a place mixes those of its neighbours.  Which mixture counts, feature by feature, is
+    decided once for the whole map by a split attention: a softmax over the three.
+
+    A place at the edge keeps what would have come from outside.  Where 4 does not divide C the
+    quarters end at C // 4, C // 2 and 3C // 4.  The paper's listing has axes (width, height,
+    channels), so its first shifts are taken to be along the width.  How narrow the middle of the
+    split attention is, the paper leaves open; C / 4 gives the parameters of its models.
+
+    Args:
+        channels: channels of the map, C, coming in and going out.
+        reduction: how many times narrower the middle of the split attention is, r.
+
+    Raises:
+        ValueError: if fewer than one unit is left in the middle.
+    """
+
+    def __init__(self, channels: int, reduction: int = 4):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        self.channels, self.hidden = channels, channels // reduction
+        self.expand = nn.Linear(channels, 3 * channels)
+        self.squash = nn.Linear(channels, self.hidden, bias=False)
+        self.excite = nn.Linear(self.hidden, 3 * channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        branches = self._shifted(x)
+        first, second, third = self._compete(branches)[:, :, None, None].unbind(dim=1)
+        mixed = torch.addcmul(first * branches[0], second, branches[1])
+        mixed = torch.addcmul(mixed, third, branches[2])
+        return rearrange(self.out(mixed), "b h w c -> b c h w")
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch branches channels"]:
+        """The weight a of each of the three mixtures in each channel; over these they sum to 1."""
+        return self._compete(self._shifted(x))
+
+    def _shifted(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, second, third = self.expand(rearrange(x, "b c h w -> b h w c")).chunk(3, dim=-1)
+        across, down = [(WIDTH, FORTH), (WIDTH, BACK)], [(HEIGHT, FORTH), (HEIGHT, BACK)]
+        return self._moved(first, across + down), self._moved(second, down + across), third
+
+    def _moved(self, x: Tensor, ways: list[tuple[int, int]]) -> Tensor:
+        cuts = [self.channels // 4, self.channels // 2, self.channels * 3 // 4]
+        quarters = x.tensor_split(cuts, dim=-1)
+        return torch.cat([_step(q, *way) for q, way in zip(quarters, ways, strict=True)], dim=-1)
+
+    def _compete(self, branches: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        # a sum over all places: too large for float16 on a large map
+        wide = torch.promote_types(branches[0].dtype, torch.float32)
+        summed = sum(branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
+        hidden = F.gelu(F.linear(summed, self.squash.weight.to(wide)))
+        logits = F.linear(hidden, self.excite.weight.to(wide)).unflatten(-1, (3, self.channels))
+        return logits.softmax(dim=1).to(branches[0].dtype)
+
+
+def _step(x: Tensor, axis: int, way: int) -> Tensor:
+    """A copy moved by one place along an axis; the edge that is left keeps its own."""
+    last = x.shape[axis] - 1
+    if way == FORTH:
+        return torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, last)], dim=axis)
+    return torch.cat([x.narrow(axis, 1, last), x.narrow(axis, last, 1)], dim=axis)
+
+
+CARD = Card(
+    SpatialShift,
+    paper="yu2021s2mlpv2",
+    aliases=("s2", "s2-mlp", "s2-mlpv2"),
+    example=dict(channels=12),
+    variants=[dict(channels=11, reduction=5), dict(channels=2, reduction=1), dict(reduction=12)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="4 * channels**2 + 4 * channels + 4 * channels * hidden",
+    macs="4 * channels**2 * height * width + 4 * channels * hidden",
+    memory="3 * channels * height * width",
+    rejects=[dict(channels=8, reduction=9), dict(channels=8, reduction=0)],
+)

@@ -1,0 +1,104 @@
+"""Criss-cross attention (Huang et al., 2019)."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class CrissCrossAttention(nn.Module):
+    r"""Let every pixel attend to the pixels of its row and column at once, and do so twice.
+
+    .. math::
+        x \leftarrow x + \gamma \sum_{u \in \Omega_{ij}}
+        \mathop{\mathrm{softmax}}_{u \in \Omega_{ij}} \bigl(q_{ij}^\top k_u\bigr)\, v_u
+        \quad (R \text{ times}), \qquad
+        \Omega_{ij} = \{(a, j)\} \cup \{(i, b)\}, \quad
+        q = W_q x + b_q,\; k = W_k x,\; v = W_v x + b_v
+
+    One softmax runs over the H + W - 1 pixels of a cross, in which the pixel itself counts once.
+    Applied R = 2 times with the same weights, it lets every pixel hear from every other: what
+    lies off the cross comes by way of a pixel on it.  The logits are not scaled.
+
+    The factor γ, zero at the start, is in the authors' code only; the paper adds the sum to x as
+    it is.  The code's bias of the keys is left out: it moves all logits of a pixel alike, and so
+    changes nothing.
+
+    Args:
+        channels: channels of the map, C, coming in and going out; 512 in the paper.
+        reduction: queries and keys have C // r channels, r; 8 in the paper's code.
+        recurrence: how often the map goes through the attention, R; 2 in the paper.
+
+    Raises:
+        ValueError: if fewer than one channel is left for the queries, or a number is below 1.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8, recurrence: int = 2):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        if recurrence < 1:
+            raise ValueError(f"recurrence={recurrence} must be at least 1")
+        self.channels, self.hidden, self.recurrence = channels, channels // reduction, recurrence
+        self.query = nn.Conv2d(channels, self.hidden, 1)
+        self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        for _ in range(self.recurrence):
+            x = x + self.scale * self._gather(self.value(x), self.weights(x))
+        return x
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch height width cross"]:
+        """The weights of a pixel's cross, as the first time round: its column, then its row.
+
+        The pixel itself has its weight in the row, and 0 in the column.
+        """
+        # in float16, which ends at 65504, products without a scale would overflow
+        wide = torch.promote_types(x.dtype, torch.float32)
+        query, key = self.query(x).to(wide), self.key(x).to(wide)
+        columns = rearrange(query, "b c h w -> b w h c") @ rearrange(key, "b c h w -> b w c h")
+        rows = rearrange(query, "b c h w -> b h w c") @ rearrange(key, "b c h w -> b h c w")
+        place = torch.arange(x.shape[-2], device=x.device)
+        columns = columns.masked_fill(place[:, None] == place, -torch.inf)
+        logits = torch.cat([columns.transpose(1, 2), rows], dim=-1)
+        return logits.softmax(dim=-1).to(x.dtype)
+
+    def _gather(self, value: Tensor, weights: Tensor) -> Tensor:
+        columns, rows = weights.tensor_split([value.shape[-2]], dim=-1)
+        down = columns.transpose(1, 2) @ rearrange(value, "b c h w -> b w h c")
+        across = rows @ rearrange(value, "b c h w -> b h w c")
+        return rearrange(down, "b w h c -> b c h w") + rearrange(across, "b h w c -> b c h w")
+
+
+CARD = Card(
+    CrissCrossAttention,
+    paper="huang2019ccnet",
+    aliases=("ccnet",),
+    example=dict(channels=12, reduction=4),
+    variants=[dict(recurrence=1), dict(recurrence=3), dict(reduction=12), dict(reduction=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="channels**2 + 2 * channels * hidden + channels + hidden + 1",
+    macs="recurrence * height * width * (channels**2 + 2 * channels * hidden)"
+    " + recurrence * height * width * (height + width) * (channels + hidden)",
+    memory="height * width * (height + width)",
+    properties={properties.shift_equivariant, properties.mirror_equivariant},
+    rejects=[
+        dict(channels=7),
+        dict(channels=16, reduction=17),
+        dict(channels=16, reduction=0),
+        dict(channels=16, recurrence=0),
+    ],
+    oracles=("mmcv.ops.cc_attention.CrissCrossAttention",),
+)

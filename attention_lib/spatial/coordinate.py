@@ -1,0 +1,103 @@
+"""Coordinate attention (Hou et al., 2021)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class CoordinateAttention(nn.Module):
+    r"""Rescale each number by a gate for its row and a gate for its column.
+
+    .. math::
+        f = \delta\Bigl(\mathrm{BN}\bigl(W_1 \bigl[\tfrac{1}{W} \textstyle\sum_j x_{ij},\;
+        \tfrac{1}{H} \sum_i x_{ij}\bigr]\bigr)\Bigr) = [f^h, f^w], \qquad
+        g^h_i = \sigma(W_h f^h_i + b_h), \quad g^w_j = \sigma(W_w f^w_j + b_w), \qquad
+        y_{cij} = g^h_{ci}\, g^w_{cj}\, x_{cij}
+
+    Squeeze-and-Excitation takes the mean of the whole map and forgets where things are.  Here
+    the mean is taken along each row, and along each column: H + W short descriptions that keep
+    the place along one axis.  All of them go through one narrow layer, with hard swish δ; then
+    rows and columns have each a layer of their own, and a gate for every channel.
+
+    Departures: the paper leaves the least width of the middle and the biases open, and the
+    authors' code has at least 8 units, and biases.  Its bias before BN is left out here: the
+    normalisation takes it away again, and no gradient would reach it in training.
+
+    Args:
+        channels: channels of the map, C.
+        reduction: how many times narrower than C the middle is, r; 32 in the paper.
+        minimum: the least width of the middle, L; 8 in the authors' code.
+
+    Raises:
+        ValueError: if a number is below 1.
+    """
+
+    def __init__(self, channels: int, reduction: int = 32, minimum: int = 8):
+        super().__init__()
+        for name, given in dict(channels=channels, reduction=reduction, minimum=minimum).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        self.channels, self.hidden = channels, max(channels // reduction, minimum)
+        self.squash = nn.Sequential(
+            nn.Conv1d(channels, self.hidden, 1, bias=False),
+            nn.BatchNorm1d(self.hidden),
+            nn.Hardswish(),
+        )
+        self.excite_rows = nn.Conv1d(self.hidden, channels, 1)
+        self.excite_columns = nn.Conv1d(self.hidden, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        rows, columns = self._gates(x)
+        return x * rows[..., None] * columns[..., None, :]
+
+    @shaped
+    def row_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height"]:
+        """The gate of each row in each channel, between 0 and 1."""
+        return self._gates(x)[0]
+
+    @shaped
+    def column_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels width"]:
+        """The gate of each column in each channel, between 0 and 1."""
+        return self._gates(x)[1]
+
+    def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        _, _, height, width = x.shape
+        squashed = self.squash(torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2))
+        rows, columns = squashed.split([height, width], dim=2)
+        return self.excite_rows(rows).sigmoid(), self.excite_columns(columns).sigmoid()
+
+
+CARD = Card(
+    CoordinateAttention,
+    paper="hou2021coordinate",
+    aliases=("coordinate", "coord", "ca"),
+    example=dict(channels=16, minimum=3),
+    variants=[dict(reduction=3), dict(minimum=8), dict(channels=1, minimum=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * hidden * channels + 2 * hidden + 2 * channels",
+    macs="2 * hidden * channels * (height + width)",
+    memory="channels * height * width",
+    properties={
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+        properties.only_attenuates,
+    },
+    rejects=[
+        dict(channels=0),
+        dict(channels=-16),
+        dict(channels=16, reduction=0),
+        dict(channels=16, minimum=0),
+    ],
+    oracles=("timm.layers.coord_attn.CoordAttn",),
+)

@@ -1,0 +1,94 @@
+"""Spatial Group-wise Enhance (Li et al., 2019)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class SpatialGroupEnhance(nn.Module):
+    r"""Let each group of channels attend to the places that look like its own average.
+
+    .. math::
+        c_i = g^\top x_i, \quad g = \frac{1}{HW} \sum_i x_i, \qquad
+        t_i = \frac{c_i - \mathop{\mathrm{mean}}_i c}{\mathop{\mathrm{std}}_i c + \epsilon}, \qquad
+        y_i = \sigma(\gamma\, t_i + \beta)\, x_i
+
+    The channels are cut into G groups, each meant to become one semantic part, such as an eye.
+    Within a group the mean over all places, g, stands for that part: a place whose features
+    point its way is likely to show it.  The likeness is normalised over the map, since its size
+    says nothing, and two numbers for each group, γ and β, make it a gate.  Nothing else is learned.
+
+    The standard deviation divides by the number of places, so that a single place has one; the
+    authors' code divides by one less.  As there, ε = 0.00001 is added to it, γ starts at 0 and
+    β at 1: at first every place passes alike.
+
+    Args:
+        channels: channels of the map, C.
+        groups: groups of channels, G; 64 in the authors' networks.
+
+    Raises:
+        ValueError: if `channels` is not a multiple of `groups`, or one of them is below 1.
+    """
+
+    def __init__(self, channels: int, groups: int = 64):
+        super().__init__()
+        if channels < 1 or groups < 1:
+            raise ValueError(f"channels={channels} and groups={groups} must be at least 1")
+        if channels % groups:
+            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        self.channels, self.groups, self.eps = channels, groups, 1e-5
+        self.scale = nn.Parameter(torch.zeros(groups))
+        self.shift = nn.Parameter(torch.ones(groups))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        groups = x.unflatten(1, (self.groups, -1))
+        return (self.gate(x)[:, :, None] * groups).flatten(1, 2)
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch groups height width"]:
+        """The gate of each place in each group, between 0 and 1."""
+        likeness = self._likeness(x.unflatten(1, (self.groups, -1)).flatten(-2))
+        gate = (self.scale[:, None] * likeness + self.shift[:, None]).sigmoid()
+        return gate.to(x.dtype).unflatten(-1, x.shape[-2:])
+
+    def _likeness(self, groups: Tensor) -> Tensor:
+        """How much each place is like the mean of its group, with mean 0 and deviation 1."""
+        mean = groups.mean(dim=-1, keepdim=True)
+        # c is quadratic in x and may leave float16: its size is taken out, and put back in float32
+        size = mean.abs().amax(dim=-2).clamp(min=1)
+        alike = (mean / size[..., None]).mT @ groups
+        alike = alike.squeeze(-2).to(torch.promote_types(groups.dtype, torch.float32)) * size
+        centred = alike - alike.mean(dim=-1, keepdim=True)
+        # a norm has a gradient where all places are alike, the root of a mean has none
+        deviation = centred.norm(dim=-1, keepdim=True) / centred.shape[-1] ** 0.5
+        return centred / (deviation + self.eps)
+
+
+CARD = Card(
+    SpatialGroupEnhance,
+    paper="li2019sge",
+    aliases=("sge",),
+    example=dict(channels=12, groups=3),
+    variants=[dict(groups=1), dict(groups=12), dict(channels=6, groups=2)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="2 * groups",
+    macs="channels * height * width",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+        properties.only_attenuates,
+    },
+    rejects=[dict(channels=12, groups=5), dict(channels=0), dict(channels=12, groups=0)],
+    oracles=("fightingcv_attention.attention.SGE.SpatialGroupEnhance",),
+)
