@@ -35,7 +35,7 @@ from attention_lib.catalog import find
 from attention_lib.cost import measure
 
 # A ResNet-50's first stage and the Transformer of Vaswani et al.: sizes nobody has named.
-TYPICAL = dict(channels=64, height=56, width=56, dim=512, tokens=1024, batch=1)
+TYPICAL = dict(channels=64, height=56, width=56, dim=512, tokens=1024, classes=80, batch=1)
 HOME = Path(attention_lib.__file__).parent
 CHECKOUT = HOME.parent / "book" / "results"  # in a clone of the repository
 PACKED = HOME / "results"  # its copy inside the wheel

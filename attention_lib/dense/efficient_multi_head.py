@@ -102,7 +102,7 @@ class EfficientMultiHeadAttention(nn.Module):
 
     def _reduce(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """What keys and values are projected from."""
-        if min(height, width) < 1 or tokens.shape[1] != height * width:
+        if height < 1 or tokens.shape[1] != height * width:  # the width has the same sign
             raise SignatureError(
                 f"EfficientMultiHeadAttention: {tokens.shape[1]} tokens are no map of"
                 f" height={height} and width={width}"

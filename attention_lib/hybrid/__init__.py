@@ -1,10 +1,13 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
-from .parallel_multi_scale import ParallelMultiScaleAttention
-
-__all__ = ["ParallelMultiScaleAttention"]
 from .contextual import ContextualTransformer
 from .mobilevit import MobileViTBlock
+from .parallel_multi_scale import ParallelMultiScaleAttention
 from .relative import RelativeAttention
 
-__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock"]
+__all__ = [
+    "RelativeAttention",
+    "ContextualTransformer",
+    "MobileViTBlock",
+    "ParallelMultiScaleAttention",
+]

@@ -4,4 +4,8 @@ from .bottleneck import BottleneckAttention
 from .convolutional_block import ConvolutionalBlockAttention
 from .triplet import TripletAttention
 
-__all__ = ["ConvolutionalBlockAttention", "BottleneckAttention", "TripletAttention"]
+__all__ = [
+    "ConvolutionalBlockAttention",
+    "BottleneckAttention",
+    "TripletAttention",
+]

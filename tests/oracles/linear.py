@@ -139,9 +139,9 @@ def _position_biases(m):
 
 
 ORACLES = {
+    "AttentionFree": {"aft_pytorch.AFTFull": aft_full, "aft_pytorch.AFTSimple": aft_simple},
     "ExternalAttention": {
         "fightingcv_attention.attention.ExternalAttention.ExternalAttention": ancestor_external,
     },
     "SeparableAttention": {"timm.models.mobilevit.LinearSelfAttention": timm_separable},
-    "AttentionFree": {"aft_pytorch.AFTFull": aft_full, "aft_pytorch.AFTSimple": aft_simple},
 }

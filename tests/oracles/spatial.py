@@ -1,9 +1,13 @@
-"""Spatial attention in timm and in the ancestor."""
+"""Spatial attention in timm, in mmpretrain and in the ancestor."""
+
+from math import inf
 
 import torch
 from fightingcv_attention.attention.SGE import SpatialGroupEnhance
 from timm.layers.coord_attn import CoordAttn
 from torch import nn
+
+from tests.oracles.bare import bare
 
 
 def timm_coordinate(m):
@@ -40,9 +44,49 @@ def ancestor_spatial_group(m):
     return _AllPlaces(m), {name: value.view(1, -1, 1, 1) for name, value in state.items()}
 
 
+def mmpretrain_class_specific(m):
+    heads = bare(
+        "mmpretrain.models.heads.multi_label_csra_head",
+        {
+            "mmengine": {},
+            "mmengine.model": {"BaseModule": _Base, "ModuleList": nn.ModuleList},
+            "mmpretrain.registry": {"MODELS": _Registry},
+            "mmpretrain.models.heads.multi_label_cls_head": {"MultiLabelClsHead": _Base},
+        },
+    )
+    theirs = [  # 99 is their sign for a maximum
+        heads.CSRAModule(m.classes, m.channels, 99 if t == inf else t, m.strength)
+        for t in m.temperatures
+    ]
+    return _Added(theirs), {f"{i}.head.weight": own.weight for i, own in enumerate(m.classify)}
+
+
+class _Base(nn.Module):
+    """mmengine's module, of which theirs uses no more than that it takes `init_cfg`."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__()
+
+
+class _Registry:
+    @staticmethod
+    def register_module():
+        return lambda cls: cls
+
+
+class _Added(nn.ModuleList):
+    """Their head of several temperatures adds the logits, but has only the paper's temperatures."""
+
+    def forward(self, x):
+        return sum(head(x) for head in self)
+
+
 ORACLES = {
     "SpatialGroupEnhance": {
         "fightingcv_attention.attention.SGE.SpatialGroupEnhance": ancestor_spatial_group
     },
     "CoordinateAttention": {"timm.layers.coord_attn.CoordAttn": timm_coordinate},
+    "ClassSpecificResidualAttention": {
+        "mmpretrain.models.heads.multi_label_csra_head.CSRAModule": mmpretrain_class_specific
+    },
 }

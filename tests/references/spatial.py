@@ -61,3 +61,32 @@ def coordinate_attention(m, x):
                 for j in range(width):
                     y.append(sample[c, i, j] * gates[i][c] * gates[height + j][c])
     return torch.stack(y).view_as(x)
+
+
+def class_specific_residual_attention(m, x):
+    r"""With x_p the features of place p, and in each head t a classifier m_k for class k:
+
+        s_kp = m_k . x_p / |m_k|,  a_kp = exp(T s_kp) / sum_q exp(T s_kq),
+        y_k = sum_t (1 / HW sum_p s_kp + lambda sum_p a_kp s_kp);
+
+    where T is infinite, the second sum is max_p s_kp.
+    """
+    _, _, height, width = x.shape
+    places = [(i, j) for i in range(height) for j in range(width)]
+    y = []
+    for sample in x:
+        for k in range(m.classes):
+            logit = 0
+            for t, temperature in enumerate(m.temperatures):
+                row = m.classify[t].weight[k, :, 0, 0]
+                length = (row * row).sum().sqrt()
+                scores = [(row * sample[:, i, j]).sum() / length for i, j in places]
+                best = max(scores)
+                if temperature == float("inf"):
+                    attended = best
+                else:
+                    powers = [(temperature * (score - best)).exp() for score in scores]
+                    attended = sum(a / sum(powers) * s for a, s in zip(powers, scores, strict=True))
+                logit = logit + sum(scores) / len(places) + m.strength * attended
+            y.append(logit)
+    return torch.stack(y).view(len(x), m.classes)

@@ -1,0 +1,124 @@
+"""Vision Permutator (Hou et al., 2021)."""
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.branches import blend
+from attention_lib.shape import shaped
+
+
+class VisionPermutator(nn.Module):
+    r"""Mix a map along its height, its width and its channels, each by one plain layer.
+
+    .. math::
+        h_{(s i)} = R\, x_{(s i)}, \qquad w_{(s j)} = Q\, x_{(s j)}, \qquad c = P\, x, \qquad
+        a = \mathop{\mathrm{softmax}}_{h, w, c}\bigl(W_2\, \mathrm{GELU}(
+        W_1\, \mathrm{mean}_{ij}(h + w + c) + b_1) + b_2\bigr), \qquad
+        y = W (a_h h + a_w w + a_c c) + b
+
+    The weighted Permute-MLP.  The channels are dealt out to N = C / S groups of S neighbours.
+    In each group and column, the layer R sees the S channels of all H rows at once, and makes as
+    many new ones; Q does so in each group and row; and P in each place.  What is learned belongs
+    to a place, and no token is compared with another.  A softmax over the three branches, one for
+    each channel and set by their means, weighs them.
+
+    In the paper maps are square, and N = H = W, so that all layers are C wide.  Here R is H S wide
+    and Q is W S wide.  Biases and the width of the gate are those of the authors' code.
+
+    Args:
+        channels: channels of the map, C.
+        height: rows of the map, H.
+        width: columns of the map, W.
+        segments: neighbouring channels that are mixed together with the height or width, S; C / H
+            in the paper, which is 8 at first in its middle and large models.
+        reduction: how many times narrower than C the middle of the gate is, r; 4 in the authors'
+            code.
+
+    Raises:
+        ValueError: if a number is below 1, if `channels` is not a multiple of `segments`, or if
+            `reduction` is above `channels`.
+    """
+
+    def __init__(
+        self, channels: int, height: int, width: int, segments: int = 8, reduction: int = 4
+    ):
+        super().__init__()
+        sizes = dict(channels=channels, height=height, width=width)
+        for name, given in (sizes | dict(segments=segments, reduction=reduction)).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if channels % segments:
+            raise ValueError(f"channels={channels} is not a multiple of segments={segments}")
+        if reduction > channels:
+            raise ValueError(f"reduction={reduction} is above channels={channels}")
+        self.channels, self.height, self.width = channels, height, width
+        self.segments, self.hidden = segments, channels // reduction
+        self.mix_rows = nn.Conv1d(segments * height, segments * height, 1, bias=False)
+        self.mix_columns = nn.Linear(segments * width, segments * width, bias=False)
+        self.mix_channels = nn.Conv2d(channels, channels, 1, bias=False)
+        self.squash = nn.Sequential(nn.Linear(channels, self.hidden), nn.GELU())
+        self.excite = nn.Linear(self.hidden, 3 * channels)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        maps = self._branches(x)
+        return self.out(blend(maps, self._weigh(maps)))
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch branches channels"]:
+        """The weights of height, width and channels in each channel; they sum to 1."""
+        return self._weigh(self._branches(x))
+
+    def _branches(self, x: Tensor) -> list[Tensor]:
+        axes = dict(s=self.segments, n=self.channels // self.segments)
+        rows = self.mix_rows(rearrange(x, "b (n s) h w -> (b n) (s h) w", **axes))
+        columns = self.mix_columns(rearrange(x, "b (n s) h w -> b n h (s w)", **axes))
+        return [
+            rearrange(rows, "(b n) (s h) w -> b (n s) h w", **axes),
+            rearrange(columns, "b n h (s w) -> b (n s) h w", **axes),
+            self.mix_channels(x),
+        ]
+
+    def _weigh(self, maps: list[Tensor]) -> Tensor:
+        # the mean of the sum is the sum of the means: the summed map is never made
+        means = sum(branch_map.mean(dim=(2, 3)) for branch_map in maps)
+        logits = self.excite(self.squash(means))
+        return logits.unflatten(1, (3, self.channels)).softmax(dim=1)
+
+
+CARD = Card(
+    VisionPermutator,
+    paper="hou2021permutator",
+    aliases=("permutator", "vip"),
+    example=dict(channels=12, height=7, width=5, segments=3),
+    variants=[
+        dict(segments=12),
+        dict(segments=1),
+        dict(reduction=1),
+        dict(reduction=5),
+        dict(height=4),
+        dict(width=8),
+    ],
+    sizes=dict(batch=2),
+    params="segments**2 * (height**2 + width**2) + 2 * channels**2 + channels"
+    " + 4 * hidden * channels + hidden + 3 * channels",
+    macs="channels * height * width * (segments * (height + width) + 2 * channels)"
+    " + 4 * hidden * channels",
+    memory="channels * height * width",
+    rejects=[
+        dict(channels=12, height=7, width=5, segments=5),
+        dict(channels=12, height=0, width=5, segments=3),
+        dict(channels=12, height=7, width=-5, segments=3),
+        dict(channels=12, height=7, width=5, segments=0),
+        dict(channels=12, height=7, width=5, segments=3, reduction=13),
+        dict(channels=-8, height=7, width=5),
+    ],
+    oracles=("fightingcv_attention.attention.ViP.WeightedPermuteMLP",),
+)

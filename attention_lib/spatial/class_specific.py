@@ -1,0 +1,137 @@
+"""Class-specific residual attention (Zhu and Wu, 2021)."""
+
+from math import inf
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ClassSpecificResidualAttention(nn.Module):
+    r"""Score every place for every class, and let the places that a class likes count more.
+
+    .. math::
+        s^t_{kp} = \frac{m^t_k \cdot x_p}{\lVert m^t_k \rVert}, \qquad
+        a^t_k = \mathop{\mathrm{softmax}}_p(T_t\, s^t_k), \qquad
+        y_k = \sum_t \Bigl(\frac{1}{HW} \sum_p s^t_{kp}
+        + \lambda \sum_p a^t_{kp}\, s^t_{kp}\Bigr)
+
+    A classifier head: it turns a map into one logit for each class, and no map comes out.  The
+    mean score over the places p is what a plain classifier gives; the residual adds the scores
+    of the places where the class k itself scores high, λ times.  The temperature T says how
+    sharply: T = 0 would be the mean again, and T = ∞ is the maximum.  Each head t has a
+    temperature and a classifier m of its own, and their logits are added.
+
+    The authors' code writes 99 for T = ∞; here it is `math.inf`, and 99 is 99.
+
+    Args:
+        channels: channels of the map, C.
+        classes: logits that come out, K.
+        temperatures: T of each head.  The paper's are 1; 1, ∞; 1, 2, 4, ∞; 1, 2, 3, 4, 5, ∞; and
+            1, 2, 3, 4, 5, 6, 7, ∞.
+        strength: how much the attended score counts beside the mean, λ; 0.1 in the authors' code.
+
+    Raises:
+        ValueError: if `channels` or `classes` is below 1, if there is no temperature or one is not
+            above 0, or if `strength` is below 0.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        temperatures: tuple[float, ...] = (1.0,),
+        strength: float = 0.1,
+    ):
+        super().__init__()
+        temperatures = tuple(temperatures)
+        for name, given in dict(channels=channels, classes=classes).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if not temperatures or not all(temperature > 0 for temperature in temperatures):
+            raise ValueError(f"temperatures={temperatures} must be one or more, all above 0")
+        if not strength >= 0:
+            raise ValueError(f"strength={strength} must be at least 0")
+        self.channels, self.classes, self.heads = channels, classes, len(temperatures)
+        self.temperatures, self.strength = temperatures, strength
+        self.classify = nn.ModuleList(
+            nn.Conv2d(channels, classes, 1, bias=False) for _ in temperatures
+        )
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        logits = []
+        for head in range(self.heads):
+            products, length, temperature = self._head(x, head)
+            attended = (_attend(products, length, temperature) * products).sum(dim=-1)
+            logits.append((products.mean(dim=-1) + self.strength * attended) / length)
+        return sum(logits)
+
+    @shaped
+    def scores(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch heads classes height width"]:
+        """How much each place speaks for each class, by the classifier of each head."""
+        heads = [self._head(x, head) for head in range(self.heads)]
+        scores = [products / length[:, None] for products, length, _ in heads]
+        return torch.stack(scores, dim=1).unflatten(-1, x.shape[2:])
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch heads classes height width"]:
+        """The weight of each place in the attended score; over the places they sum to 1."""
+        weights = [_attend(*self._head(x, head)) for head in range(self.heads)]
+        return torch.stack(weights, dim=1).unflatten(-1, x.shape[2:])
+
+    def _head(self, x: Tensor, head: int) -> tuple[Tensor, Tensor, float]:
+        """m · x at each place, the length of each m, and T."""
+        classifier = self.classify[head]
+        length = classifier.weight.flatten(1).norm(dim=1)
+        return classifier(x).flatten(2), length, self.temperatures[head]
+
+
+def _attend(products: Tensor, length: Tensor, temperature: float) -> Tensor:
+    """The softmax of T times the scores, or its limit, in which the best places share."""
+    best = products.amax(dim=-1, keepdim=True).detach()
+    if temperature == inf:
+        is_best = (products == best).to(products.dtype)
+        return is_best / is_best.sum(dim=-1, keepdim=True)
+    # subtracted first, since T times a large score is beyond float16
+    return (temperature / length[:, None] * (products - best)).softmax(dim=-1)
+
+
+CARD = Card(
+    ClassSpecificResidualAttention,
+    paper="zhu2021csra",
+    aliases=("class_specific", "csra"),
+    example=dict(channels=16, classes=3, temperatures=(1.0, 2.0, 4.0, inf)),
+    variants=[
+        dict(temperatures=(1.0,)),
+        dict(temperatures=(inf,)),
+        dict(temperatures=(0.5, 7.0)),
+        dict(strength=1.5),
+        dict(strength=0.0),
+        dict(classes=1),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="heads * classes * channels",
+    macs="heads * classes * channels * height * width",
+    memory="classes * height * width",
+    rejects=[
+        dict(channels=0, classes=3),
+        dict(channels=16, classes=-3),
+        dict(channels=16, classes=3, temperatures=()),
+        dict(channels=16, classes=3, temperatures=(1.0, 0.0)),
+        dict(channels=16, classes=3, strength=-0.5),
+    ],
+    oracles=("mmpretrain.models.heads.multi_label_csra_head.CSRAModule",),
+    cannot={
+        "check_properties": "they compare maps, and what comes out is one logit for each class"
+    },
+)
