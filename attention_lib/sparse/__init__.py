@@ -4,12 +4,12 @@ from .axial import AxialAttention
 from .criss_cross import CrissCrossAttention
 from .deformable import DeformableAttention
 from .long_short import LongShortDistanceAttention
+from .overlapped import MultiResolutionOverlappedAttention
 
 __all__ = [
-    "CrissCrossAttention",
-    "AxialAttention",
     "LongShortDistanceAttention",
-    "DeformableAttention",
+    "MultiResolutionOverlappedAttention",
     "AxialAttention",
     "CrissCrossAttention",
+    "DeformableAttention",
 ]
