@@ -23,7 +23,6 @@ SYMBOLS = {
     "halo_size": (r"\eta", "pixels by which a block sees beyond itself"),
     "group_size": ("G", "places along a side of a group that attends to itself"),
     "offset_range": ("s", "how far a place that is read may move"),
-    "map_size": ("D", "height and width of the map that a table of biases is made for"),
     "interval": ("I", "steps from a place of a group to the next"),
     "ratio": ("s", "how many times fewer rows and columns of keys there are"),
     "share": ("s", "channels that share their weights"),
@@ -58,6 +57,9 @@ SYMBOLS = {
     "rank": ("r", "features of a position: the rank of what two such tables multiply to"),
     "window": ("w", "tokens, or pixels along an axis, that count as near"),
     "causal": ("c", "1 if a token sees only itself and those before it, else 0"),
+    "window_size": ("w", "places along a side of a window"),
+    "windows": ("g", "the most windows along an axis"),
+    "overlap": ("o", "places by which a window reaches into its neighbours, on each side"),
 }
 
 

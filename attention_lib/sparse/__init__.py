@@ -13,5 +13,12 @@ __all__ = [
     "HaloAttention",
     "OutlookAttention",
     "LongShortDistanceAttention",
+from .overlapped import MultiResolutionOverlappedAttention
+
+__all__ = [
+    "LongShortDistanceAttention",
+    "MultiResolutionOverlappedAttention",
+    "AxialAttention",
+    "CrissCrossAttention",
     "DeformableAttention",
 ]
