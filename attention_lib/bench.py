@@ -383,11 +383,12 @@ def realistic(card: Card, **given: object) -> Card:
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
     needed = {k: v for k, v in card.example.items() if known[k].default is inspect.Parameter.empty}
     example = {**needed, **{k: v for k, v in wanted.items() if k in known}}
-    try:
-        with torch.device("meta"):
-            card.mechanism(**example)
-    except ValueError:  # a default is made for wider maps, such as 64 groups: the example's own
-        example = {**card.example, **example}
+    if not given.keys() & known.keys():
+        try:
+            with torch.device("meta"):
+                card.mechanism(**example)
+        except ValueError:  # a default for wider maps, such as 64 groups, where nobody asked for it
+            example = {**card.example, **example}
     sizes = {  # a size that is a product follows from its factors
         axis: size if isinstance(size, tuple) else wanted.get(axis, size)
         for axis, size in card.sizes.items()

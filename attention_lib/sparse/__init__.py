@@ -6,6 +6,7 @@ from .deformable import DeformableAttention
 from .halo import HaloAttention
 from .long_short import LongShortDistanceAttention
 from .outlook import OutlookAttention
+from .overlapped import MultiResolutionOverlappedAttention
 
 __all__ = [
     "AxialAttention",
@@ -13,12 +14,6 @@ __all__ = [
     "HaloAttention",
     "OutlookAttention",
     "LongShortDistanceAttention",
-from .overlapped import MultiResolutionOverlappedAttention
-
-__all__ = [
-    "LongShortDistanceAttention",
-    "MultiResolutionOverlappedAttention",
-    "AxialAttention",
-    "CrissCrossAttention",
     "DeformableAttention",
+    "MultiResolutionOverlappedAttention",
 ]
