@@ -30,10 +30,12 @@ SYMBOLS = {
     "row_layers": ("L_W", "layers that attend along the width"),
     "column_layers": ("L_H", "layers that attend along the height"),
     "slots": ("S", "keys and values of a learned memory"),
-    "expansion": ("e", "how many times wider the heads are together than a token"),
+    "expansion": ("e", "how many times wider than a token a layer is inside"),
     "table_height": ("H_0", "rows of the map that a table of offsets was made for"),
     "table_width": ("W_0", "columns of the map that a table of offsets was made for"),
-    "expansion": ("e", "how many times wider the middle of a feed-forward network is"),
+    "kernel_attention": ("K", "side of the square of pixels that attention gathers from"),
+    "kernel_convolution": ("k", "side of the square of pixels that a convolution reads"),
+    "stride": ("s", "steps between the pixels that are answered"),
 }
 
 

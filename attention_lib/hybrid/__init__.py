@@ -1,7 +1,8 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
+from .acmix import ACmix
 from .contextual import ContextualTransformer
 from .mobilevit import MobileViTBlock
 from .relative import RelativeAttention
 
-__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock"]
+__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock", "ACmix"]
