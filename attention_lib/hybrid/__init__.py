@@ -1,5 +1,6 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
+from .acmix import ACmix
 from .contextual import ContextualTransformer
 from .mobilevit import MobileViTBlock
 from .parallel_multi_scale import ParallelMultiScaleAttention
@@ -11,3 +12,4 @@ __all__ = [
     "MobileViTBlock",
     "ParallelMultiScaleAttention",
 ]
+__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock", "ACmix"]
