@@ -2,5 +2,6 @@
 
 from .global_filter import GlobalFilter
 from .permutator import VisionPermutator
+from .spatial_shift import SpatialShift
 
-__all__ = ["VisionPermutator", "GlobalFilter"]
+__all__ = ["VisionPermutator", "SpatialShift", "GlobalFilter"]

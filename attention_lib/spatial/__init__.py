@@ -2,5 +2,6 @@
 
 from .class_specific import ClassSpecificResidualAttention
 from .coordinate import CoordinateAttention
+from .spatial_group import SpatialGroupEnhance
 
-__all__ = ["CoordinateAttention", "ClassSpecificResidualAttention"]
+__all__ = ["SpatialGroupEnhance", "CoordinateAttention", "ClassSpecificResidualAttention"]

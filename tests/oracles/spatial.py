@@ -1,12 +1,35 @@
-"""Spatial attention in timm and mmpretrain."""
+"""Spatial attention in timm, mmpretrain, and the ancestor of this library."""
 
 from math import inf
 
 import torch
+from fightingcv_attention.attention import SGE
 from timm.layers.coord_attn import CoordAttn
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from tests.oracles.bare import bare
+
+
+def ancestor_spatial_group(m):
+    return _WholeDeviation(m.groups), {
+        "weight": m.scale.view(1, -1, 1, 1),
+        "bias": m.shift.view(1, -1, 1, 1),
+    }
+
+
+class _WholeDeviation(SGE.SpatialGroupEnhance):
+    """Theirs divides by one less than the number of places, as the authors' code does."""
+
+    def forward(self, x):
+        with _Uncorrected():
+            return super().forward(x)
+
+
+class _Uncorrected(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        more = {"correction": 0} if func is torch.Tensor.std else {}
+        return func(*args, **{**(kwargs or {}), **more})
 
 
 def timm_coordinate(m):
@@ -59,6 +82,9 @@ class _Added(nn.ModuleList):
 
 
 ORACLES = {
+    "SpatialGroupEnhance": {
+        "fightingcv_attention.attention.SGE.SpatialGroupEnhance": ancestor_spatial_group
+    },
     "CoordinateAttention": {"timm.layers.coord_attn.CoordAttn": timm_coordinate},
     "ClassSpecificResidualAttention": {
         "mmpretrain.models.heads.multi_label_csra_head.CSRAModule": mmpretrain_class_specific
