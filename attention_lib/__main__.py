@@ -159,7 +159,7 @@ def cost(name: str, settings: Settings = None) -> None:
     rows = []
     for kind, title in zip(COSTS, ("parameters", "multiply-adds", "largest tensor"), strict=True):
         formula = getattr(card, kind)
-        declared = card.cost(kind) * (1 if kind == "params" else batch) if formula else None
+        declared = card.cost(kind, batch) if formula else None
         shown = "not declared" if declared is None else f"{declared:,}"
         rows.append([title, f"{getattr(counted, kind):,}", shown, formula])
     _console().print(_instance(card), soft_wrap=True)
@@ -235,7 +235,7 @@ def compare(
     maps get a map, and those that work on tokens as many tokens as it has pixels, so that both
     layouts can be compared.
     """
-    from attention_lib.bench import realistic, side_by_side
+    from attention_lib.bench import side_by_side, sized
 
     kind, fixed = _machine(device, dtype, threads), _settings([n for n in names if "=" in n])
     cards = [find(name) for name in dict.fromkeys(names) if "=" not in name]
@@ -245,20 +245,16 @@ def compare(
     if height is None and any(card.layout == "maps" for card in cards):
         raise ValueError(f"tokens={tokens} says nothing of a map: give --height and --width too")
     width = width or height
-    common = dict(tokens=tokens or height * width, height=height, width=width)
-    common |= dict(channels=features, dim=features, **fixed)
-    known = [{*card.sizes, *inspect.signature(card.mechanism).parameters} for card in cards]
-    if unknown := fixed.keys() - set().union(*known):
+    known = {n for c in cards for n in (*c.sizes, *inspect.signature(c.mechanism).parameters)}
+    if unknown := fixed.keys() - known:
         raise ValueError(f"none of them has an axis or argument {', '.join(sorted(unknown))}")
-    sized = [
-        realistic(card, **{k: v for k, v in common.items() if k in own and v is not None})
-        for card, own in zip(cards, known, strict=True)
-    ]
+    tokens = tokens or height * width
+    at_size = [sized(card, features, height, width, tokens, **fixed) for card in cards]
     errors = Console(stderr=True)
     with errors.status("measuring") if errors.is_terminal else nullcontext():
-        rows = side_by_side(sized, device=device, dtype=kind, backward=backward, seconds=seconds)
+        rows = side_by_side(at_size, device=device, dtype=kind, backward=backward, seconds=seconds)
     _said_where(device, dtype, backward)
-    for card in sized:
+    for card in at_size:
         _console().print(_instance(card), soft_wrap=True)
     shown = [
         [

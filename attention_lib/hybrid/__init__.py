@@ -1,3 +1,13 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
-__all__ = []
+from .contextual import ContextualTransformer
+from .mobilevit import MobileViTBlock
+from .parallel_multi_scale import ParallelMultiScaleAttention
+from .relative import RelativeAttention
+
+__all__ = [
+    "RelativeAttention",
+    "ContextualTransformer",
+    "MobileViTBlock",
+    "ParallelMultiScaleAttention",
+]

@@ -67,12 +67,11 @@ class TripletAttention(nn.Module):
         along_height = self.channel_width(max_and_mean(x, dim=2))
         along_width = self.height_channel(max_and_mean(x, dim=3).mT)
         along_channels = self.height_width(max_and_mean(x, dim=1))
-        gates = (
-            rearrange(along_height, "b 1 c w -> b c 1 w"),
-            rearrange(along_width, "b 1 h c -> b c h 1"),
-            along_channels,
+        return (  # divided by 3 while they are small
+            rearrange(along_height / 3, "b 1 c w -> b c 1 w")
+            + rearrange(along_width / 3, "b 1 h c -> b c h 1")
+            + along_channels / 3
         )
-        return sum(gate / 3 for gate in gates)  # divided while they are small
 
 
 CARD = Card(

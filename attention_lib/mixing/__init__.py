@@ -4,4 +4,8 @@ from .global_filter import GlobalFilter
 from .permutator import VisionPermutator
 from .spatial_shift import SpatialShift
 
-__all__ = ["VisionPermutator", "SpatialShift", "GlobalFilter"]
+__all__ = [
+    "VisionPermutator",
+    "SpatialShift",
+    "GlobalFilter",
+]

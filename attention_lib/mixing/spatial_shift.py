@@ -1,51 +1,49 @@
-"""Spatial shift (Yu et al., 2021)."""
+"""Spatial-shift MLP, version 2 (Yu et al., 2021)."""
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
-HEIGHT, WIDTH = 2, 3
-# for each quarter of the channels: the axis it is moved along, and the way
-FIRST = ((WIDTH, 1), (WIDTH, -1), (HEIGHT, 1), (HEIGHT, -1))
-SECOND = ((HEIGHT, 1), (HEIGHT, -1), (WIDTH, 1), (WIDTH, -1))
+FORTH, BACK = 1, -1
+WIDTH, HEIGHT = -2, -3  # axes of (batch, height, width, channels)
 
 
 class SpatialShift(nn.Module):
-    r"""Hand features to the four neighbours by moving channels, and weigh three such mixtures.
+    r"""Move parts of the features to the neighbouring places, and weigh three such mixtures.
 
     .. math::
-        [x_1, x_2, x_3] = \mathrm{expand}(x), \qquad
-        u_1 = \mathrm{shift}(x_1),\; u_2 = \mathrm{shift}'(x_2),\; u_3 = x_3, \qquad
-        a = \mathop{\mathrm{softmax}}_k \Bigl(
-        W_2\, \mathrm{GELU}\bigl(W_1 \textstyle\sum_{k,p} u_{kp}\bigr)\Bigr), \qquad
-        y = \mathrm{out}\Bigl(\sum_k a_k\, u_k\Bigr)
+        [X_1, X_2, X_3] = x W_0 + b_0, \qquad
+        \tilde X_k = \mathrm{shift}_k(X_k), \quad \tilde X_3 = X_3, \qquad
+        a = \mathop{\mathrm{softmax}}_{k}\Bigl(\mathrm{GELU}\bigl(\textstyle\sum_{k,i,j}
+        \tilde X_{kij}\, W_1\bigr) W_2\Bigr), \qquad
+        y = \Bigl(\sum_k a_k \odot \tilde X_k\Bigr) W + b
 
-    Spatial-shift and split attention of S²-MLPv2.  One layer makes three maps of each place's
-    features.  A quarter of the channels of the first is moved by one place to the right, one to
-    the left, one down, one up; of the second, down, up, right, left; the third stays.  Nothing is
-    learned about places: layers that mix channels then see the neighbours.  A softmax over the
-    three, one for each channel and set by the sum over all places, weighs them.
+    Nothing is compared, and nothing learned says who looks where.  The features of a place are cut
+    into quarters, and each quarter is moved by one place: in X₁ two along the width, forth
+    and back, then two along the height; in X₂ the other way round.  A layer that then mixes the
+    features of a place mixes those of its neighbours.  Which mixture counts, feature by feature, is
+    decided once for the whole map by a split attention: a softmax over the three.
 
-    Places at the edge that nothing moves to keep what they had.  The paper leaves the width of the
-    middle of the gate open; it is C here unless `reduction` says otherwise.
+    A place at the edge keeps what would have come from outside.  Where 4 does not divide C the
+    quarters end at C // 4, C // 2 and 3C // 4.  The paper's listing has axes (width, height,
+    channels), so its first shifts are taken to be along the width.  How narrow the middle of the
+    split attention is, the paper leaves open; C / 4 gives the parameters of its models.
 
     Args:
-        channels: channels of the map, C; where 4 does not divide it, quarters differ by one.
-        reduction: how many times narrower than C the middle of the gate is, r.
+        channels: channels of the map, C, coming in and going out.
+        reduction: how many times narrower the middle of the split attention is, r.
 
     Raises:
-        ValueError: if `channels` is below 1, or `reduction` is not between 1 and `channels`.
+        ValueError: if fewer than one unit is left in the middle.
     """
 
-    def __init__(self, channels: int, reduction: int = 1):
+    def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
         if not 1 <= reduction <= channels:
             raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
         self.channels, self.hidden = channels, channels // reduction
@@ -58,62 +56,55 @@ class SpatialShift(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        maps = self._branches(x)
-        return _everywhere(self.out, blend(maps, self._weigh(maps)))
+        branches = self._shifted(x)
+        first, second, third = self._compete(branches)[:, :, None, None].unbind(dim=1)
+        mixed = torch.addcmul(first * branches[0], second, branches[1])
+        mixed = torch.addcmul(mixed, third, branches[2])
+        return rearrange(self.out(mixed), "b h w c -> b c h w")
 
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch branches channels"]:
-        """The weight of each of the three maps in each channel; they sum to 1."""
-        return self._weigh(self._branches(x))
+        """The weight a of each of the three mixtures in each channel; over these they sum to 1."""
+        return self._compete(self._shifted(x))
 
-    def _branches(self, x: Tensor) -> list[Tensor]:
-        first, second, third = _everywhere(self.expand, x).chunk(3, dim=1)
-        return [_shift(first, FIRST), _shift(second, SECOND), third]
+    def _shifted(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, second, third = self.expand(rearrange(x, "b c h w -> b h w c")).chunk(3, dim=-1)
+        across, down = [(WIDTH, FORTH), (WIDTH, BACK)], [(HEIGHT, FORTH), (HEIGHT, BACK)]
+        return self._moved(first, across + down), self._moved(second, down + across), third
 
-    def _weigh(self, maps: list[Tensor]) -> Tensor:
-        # sums over a whole map are beyond float16
-        precise = torch.promote_types(maps[0].dtype, torch.float32)
-        summed = sum(branch_map.sum(dim=(2, 3), dtype=precise) for branch_map in maps)
-        hidden = F.gelu(F.linear(summed, self.squash.weight.to(precise)))
-        logits = F.linear(hidden, self.excite.weight.to(precise))
-        return logits.unflatten(1, (3, self.channels)).softmax(dim=1).to(maps[0].dtype)
+    def _moved(self, x: Tensor, ways: list[tuple[int, int]]) -> Tensor:
+        cuts = [self.channels // 4, self.channels // 2, self.channels * 3 // 4]
+        quarters = x.tensor_split(cuts, dim=-1)
+        return torch.cat([_step(q, *way) for q, way in zip(quarters, ways, strict=True)], dim=-1)
+
+    def _compete(self, branches: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        # a sum over all places: too large for float16 on a large map
+        wide = torch.promote_types(branches[0].dtype, torch.float32)
+        summed = sum(branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
+        hidden = F.gelu(F.linear(summed, self.squash.weight.to(wide)))
+        logits = F.linear(hidden, self.excite.weight.to(wide)).unflatten(-1, (3, self.channels))
+        return logits.softmax(dim=1).to(branches[0].dtype)
 
 
-def _everywhere(layer: nn.Linear, x: Tensor) -> Tensor:
-    """A layer on the channels of each place, without moving the channels to the end."""
-    return F.conv2d(x, layer.weight[..., None, None], layer.bias)
-
-
-def _shift(x: Tensor, moves: tuple[tuple[int, int], ...]) -> Tensor:
-    """A copy with each quarter of the channels moved: in place, it would read what it wrote."""
-    channels = x.shape[1]
-    quarters = x.tensor_split([channels // 4, channels // 2, channels * 3 // 4], dim=1)
-    moved = []
-    for quarter, (axis, way) in zip(quarters, moves, strict=True):
-        places = quarter.shape[axis]
-        parts = [quarter.narrow(axis, 0, 1), quarter.narrow(axis, 0, places - 1)]
-        if way < 0:
-            parts = [quarter.narrow(axis, 1, places - 1), quarter.narrow(axis, places - 1, 1)]
-        moved.append(torch.cat(parts, dim=axis))
-    return torch.cat(moved, dim=1)
+def _step(x: Tensor, axis: int, way: int) -> Tensor:
+    """A copy moved by one place along an axis; the edge that is left keeps its own."""
+    last = x.shape[axis] - 1
+    if way == FORTH:
+        return torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, last)], dim=axis)
+    return torch.cat([x.narrow(axis, 1, last), x.narrow(axis, last, 1)], dim=axis)
 
 
 CARD = Card(
     SpatialShift,
     paper="yu2021s2mlpv2",
-    aliases=("spatial_shift", "s2", "s2mlpv2"),
-    example=dict(channels=6),
-    variants=[dict(channels=8), dict(channels=3), dict(channels=1), dict(reduction=4)],
+    aliases=("s2", "s2-mlp", "s2-mlpv2"),
+    example=dict(channels=12),
+    variants=[dict(channels=11, reduction=5), dict(channels=2, reduction=1), dict(reduction=12)],
     sizes=dict(batch=2, height=7, width=5),
-    params="4 * channels**2 + 4 * channels + 4 * hidden * channels",
-    macs="4 * channels**2 * height * width + 4 * hidden * channels",
+    params="4 * channels**2 + 4 * channels + 4 * channels * hidden",
+    macs="4 * channels**2 * height * width + 4 * channels * hidden",
     memory="3 * channels * height * width",
-    rejects=[
-        dict(channels=0),
-        dict(channels=-4),
-        dict(channels=6, reduction=0),
-        dict(channels=6, reduction=7),
-    ],
+    rejects=[dict(channels=8, reduction=9), dict(channels=8, reduction=0)],
 )

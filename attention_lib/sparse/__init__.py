@@ -2,5 +2,18 @@
 
 from .axial import AxialAttention
 from .criss_cross import CrissCrossAttention
+from .deformable import DeformableAttention
+from .halo import HaloAttention
+from .long_short import LongShortDistanceAttention
+from .outlook import OutlookAttention
+from .overlapped import MultiResolutionOverlappedAttention
 
-__all__ = ["CrissCrossAttention", "AxialAttention"]
+__all__ = [
+    "AxialAttention",
+    "CrissCrossAttention",
+    "HaloAttention",
+    "OutlookAttention",
+    "LongShortDistanceAttention",
+    "DeformableAttention",
+    "MultiResolutionOverlappedAttention",
+]

@@ -4,4 +4,8 @@ from .class_specific import ClassSpecificResidualAttention
 from .coordinate import CoordinateAttention
 from .spatial_group import SpatialGroupEnhance
 
-__all__ = ["SpatialGroupEnhance", "CoordinateAttention", "ClassSpecificResidualAttention"]
+__all__ = [
+    "SpatialGroupEnhance",
+    "CoordinateAttention",
+    "ClassSpecificResidualAttention",
+]

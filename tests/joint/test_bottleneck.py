@@ -45,6 +45,11 @@ def test_a_middle_without_units_is_refused_by_name(reduction):
         BottleneckAttention(8, reduction)
 
 
+def test_the_middle_may_be_as_wide_as_the_map_or_one():
+    assert BottleneckAttention(8, reduction=1).hidden == 8
+    assert BottleneckAttention(8, reduction=8).hidden == 1
+
+
 @pytest.mark.parametrize("dilation", [0, -1])
 def test_no_dilation_is_refused_by_name(dilation):
     with pytest.raises(ValueError, match=f"dilation={dilation} must be at least 1"):

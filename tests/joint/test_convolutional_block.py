@@ -49,6 +49,11 @@ def test_a_middle_without_units_is_refused_by_name(reduction):
         ConvolutionalBlockAttention(8, reduction)
 
 
+def test_the_middle_may_be_as_wide_as_the_map_or_one():
+    assert ConvolutionalBlockAttention(8, reduction=1).squash.out_features == 8
+    assert ConvolutionalBlockAttention(8, reduction=8).squash.out_features == 1
+
+
 def test_no_residual_inside():
     """Closed gates leave nothing of the map."""
     block = ready()

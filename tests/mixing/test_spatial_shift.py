@@ -2,119 +2,89 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.mixing import SpatialShift
 
-RIGHT, LEFT, DOWN, UP = (0, 1), (0, -1), (1, 0), (-1, 0)
+X = torch.randn(2, 12, 7, 5).double()
 
 
-def make(channels=8, **arguments):
-    return randomize(SpatialShift(channels, **arguments)).double()
+@pytest.fixture
+def shift():
+    return randomize(SpatialShift(12)).double()
 
 
-def only(branch, channels):
-    """Of the three maps, each a copy of x, one alone: what it was moved to."""
-    mix = make(channels)
-    mix.expand.weight.data = torch.eye(channels).double().repeat(3, 1)
-    mix.out.weight.data = torch.eye(channels).double()
-    nn.init.zeros_(mix.expand.bias)
-    nn.init.zeros_(mix.out.bias)
-    chosen = torch.eye(3)[branch].double().repeat_interleave(channels)
-    nn.init.ones_(mix.squash.weight)  # the middle is large and alike for a map without negatives
-    mix.excite.weight.data = chosen[:, None].expand(-1, mix.hidden) * 1e3
-    return mix
+def marked(shift):
+    """The three mixtures, if a place and a feature can be read off every number."""
+    with torch.no_grad():
+        shift.expand.weight.copy_(torch.eye(12).repeat(3, 1))
+        shift.expand.bias.zero_()
+    rows, columns = torch.arange(7.0).double(), torch.arange(5.0).double()
+    places = 10 * rows[:, None] + columns
+    return [branch[0] for branch in shift._shifted(places.expand(1, 12, 7, 5))]
 
 
-def moved(x, down, right):
-    """`x` moved by one place, one place after the other; the edge keeps what it had."""
-    height, width = x.shape[-2:]
-    y = torch.empty_like(x)
-    for i in range(height):
-        for j in range(width):
-            a, b = i - down, j - right
-            inside = 0 <= a < height and 0 <= b < width
-            y[..., i, j] = x[..., a, b] if inside else x[..., i, j]
-    return y
+def test_each_quarter_moves_its_own_way_and_the_edge_keeps_its_own(shift):
+    """The fault of others: an overlapping copy in place smears the first row over the map."""
+    first, second, third = (branch.permute(2, 0, 1) for branch in marked(shift))
+    rows, columns = torch.arange(7), torch.arange(5)
+
+    def seen(by_row, by_column):
+        row, column = (rows - by_row).clamp(0, 6), (columns - by_column).clamp(0, 4)
+        return (10.0 * row[:, None] + column).double().expand(3, 7, 5)
+
+    forth, back, down, up = seen(0, 1), seen(0, -1), seen(1, 0), seen(-1, 0)
+    assert_close(first, torch.cat([forth, back, down, up]))
+    assert_close(second, torch.cat([down, up, forth, back]))
+    assert_close(third, seen(0, 0).repeat(4, 1, 1))
 
 
-def test_defaults_are_the_papers():
-    mix = SpatialShift(12)
-    assert mix.hidden == 12 and SpatialShift(12, reduction=5).hidden == 2
-    assert mix.expand.bias is not None and mix.out.bias is not None
-    assert mix.squash.bias is None and mix.excite.bias is None
+def test_the_input_is_left_alone_and_its_memory_is_not_shared(shift):
+    [first, second, third] = shift._shifted(X)
+    first.data.zero_(), second.data.zero_()
+    assert third.abs().min() > 0
 
 
-def test_channels_below_one_are_refused():
-    with pytest.raises(ValueError, match="channels=0 must be at least 1"):
-        SpatialShift(0)
-    assert SpatialShift(1).hidden == 1
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 6, 7])
+def test_any_number_of_channels_is_cut_into_quarters(channels):
+    """Quarters of unequal size, or of none; every feature is moved or stays, none is lost."""
+    shift = randomize(SpatialShift(channels, reduction=1)).double()
+    x = torch.zeros(1, channels, 3, 3).double()
+    shift.expand.bias.data.zero_()
+    x[..., 1, 1] = 1
+    for branch in shift._shifted(x):
+        assert branch.shape == (1, 3, 3, channels)
+        assert ((branch != 0).sum(dim=(1, 2)) == 1).all(), "each feature lands at one place"
+
+
+def test_weights_over_the_mixtures_sum_to_one_and_forward_uses_them(shift):
+    weights, branches = shift.weights(X), shift._shifted(X)
+    assert_close(weights.sum(dim=1), torch.ones(2, 12).double())
+    mixed = sum(w[:, None, None] * b for w, b in zip(weights.unbind(1), branches, strict=True))
+    assert_close(shift(X), shift.out(mixed).permute(0, 3, 1, 2))
+
+
+def test_weights_are_made_from_a_sum_over_places_not_a_mean(shift):
+    summed = sum(branch.sum(dim=(1, 2)) for branch in shift._shifted(X))
+    hidden = torch.nn.functional.gelu(shift.squash(summed))
+    assert_close(shift.weights(X), shift.excite(hidden).view(2, 3, 12).softmax(dim=1))
+
+
+def test_the_sum_over_a_large_map_does_not_leave_float16():
+    shift = randomize(SpatialShift(4, reduction=1)).half()
+    x = torch.full((1, 4, 300, 300), 10.0).half()
+    assert shift(x).isfinite().all() and shift.weights(x).sum(dim=1).allclose(torch.ones(4).half())
+
+
+def test_defaults_give_the_parameters_of_the_papers_models():
+    """C / 4 in the middle: about as many parameters as its smaller model of 25 million has."""
+    shift = SpatialShift(384)
+    assert shift.hidden == 96 and shift.squash.bias is None and shift.excite.bias is None
 
 
 @pytest.mark.parametrize("reduction", [0, -1, 9])
-def test_something_must_be_left_in_the_middle(reduction):
+def test_an_empty_middle_is_refused(reduction):
     with pytest.raises(ValueError, match=f"reduction={reduction} must lie between 1 and channels"):
         SpatialShift(8, reduction)
-    assert SpatialShift(8, reduction=8).hidden == 1
-
-
-@pytest.mark.parametrize(
-    ("branch", "ways"),
-    [(0, [RIGHT, LEFT, DOWN, UP]), (1, [DOWN, UP, RIGHT, LEFT]), (2, [(0, 0)] * 4)],
-)
-@pytest.mark.parametrize(
-    ("channels", "cuts"), [(8, [2, 4, 6]), (10, [2, 5, 7]), (7, [1, 3, 5]), (1, [0, 0, 0])]
-)
-def test_each_quarter_moves_its_way(branch, ways, channels, cuts):
-    x = torch.rand(2, channels, 7, 5, dtype=torch.float64) + 1
-    quarters = zip(x.tensor_split(cuts, dim=1), ways, strict=True)
-    expected = torch.cat([moved(quarter, *way) for quarter, way in quarters], dim=1)
-    assert_close(only(branch, channels)(x), expected)
-
-
-def test_a_shift_is_a_copy_and_smears_nothing():
-    """0, 1, 2, 3, 4 moved on by one is 0, 0, 1, 2, 3, and moved back 1, 2, 3, 4, 4."""
-    ramp = torch.arange(5.0).double()
-    x = ramp.expand(1, 4, 1, 5)
-    right, left, down, up = only(0, 4)(x)[0, :, 0]
-    assert right.tolist() == [0, 0, 1, 2, 3] and left.tolist() == [1, 2, 3, 4, 4]
-    assert down.tolist() == up.tolist() == ramp.tolist()
-    down, up, right, left = only(1, 4)(x.mT)[0, ..., 0]
-    assert down.tolist() == [0, 0, 1, 2, 3] and up.tolist() == [1, 2, 3, 4, 4]
-
-
-def test_two_layers_and_a_shift_between_them_reach_the_four_neighbours():
-    mix = make()
-    x = torch.randn(1, 8, 7, 5, dtype=torch.float64, requires_grad=True)
-    nn.init.zeros_(mix.squash.weight)  # or the gate would see everything
-    mix(x)[0, :, 3, 2].sum().backward()
-    seen = x.grad.abs().sum(dim=(0, 1)).nonzero().tolist()
-    assert seen == [[2, 2], [3, 1], [3, 2], [3, 3], [4, 2]]
-
-
-def test_the_gate_reads_the_sum_over_all_places():
-    """As in the paper, not the mean: twice as many places count twice."""
-    mix = make()
-    x = torch.randn(2, 8, 1, 1, dtype=torch.float64) / 10
-    summed = 3 * 15 * mix.expand(x[..., 0, 0]).view(2, 3, 8).mean(dim=1)
-    logits = mix.excite(nn.functional.gelu(mix.squash(summed)))
-    assert_close(mix.weights(x.expand(2, 8, 3, 5)), logits.view(2, 3, 8).softmax(dim=1))
-
-
-def test_weights_over_the_three_maps_sum_to_one_and_are_those_that_forward_uses():
-    mix = make(1)  # of a single channel, the last quarter, all is easily said
-    x = torch.randn(2, 1, 7, 5, dtype=torch.float64)
-    weights = mix.weights(x)
-    assert_close(weights.sum(dim=1), torch.ones(2, 1, dtype=torch.float64))
-    first, second, third = (mix.expand.weight[k] * x + mix.expand.bias[k] for k in range(3))
-    maps = [moved(first, *UP), moved(second, *LEFT), third]
-    mixed = sum(w[..., None, None] * one for w, one in zip(weights.unbind(1), maps, strict=True))
-    assert_close(mix(x), mix.out.weight * mixed + mix.out.bias)
-
-
-def test_a_large_map_is_summed_beyond_float16():
-    mix = make().half()
-    x = torch.full((1, 8, 40, 40), 50.0).half()
-    assert mix(x).isfinite().all() and mix.weights(x).dtype == torch.float16
+    assert SpatialShift(8, 8).hidden == SpatialShift(1, 1).hidden == 1

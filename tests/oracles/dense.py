@@ -1,4 +1,4 @@
-"""Dense attention in torch itself."""
+"""Dense attention in torch itself, and in the collection that this library began from."""
 
 import torch
 import torch.nn.functional as F
@@ -53,9 +53,60 @@ def torch_simplified(m):
     return _Compare(m), {"out.weight": m.out.weight, "out.bias": m.out.bias}
 
 
+class _Reduce(nn.Module):
+    """Their EMSA, which is told the size of the map when it is built, told it at every call."""
+
+    def __init__(self, m):
+        super().__init__()
+        from fightingcv_attention.attention.EMSA import EMSA
+
+        size = m.dim // m.heads
+        self.attention = EMSA(m.dim, size, size, m.heads, dropout=0.0, ratio=m.ratio)
+        if m.heads == 1:  # theirs leaves out the mixing and the norm of a single head
+            self.attention.apply_transform = True
+            self.attention.transform = nn.Sequential()
+            self.attention.transform.add_module("conv", nn.Conv2d(1, 1, 1))
+            self.attention.transform.add_module("softmax", nn.Softmax(-1))
+            self.attention.transform.add_module("in", nn.InstanceNorm2d(1))
+        if m.ratio > 1 and m.ratio % 2:  # theirs cuts off the last row and column
+            self.attention.sr_conv.register_forward_pre_hook(
+                lambda _, inputs: F.pad(inputs[0], (0, 1, 0, 1))
+            )
+
+    def forward(self, x, height, width):
+        self.attention.H, self.attention.W = height, width
+        return self.attention(x, x, x)
+
+
+def ancestor_efficient_multi_head(m):
+    theirs = _Reduce(m)
+    key, value = m.key_value.weight.chunk(2)
+    state = {
+        "fc_q.weight": m.query.weight,
+        "fc_k.weight": key,
+        "fc_v.weight": value,
+        "fc_o.weight": m.out.weight,
+        "fc_o.bias": m.out.bias,
+        "transform.conv.weight": m.mix_heads.weight,
+    }
+    if m.query.bias is not None:
+        state["fc_q.bias"] = m.query.bias
+    if m.ratio > 1:
+        state["sr_conv.weight"], state["sr_conv.bias"] = m.reduce.weight, m.reduce.bias
+        state["sr_ln.weight"] = m.norm.weight
+    state = {f"attention.{name}": value for name, value in state.items()}
+    for name, bias in theirs.state_dict().items():  # ours leaves out the biases without effect
+        if name not in state and name.endswith("bias"):
+            state[name] = torch.zeros_like(bias, dtype=m.out.bias.dtype)
+    return theirs, state
+
+
 ORACLES = {
     "MultiHeadAttention": {"torch.nn.MultiheadAttention": torch_multi_head},
     "SimplifiedSelfAttention": {
         "torch.nn.functional.scaled_dot_product_attention": torch_simplified
+    },
+    "EfficientMultiHeadAttention": {
+        "fightingcv_attention.attention.EMSA.EMSA": ancestor_efficient_multi_head
     },
 }

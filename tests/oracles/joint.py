@@ -5,6 +5,7 @@ import warnings
 import torch
 from pytorchcv.models.bamresnet import BamBlock, ChannelGate, SpatialGate
 from pytorchcv.models.cbamresnet import CbamBlock
+from pytorchcv.models.danet import ChaAttBlock, DANetHead, PosAttBlock
 from timm.layers.cbam import CbamModule
 from torch import nn
 
@@ -77,6 +78,39 @@ def pytorchcv_bottleneck(m):
     return theirs, {key: value for state in states for key, value in state.items()}
 
 
+class _GathersFromTheAlike(ChaAttBlock):
+    """Their softmax is of maximum - likeness, which gathers from the least alike: turn it round."""
+
+    def forward(self, x):
+        likeness = x.flatten(2) @ x.flatten(2).mT
+        return self.scale((likeness.softmax(dim=-1) @ x.flatten(2)).view_as(x)) + x
+
+
+class _BothModules(DANetHead):
+    """Their head without its convolutions: two modules side by side, and the sum of the two."""
+
+    def __init__(self, m):
+        super().__init__(4 * m.channels, m.channels)
+        for branch in (self.branch_pa, self.branch_ca):
+            branch.conv1 = branch.conv2 = branch.conv3 = nn.Identity()
+        self.conv = nn.Identity()
+        self.branch_pa.att = PosAttBlock(m.channels, m.channels // m.hidden)
+        self.branch_pa.att.key_conv.bias = None  # without a gradient, and so not in ours
+        self.branch_ca.att = _GathersFromTheAlike()
+
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+def pytorchcv_dual(m):
+    state = {"branch_pa.att.scale.alpha": m.position_scale}
+    state |= {"branch_ca.att.scale.alpha": m.channel_scale}
+    for name in ("query", "key", "value"):
+        layer, theirs = getattr(m, name), f"branch_pa.att.{name}_conv"
+        state |= _renamed(layer, theirs) | {f"{theirs}.weight": layer.weight[..., None, None]}
+    return _BothModules(m), state
+
+
 def holocron_triplet(m):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates what a neighbour of theirs calls
@@ -92,6 +126,63 @@ def holocron_triplet(m):
     return theirs, state
 
 
+def ancestor_shuffle(m):
+    from fightingcv_attention.attention.ShuffleAttention import ShuffleAttention
+
+    theirs = ShuffleAttention(m.channels, G=m.groups)
+    vectors = dict(cweight=m.channel_scale, cbias=m.channel_shift)
+    vectors |= dict(sweight=m.spatial_scale, sbias=m.spatial_shift)
+    state = {name: vector[None, :, None, None] for name, vector in vectors.items()}
+    return theirs, state | _renamed(m.norm, "gn")
+
+
+def ancestor_polarized(m):
+    from fightingcv_attention.attention import PolarizedSelfAttention as shelf
+
+    parallel, sequential = (
+        shelf.ParallelPolarizedSelfAttention,
+        shelf.SequentialPolarizedSelfAttention,
+    )
+    theirs = (parallel if m.parallel else sequential)(m.channels)
+    layers = dict(ch_wq=m.channel_query, ch_wv=m.channel_value, ch_wz=m.channel_out)
+    layers |= dict(sp_wq=m.spatial_query, sp_wv=m.spatial_value)
+    state = _renamed(m.norm, "ln")
+    for name, layer in layers.items():
+        getattr(theirs, name).bias = None  # theirs always has biases
+        state[f"{name}.weight"] = layer.weight[..., None, None]
+    return theirs, state
+
+
+class _NormalizedSkip(nn.Module):
+    """The skip connection, which theirs leaves without a BatchNorm, is normalised first."""
+
+    def __init__(self, theirs, channels):
+        super().__init__()
+        self.theirs, self.skip = theirs, nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        skip = self.skip(x)
+        convolved = self.theirs.conv1x1(x) + self.theirs.conv3x3(x)
+        return self.theirs.silu(convolved + self.theirs.sse(skip) * skip)
+
+
+def ancestor_parnet(m):
+    from fightingcv_attention.attention.ParNetAttention import ParNetAttention
+
+    theirs = ParNetAttention(m.channels)
+    for layer in (theirs.sse[1], theirs.conv1x1[0], theirs.conv3x3[0]):
+        layer.bias = None  # theirs always has biases
+    state = _renamed(m.skip, "skip") | {"theirs.sse.1.weight": m.excite.weight[..., None, None]}
+    state |= _renamed(m.point, "theirs.conv1x1") | _renamed(m.square, "theirs.conv3x3")
+    return _NormalizedSkip(theirs, m.channels), state
+
+
+def ancestor_simam(m):
+    from fightingcv_attention.attention.SimAM import SimAM
+
+    return SimAM(e_lambda=m.regularization), {}
+
+
 def _renamed(layer, name):
     """The parameters and buffers of our `layer` under their name."""
     return {f"{name}.{key}": value for key, value in layer.state_dict(keep_vars=True).items()}
@@ -103,5 +194,16 @@ ORACLES = {
         "pytorchcv.models.cbamresnet.CbamBlock": pytorchcv_convolutional_block,
     },
     "BottleneckAttention": {"pytorchcv.models.bamresnet.BamBlock": pytorchcv_bottleneck},
+    "DualAttention": {"pytorchcv.models.danet.DANetHead": pytorchcv_dual},
+    "ShuffleAttention": {
+        "fightingcv_attention.attention.ShuffleAttention.ShuffleAttention": ancestor_shuffle
+    },
+    "PolarizedSelfAttention": {
+        "fightingcv_attention.attention.PolarizedSelfAttention": ancestor_polarized
+    },
+    "ParNetAttention": {
+        "fightingcv_attention.attention.ParNetAttention.ParNetAttention": ancestor_parnet
+    },
+    "SimAM": {"fightingcv_attention.attention.SimAM.SimAM": ancestor_simam},
     "TripletAttention": {"holocron.nn.modules.attention.TripletAttention": holocron_triplet},
 }

@@ -1,35 +1,13 @@
-"""Spatial attention in timm, mmpretrain, and the ancestor of this library."""
+"""Spatial attention in timm, in mmpretrain and in the ancestor."""
 
 from math import inf
 
 import torch
-from fightingcv_attention.attention import SGE
+from fightingcv_attention.attention.SGE import SpatialGroupEnhance
 from timm.layers.coord_attn import CoordAttn
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from tests.oracles.bare import bare
-
-
-def ancestor_spatial_group(m):
-    return _WholeDeviation(m.groups), {
-        "weight": m.scale.view(1, -1, 1, 1),
-        "bias": m.shift.view(1, -1, 1, 1),
-    }
-
-
-class _WholeDeviation(SGE.SpatialGroupEnhance):
-    """Theirs divides by one less than the number of places, as the authors' code does."""
-
-    def forward(self, x):
-        with _Uncorrected():
-            return super().forward(x)
-
-
-class _Uncorrected(TorchFunctionMode):
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        more = {"correction": 0} if func is torch.Tensor.std else {}
-        return func(*args, **{**(kwargs or {}), **more})
 
 
 def timm_coordinate(m):
@@ -42,6 +20,28 @@ def timm_coordinate(m):
     for name, layer in (("conv_h", m.excite_rows), ("conv_w", m.excite_columns)):
         state |= {f"{name}.weight": layer.weight[..., None], f"{name}.bias": layer.bias}
     return theirs, state
+
+
+class _AllPlaces(nn.Module):
+    """Theirs divides the variance by one place less; a map scaled by a makes up for that.
+
+    Likeness is quadratic in the map: with a⁴ = (n - 1) / n their deviation is ours.
+    """
+
+    def __init__(self, m):
+        super().__init__()
+        self.enhance = SpatialGroupEnhance(m.groups)
+
+    def forward(self, x):
+        places = x[0, 0].numel()
+        a = ((places - 1) / places) ** 0.25
+        state = dict(weight=self.enhance.weight / a**2, bias=self.enhance.bias)
+        return torch.func.functional_call(self.enhance, state, (a * x,)) / a
+
+
+def ancestor_spatial_group(m):
+    state = {"enhance.weight": m.scale, "enhance.bias": m.shift}
+    return _AllPlaces(m), {name: value.view(1, -1, 1, 1) for name, value in state.items()}
 
 
 def mmpretrain_class_specific(m):

@@ -76,6 +76,38 @@ def _place_vote(m, sample):
     return [[_normalized(end, 0, vote) for vote in row] for row in votes]
 
 
+def dual_attention(m, x):
+    """E_j = alpha sum_i s_ji D_i + A_j over places, and E_j = beta sum_i x_ji A_i + A_j over
+    channels, added."""
+    _, channels, height, width = x.shape
+    y = []
+    for sample in x:
+        at = [sample[:, i, j] for i in range(height) for j in range(width)]
+        keys = [m.key.weight @ a for a in at]
+        values = [m.value.weight @ a + m.value.bias for a in at]
+        places = []
+        for a in at:
+            query = m.query.weight @ a + m.query.bias
+            logits = [(query * key).sum() for key in keys]
+            places.append(_mixed(logits, values) * m.position_scale + a)
+        features = []
+        for c in range(channels):
+            logits = [(sample[c] * sample[other]).sum() for other in range(channels)]
+            features.append(_mixed(logits, list(sample)) * m.channel_scale + sample[c])
+        for c in range(channels):
+            for i in range(height):
+                for j in range(width):
+                    y.append(places[i * width + j][c] + features[c][i, j])
+    return torch.stack(y).view_as(x)
+
+
+def _mixed(logits, values):
+    """The values, each weighed by the softmax of its logit (unscaled, it is too large for exp)."""
+    powers = [(logit - max(logits)).exp() for logit in logits]
+    total = sum(powers)
+    return sum(power / total * value for power, value in zip(powers, values, strict=True))
+
+
 def triplet_attention(m, x):
     """Three Z-pools, each gated in the plane that is left; the mean of the three gated maps."""
     _, channels, height, width = x.shape

@@ -1,8 +1,146 @@
 """Sparse attention, one subscript at a time."""
 
-from math import sqrt
+from math import floor, sqrt
 
 import torch
+
+
+def long_short_distance_attention(m, x):
+    """Attention within groups of G x G places, each I apart (CrossFormer, 2108.00154, sec. 3.2).
+
+    I = 1 is the short distance attention, I > 1 the long one.  A block of (G I) x (G I) places
+    holds I x I groups; two places of a block are in one group if their rows are a multiple of I
+    apart, and their columns too.  Places outside the map are in no group.
+    """
+    batch, channels, height, width = x.shape
+    size, apart = channels // m.heads, m.interval
+    block = m.group_size * apart
+    places = [(i, j) for i in range(height) for j in range(width)]
+    weight, biases, y = m.query_key_value.weight.flatten(1), {}, []
+    for sample in x:
+        queries, keys, values = {}, {}, {}
+        for i, j in places:
+            queries[i, j], keys[i, j], values[i, j] = (
+                weight[part * channels : part * channels + channels] @ sample[:, i, j]
+                for part in range(3)
+            )
+        for i, j in places:
+            group = []
+            for r, c in places:
+                same_block = r // block == i // block and c // block == j // block
+                if same_block and (r - i) % apart == 0 and (c - j) % apart == 0:
+                    group.append((r, c))
+            heads = []
+            for h in range(m.heads):
+                part, logits = slice(h * size, h * size + size), []
+                for r, c in group:
+                    steps = ((i - r) // apart, (j - c) // apart)
+                    if steps not in biases:
+                        biases[steps] = _dynamic_bias(m.position_bias, x.new_tensor(steps))
+                    score = (queries[i, j][part] * keys[r, c][part]).sum() / sqrt(size)
+                    logits.append(score + biases[steps][h])
+                powers = [(logit - max(logits)).exp() for logit in logits]
+                mixed = [p * values[at][part] for p, at in zip(powers, group, strict=True)]
+                heads.append(sum(mixed) / sum(powers))
+            y.append(m.out.weight.flatten(1) @ torch.cat(heads) + m.out.bias)
+    return torch.stack(y).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _dynamic_bias(layers, steps):
+    """A bias for each head, from two coordinates: four layers, the first three normed and cut."""
+    first, norm1, _, second, norm2, _, third, norm3, _, last = layers
+    z = steps
+    for layer, norm in ((first, norm1), (second, norm2), (third, norm3)):
+        z = layer.weight @ z + layer.bias
+        z = _normed(z) * norm.weight + norm.bias
+        z = z * (z > 0)
+    return last.weight @ z
+
+
+def _normed(z):
+    """Mean 0 and variance 1 over the features."""
+    centred = z - z.sum() / len(z)
+    return centred / (centred.square().sum() / len(z) + 1e-5).sqrt()
+
+
+def deformable_attention(m, x):
+    """Attention to points that the queries move (DAT, 2201.00520, sec. 3.2).
+
+    On the map and on the grid of points, rows and columns run from -1 to 1; one alone is at 0.
+    """
+    batch, channels, height, width = x.shape
+    size, share = channels // m.heads, channels // m.groups
+    weight, kernel, stride = m.gather.weight, m.gather.kernel_size[0], m.gather.stride[0]
+    rows, columns = -(-height // stride), -(-width // stride)
+    places = [(i, j) for i in range(height) for j in range(width)]
+    y = []
+    for sample in x:
+        queries = {}
+        for i, j in places:
+            queries[i, j] = m.query.weight.flatten(1) @ sample[:, i, j]
+        points, read = {}, {}
+        for g in range(m.groups):
+            part = slice(g * share, g * share + share)
+            for r in range(rows):
+                for c in range(columns):
+                    z = m.gather.bias
+                    for a in range(kernel):
+                        for b in range(kernel):
+                            at = (r * stride + a - kernel // 2, c * stride + b - kernel // 2)
+                            if at in queries:
+                                z = z + weight[:, 0, a, b] * queries[at][part]
+                    z = _normed(z) * m.norm.weight + m.norm.bias
+                    z = z * (1 + torch.erf(z / sqrt(2))) / 2
+                    down, right = m.offset_range * (m.offset.weight @ z).tanh()
+                    row = _from_edge_to_edge(r, rows) + down / rows
+                    column = _from_edge_to_edge(c, columns) + right / columns
+                    points[g, r, c] = row, column
+                    at = ((row + 1) / 2 * (height - 1), (column + 1) / 2 * (width - 1))
+                    read[g, r, c] = _between(sample[part], *at)
+        grid = [(r, c) for r in range(rows) for c in range(columns)]
+        keys, values = {}, {}
+        for r, c in grid:
+            seen = torch.cat([read[g, r, c] for g in range(m.groups)])
+            keys[r, c] = m.key_value.weight[:channels] @ seen
+            values[r, c] = m.key_value.weight[channels:] @ seen
+        for i, j in places:
+            biases = []  # of all heads, point by point
+            for r, c in grid:
+                bias = []
+                for g in range(m.groups):
+                    tables = m.position_bias[g * m.heads // m.groups :][: m.heads // m.groups]
+                    row, column = points[g, r, c]
+                    down = (_from_edge_to_edge(i, height) - row) / 2
+                    right = (_from_edge_to_edge(j, width) - column) / 2
+                    at = ((down + 1) / 2 * (tables.shape[1] - 1),)
+                    at += ((right + 1) / 2 * (tables.shape[2] - 1),)
+                    bias.append(_between(tables, *at))
+                biases.append(torch.cat(bias))
+            heads = []
+            for h in range(m.heads):
+                part = slice(h * size, h * size + size)
+                scores = [(queries[i, j][part] * keys[at][part]).sum() / sqrt(size) for at in grid]
+                logits = [score + bias[h] for score, bias in zip(scores, biases, strict=True)]
+                powers = [(logit - max(logits)).exp() for logit in logits]
+                mixed = [p * values[at][part] for p, at in zip(powers, grid, strict=True)]
+                heads.append(sum(mixed) / sum(powers))
+            y.append(m.out.weight.flatten(1) @ torch.cat(heads))
+    return torch.stack(y).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _from_edge_to_edge(i, number):
+    return 2 * i / (number - 1) - 1 if number > 1 else 0
+
+
+def _between(maps, row, column):
+    """Every pixel counts by g(a, b) = max(0, 1 - |a - b|) of its row and of its column."""
+    total = 0 * maps[:, 0, 0]
+    above, before = floor(row.item()), floor(column.item())  # the others are 1 or more away
+    for i in (above, above + 1):
+        for j in (before, before + 1):
+            if 0 <= i < maps.shape[1] and 0 <= j < maps.shape[2]:
+                total = total + (1 - abs(row - i)) * (1 - abs(column - j)) * maps[:, i, j]
+    return total
 
 
 def multi_resolution_overlapped_attention(m, x):
@@ -116,9 +254,66 @@ def criss_cross_attention(m, x):
     return x
 
 
+def outlook_attention(m, x):
+    _, channels, height, width = x.shape
+    size, step = m.kernel_size, m.stride
+    head_dim = channels // m.heads
+    samples = []
+    for sample in x:
+        y = {(i, j): 0 for i in range(height) for j in range(width)}
+        values = {u: _pointwise(m.value, sample[:, *u]).view(m.heads, head_dim) for u in y}
+        beyond = torch.zeros_like(sample[:, 0, 0]).view(m.heads, head_dim)
+        for row in range(0, height, step):
+            for column in range(0, width, step):
+                block = [(row + a, column + b) for a in range(step) for b in range(step)]
+                block = [sample[:, *u] for u in block if u in y]
+                logits = m.logits.weight @ (sum(block) / len(block)) + m.logits.bias
+                logits = logits.view(m.heads, size**2, size**2) / sqrt(head_dim)
+                steps = range(-(size // 2), size // 2 + 1)
+                window = [(row + a, column + b) for a in steps for b in steps]
+                seen = [values.get(u, beyond) for u in window]
+                for i, u in enumerate(window):
+                    if u in y:
+                        weights = _softmax([logits[:, i, j, None] for j in range(size**2)])
+                        y[u] = y[u] + sum(w * v for w, v in zip(weights, seen, strict=True))
+        pixels = [_pointwise(m.out, pixel.flatten()) for pixel in y.values()]
+        samples.append(torch.stack(pixels, 1).view_as(sample))
+    return torch.stack(samples)
+
+
+def halo_attention(m, x):
+    _, channels, height, width = x.shape
+    head_dim, middle = channels // m.heads, m.block_size + m.halo_size - 1
+    reach = range(-m.halo_size, m.block_size + m.halo_size)
+    samples = []
+    for sample in x:
+        places = [(i, j) for i in range(height) for j in range(width)]
+        parts = {u: (m.query_key_value.weight @ sample[:, *u]).view(3, m.heads, -1) for u in places}
+        pixels = []
+        for i, j in places:
+            top, left = i - i % m.block_size, j - j % m.block_size
+            near = [(top + a, left + b) for a in reach for b in reach]
+            near = [u for u in near if u in parts]
+            query = parts[i, j][0]
+            scores = []
+            for a, b in near:
+                offset = m.rows[a - i + middle] + m.columns[b - j + middle]
+                score = (query * (parts[a, b][1] + offset)).sum(1, keepdim=True)
+                scores.append(score / sqrt(head_dim))
+            mixed = zip(_softmax(scores), near, strict=True)
+            pixels.append(sum(w * parts[u][2] for w, u in mixed).flatten())
+        samples.append(torch.stack(pixels, 1).view_as(sample))
+    return torch.stack(samples)
+
+
 def _softmax(scores):
-    powers = [(score - max(scores)).exp() for score in scores]
-    return [power / sum(powers) for power in powers]
+    """Of a list of numbers, or of tensors of them: one softmax for each place in these."""
+    largest = scores[0]
+    for score in scores:
+        largest = torch.maximum(largest, score)
+    powers = [(score - largest).exp() for score in scores]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 def _pointwise(conv, pixel):

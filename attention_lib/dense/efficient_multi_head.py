@@ -1,0 +1,133 @@
+"""Efficient multi-head self-attention (Zhang and Yang, 2021)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.shape import SignatureError, shaped
+
+
+class EfficientMultiHeadAttention(nn.Module):
+    r"""Let every pixel attend to a map of fewer, after the heads have spoken to one another.
+
+    .. math::
+        y = \bigl[\,\mathrm{IN}(\mathrm{softmax}(L_i))\, V_i\,\bigr]_{i=1}^{h} W_o + b, \qquad
+        L_i = \sum_{j=1}^{h} w_{ij}\, Q_j K_j^\top / \sqrt{d_h}, \qquad
+        K, V = \mathrm{LN}(D * c)\, W_{kv}
+
+    A depthwise convolution D with stride s makes s² times fewer keys and values of the map c, and
+    s² times fewer pairs.  Each head is left with few features, so a 1 × 1 convolution w mixes the
+    logits of all heads; an instance norm of each head's N × M weights, by their own mean and
+    variance, makes the heads differ again.  With no context the tokens attend to their own map.
+
+    Logits and weights are in single precision at least: half precision has no room for the
+    products of large features.
+
+    Biases that make no difference are left out: of keys and of the mixing, because a softmax does
+    not see a shift; of values and of the layer norm, because normed weights sum to zero.  Hence
+    there is no mask either: the norm would give what it hides a weight other than zero.  Of a
+    single head the authors' code drops w and norm, where the paper makes no exception.
+
+    The kernel of D is s + 1, padded with zeros by s / 2, rounded so that any map has ⌈H/s⌉ × ⌈W/s⌉
+    keys.  From s = 4 on, up to ⌊s/2⌋ - 1 of the last rows and columns are then read by no key.
+
+    Args:
+        dim: features of a token, d.
+        heads: heads, h, each of d_h = d / h features; 1, 2, 4 and 8 in the paper's four stages.
+        ratio: how many times fewer the rows and the columns of keys are, s; 8, 4, 2 and 1 in the
+            paper's four stages.  With 1 there is neither convolution nor layer norm.
+        bias: whether queries have a bias, as in the authors' released models.
+
+    Raises:
+        ValueError: if `dim` is not a multiple of `heads`; if an argument is below 1; if the tokens
+            of the map are not `height` × `width`.
+    """
+
+    def __init__(self, dim: int, heads: int = 4, ratio: int = 2, bias: bool = True):
+        super().__init__()
+        if dim < 1 or heads < 1 or ratio < 1:
+            raise ValueError(f"dim={dim}, heads={heads} and ratio={ratio} must be at least 1")
+        if dim % heads:
+            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        self.dim, self.heads, self.ratio = dim, heads, ratio
+        self.query = nn.Linear(dim, dim, bias=bias)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=False)
+        if ratio > 1:
+            self.reduce = nn.Conv2d(dim, dim, ratio + 1, ratio, padding=ratio // 2, groups=dim)
+            self.norm = nn.LayerNorm(dim, bias=False)
+        self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
+        self.out = nn.Linear(dim, dim)
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        height: int,
+        width: int,
+        context: Float[Tensor, "batch others dim"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Attend from `x` to the map of `context`, or of `x`, whose pixels lie row by row."""
+        chosen, value = self._compare(x, height, width, context)
+        return self.out(merge_heads(chosen @ value).to(x.dtype))
+
+    @shaped
+    def weights(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        height: int,
+        width: int,
+        context: Float[Tensor, "batch others dim"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens keys"]:
+        """The normed weights by which each head mixes the values; those of a token sum to zero."""
+        chosen, _ = self._compare(x, height, width, context)
+        return chosen.to(x.dtype)
+
+    def _compare(
+        self, x: Tensor, height: int, width: int, context: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The normed weights, and the values that they mix."""
+        reduced = self._reduce(x if context is None else context, height, width)
+        parts = self.query(x), *self.key_value(reduced).chunk(2, dim=-1)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        query, key, value = (split_heads(part, self.heads).to(wide) for part in parts)
+        mix = self.mix_heads.weight.to(wide)
+        # no name for what is large and needed once: memory holds two such tensors, not three
+        chosen = F.conv2d(query / query.shape[-1] ** 0.5 @ key.mT, mix).softmax(dim=-1)
+        # the same as an instance norm, which refuses to train on a map of one
+        return F.layer_norm(chosen, chosen.shape[-2:]), value
+
+    def _reduce(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """What keys and values are projected from."""
+        if height < 1 or tokens.shape[1] != height * width:  # the width has the same sign
+            raise SignatureError(
+                f"EfficientMultiHeadAttention: {tokens.shape[1]} tokens are no map of"
+                f" height={height} and width={width}"
+            )
+        if self.ratio == 1:
+            return tokens
+        maps = rearrange(tokens, "b (h w) d -> b d h w", h=height)
+        if self.ratio % 2:  # an even kernel: one place more below and on the right
+            maps = F.pad(maps, (0, 1, 0, 1))
+        return self.norm(rearrange(self.reduce(maps), "b d h w -> b (h w) d"))
+
+
+CARD = Card(
+    EfficientMultiHeadAttention,
+    paper="zhang2021rest",
+    aliases=("emsa",),
+    example=dict(dim=12, heads=3),
+    variants=[dict(heads=1), dict(ratio=1), dict(ratio=3), dict(ratio=4), dict(bias=False)],
+    sizes=dict(batch=2, height=7, width=5, tokens=("height", "width")),
+    params="4 * dim**2 + dim + bias * dim + heads**2"
+    " + Min(1, ratio - 1) * ((ratio + 1)**2 + 2) * dim",
+    macs="2 * height * width * dim**2 + (2 * dim**2 + heads**2 * height * width"
+    " + 2 * dim * height * width + Min(1, ratio - 1) * (ratio + 1)**2 * dim)"
+    " * ceiling(height / ratio) * ceiling(width / ratio)",
+    memory="heads * height * width * ceiling(height / ratio) * ceiling(width / ratio)",
+    rejects=[dict(dim=10), dict(dim=8, heads=0), dict(dim=-8), dict(dim=8, ratio=0)],
+    oracles=("fightingcv_attention.attention.EMSA.EMSA",),
+)

@@ -1,0 +1,147 @@
+"""Contextual Transformer (Li et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ContextualTransformer(nn.Module):
+    r"""Let each pixel's surroundings decide how its neighbours are mixed.
+
+    .. math::
+        K^1 = \mathrm{ReLU}(\mathrm{BN}(W^k * x)), \qquad
+        A = \mathrm{GN}\bigl([K^1, x]\, W_\theta W_\delta\bigr), \qquad
+        K^2_{ijc} = \sum_{t \in k \times k} A_{ij,\,c \bmod C/s,\,t}\; V_{ij + t,\,c},
+        \qquad y = a_1 K^2 + a_2 K^1
+
+    *Static* context: a convolution over k × k pixels.  *Dynamic* context: from the static one and
+    the pixel itself come, without any product of query and key, weights for the k × k values
+    around it; s channels share them.  A softmax over the two contexts, for each channel of the
+    map as in a selective kernel, fuses them.
+
+    As in the authors' code, which settles what the text leaves open, BN and ReLU follow W_θ, group
+    normalisation W_δ, BN the values, BN and swish the dynamic context.  Theirs also has a bias in
+    front of a BN, in the fusion, which that BN takes away again; it is left out.
+
+    Args:
+        channels: channels of the map, C.
+        kernel_size: side of the square of pixels that is read, k, odd; 3 in the paper.
+        groups: groups of the convolution that makes the static context, G; 4 in the paper.
+        share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the paper.
+        reduction: how many times narrower the middles of weights and fusion are, r; 2 in the paper.
+        minimum: the least width of the middle of the fusion, L; 32 in the paper.
+
+    Raises:
+        ValueError: if `kernel_size` is even or below 3, `channels` not a multiple of `groups` and
+            of `share`, `reduction` not between 1 and C, or `minimum` below 1.
+
+    In training mode, a batch of one has no statistics for the fusion, and BatchNorm says so.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int = 3,
+        groups: int = 4,
+        share: int = 8,
+        reduction: int = 2,
+        minimum: int = 32,
+    ):
+        super().__init__()
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
+        for name, given in dict(groups=groups, share=share).items():
+            if given < 1 or channels < 1 or channels % given:
+                raise ValueError(f"channels={channels} is not a multiple of {name}={given}")
+        if not 1 <= reduction <= channels or minimum < 1:
+            raise ValueError(f"reduction={reduction} must lie in [1, C], minimum={minimum} above 0")
+        self.channels, self.kernel_size, self.share = channels, kernel_size, share
+        self.planes, self.places = channels // share, kernel_size**2
+        middle, reach = channels // reduction, kernel_size // 2
+        self.hidden = max(middle, minimum)
+        self.static = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size, 1, reach, groups=groups, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        )
+        # one 1 × 1 convolution of [K¹, x], as two of which the answers are added
+        self.compare_static = nn.Conv2d(channels, middle, 1, bias=False)
+        self.compare = nn.Conv2d(channels, middle, 1, bias=False)
+        self.attend = nn.Sequential(
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, self.planes * self.places, 1),
+            nn.GroupNorm(self.planes, self.planes * self.places),
+        )
+        self.value = nn.Sequential(
+            nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.normalize = nn.BatchNorm2d(channels)
+        self.squash = nn.Sequential(
+            nn.Linear(channels, self.hidden, bias=False), nn.BatchNorm1d(self.hidden), nn.ReLU()
+        )
+        self.excite = nn.Linear(self.hidden, 2 * channels)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        static = self.static(x)
+        mixed = self._mix(self.value(x), self._weights(x, static))
+        dynamic = F.silu(self.normalize(mixed))
+        squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
+        logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
+        first, second = logits.softmax(dim=-1)[..., None, None].unbind(dim=2)
+        return torch.addcmul(first * dynamic, second, static)
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch planes places height width"]:
+        """The weights A of the k × k places around each pixel, row by row; they may be negative."""
+        return self._weights(x, self.static(x))
+
+    def _weights(self, x: Tensor, static: Tensor) -> Tensor:
+        logits = self.attend(self.compare_static(static) + self.compare(x))
+        return logits.unflatten(1, (self.planes, self.places))
+
+    def _mix(self, value: Tensor, weights: Tensor) -> Tensor:
+        """The k × k sums, as k² products of whole maps: no pixel's surroundings are copied."""
+        height, width = value.shape[-2:]
+        mixed = torch.zeros_like(value).unflatten(1, (self.share, self.planes))
+        padded = F.pad(value, (self.kernel_size // 2,) * 4).unflatten(1, (self.share, self.planes))
+        for place, weight in enumerate(weights[:, None].unbind(dim=3)):
+            row, column = divmod(place, self.kernel_size)
+            near = padded[..., row : row + height, column : column + width]
+            mixed = torch.addcmul(mixed, weight, near)
+        return mixed.flatten(1, 2)
+
+
+CARD = Card(
+    ContextualTransformer,
+    paper="li2021cot",
+    aliases=("cot", "cotnet"),
+    example=dict(channels=16, reduction=3, minimum=7),
+    variants=[
+        *(dict(kernel_size=5), dict(groups=2), dict(share=2), dict(share=16)),
+        *(dict(reduction=1), dict(minimum=1)),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="kernel_size**2 * channels**2 / groups + channels**2 + 6 * channels"
+    " + floor(channels / reduction) * (2 * channels + 2 + places * planes) + 3 * places * planes"
+    " + hidden * (3 * channels + 2) + 2 * channels",
+    macs="height * width * (kernel_size**2 * channels**2 / groups + channels**2"
+    " + floor(channels / reduction) * (2 * channels + places * planes)) + 3 * hidden * channels",
+    memory="Max(places * planes * height * width,"
+    " channels * (height + kernel_size - 1) * (width + kernel_size - 1))",
+    rejects=[
+        *(dict(channels=16, kernel_size=size) for size in (4, 1)),
+        *(dict(channels=channels) for channels in (18, 12, 0)),
+        *(dict(channels=16, groups=0), dict(channels=16, reduction=17)),
+    ],
+    oracles=("keras_cv_attention_models.cotnet.cotnet.cot_attention",),
+)

@@ -1,0 +1,150 @@
+"""MobileViT block (Mehta and Rastegari, 2021)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.shape import shaped
+
+
+class MobileViTBlock(nn.Module):
+    r"""Look near by convolution, and far by attention among pixels at one place of their patches.
+
+    .. math::
+        u = W_d\, f(K_1 * x), \qquad
+        v_{p} = \mathrm{LN}\bigl(T_L \circ \dots \circ T_1\,(u_{p})\bigr), \qquad
+        y = f\bigl(K_2 * [\,x, f(W_C\, v)\,]\bigr), \qquad
+        f = \mathrm{SiLU} \circ \mathrm{BN}
+
+    The map u is cut into N patches of P pixels.  For each place p in a patch, the pixels u_p there
+    of all N patches attend to one another in L transformer layers T.  So P attentions among N
+    tokens replace one among N P, and each pixel still hears of all: K_1 has mixed its patch before.
+    T(u) = a + W_2 SiLU(W_1 LN(a)) with a = u + MultiHead(LN(u)); W_1 makes 2 d features of d.
+
+    Like the authors' code, the block resizes u bilinearly to the next size that patches tile, and v
+    back: where they tile the map already, that changes nothing; elsewhere it blurs.
+
+    Args:
+        channels: channels of the map, C.
+        dim: features of a token, d; 144, 192 and 240 for C = 96, 128 and 160 in MobileViT-S.
+        depth: transformer layers, L; 2, 4 and 3 in the paper's three blocks.
+        heads: heads of each attention, h; 4 in the paper.
+        patch_size: side of a patch, p, so that P = p²; 2 in the paper.
+        kernel_size: side of both convolutions' kernels, k, odd; 3 in the paper.
+
+    Raises:
+        ValueError: if a number is below 1, `kernel_size` even, or `dim` not a multiple of `heads`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        depth: int = 2,
+        heads: int = 4,
+        patch_size: int = 2,
+        kernel_size: int = 3,
+    ):
+        super().__init__()
+        counts = dict(channels=channels, dim=dim, depth=depth, heads=heads, patch_size=patch_size)
+        for name, given in counts.items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        if dim % heads:
+            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        self.channels, self.patch_size, self.places = channels, patch_size, patch_size**2
+        self.near = _convolution(channels, channels, kernel_size)
+        self.near.append(nn.Conv2d(channels, dim, 1, bias=False))
+        self.layers = nn.Sequential(*(_Layer(dim, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(dim)
+        self.far = _convolution(dim, channels, 1)
+        self.fuse = _convolution(2 * channels, channels, kernel_size)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        p, (height, width) = self.patch_size, x.shape[-2:]
+        far = self.norm(self.layers(self._unfold(x)))
+        rows = (height + p - 1) // p  # -(-height // p) is another number in an ONNX file
+        far = rearrange(far, "(b p q) (i j) d -> b d (i p) (j q)", p=p, q=p, i=rows)
+        far = self.far(F.interpolate(far, (height, width), mode="bilinear"))
+        return self.fuse(torch.cat([x, far], dim=1))
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch depth places heads patches others"]:
+        """What the patches give one another, in each layer, at each place; made for looking."""
+        tokens, found = self._unfold(x), []
+        for layer in self.layers:
+            query, key, _ = layer.project(tokens)
+            logits = query @ key.mT / query.shape[-1] ** 0.5
+            found.append(logits.softmax(dim=-1).unflatten(0, (-1, self.places)))
+            tokens = layer(tokens)
+        return torch.stack(found, dim=1)
+
+    def _unfold(self, x: Tensor) -> Tensor:
+        """The tokens of each place in a patch: (batch * places, patches, dim)."""
+        p, near = self.patch_size, self.near(x)
+        near = F.interpolate(near, [side + -side % p for side in x.shape[-2:]], mode="bilinear")
+        return rearrange(near, "b d (i p) (j q) -> (b p q) (i j) d", p=p, q=p)
+
+
+class _Layer(nn.Module):
+    """A transformer layer: attention and two dense layers, each added to what it is given."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.query_key_value = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.out(merge_heads(F.scaled_dot_product_attention(*self.project(x))))
+        return x + self.feed(x)
+
+    def project(self, x: Tensor) -> list[Tensor]:
+        parts = self.query_key_value(self.norm(x)).chunk(3, dim=-1)
+        return [split_heads(part, self.heads) for part in parts]
+
+
+def _convolution(channels: int, out: int, kernel_size: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels, out, kernel_size, padding=kernel_size // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out), nn.SiLU())
+
+
+CARD = Card(
+    MobileViTBlock,
+    paper="mehta2021mobilevit",
+    aliases=("mobilevit",),
+    example=dict(channels=5, dim=6, heads=3),
+    variants=[
+        *(dict(depth=1), dict(depth=3), dict(heads=2)),
+        *(dict(patch_size=3), dict(patch_size=1), dict(kernel_size=1), dict(kernel_size=5)),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * kernel_size**2 * channels**2 + 2 * channels * dim + 6 * channels"
+    " + depth * (8 * dim**2 + 11 * dim) + 2 * dim",
+    macs="height * width * (3 * kernel_size**2 * channels**2 + 2 * channels * dim) + depth * dim"
+    " * (8 * dim * places * ceiling(height / patch_size) * ceiling(width / patch_size)"
+    " + 2 * places * ceiling(height / patch_size)**2 * ceiling(width / patch_size)**2)",
+    memory="Max(2 * channels * height * width,"
+    " 3 * dim * places * ceiling(height / patch_size) * ceiling(width / patch_size))",
+    rejects=[
+        *(dict(channels=8, dim=6), dict(channels=8, dim=8, kernel_size=2)),
+        *(dict(channels=channels, dim=dim) for channels, dim in ((0, 8), (8, 0))),
+        *(dict(channels=8, dim=8) | {name: 0} for name in ("depth", "heads", "patch_size")),
+    ],
+    oracles=("timm.models.mobilevit.MobileVitBlock",),
+)

@@ -1,0 +1,146 @@
+"""Parallel multi-scale attention, MUSE (Zhao et al., 2019)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.shape import shaped
+
+
+class ParallelMultiScaleAttention(nn.Module):
+    r"""Read a sequence at three distances at once: all of it, a neighbourhood, a single token.
+
+    .. math::
+        y = \bigl[\mathrm{softmax}(Q_i K_i^\top / \sqrt{d_h})\, V_i\bigr]_{i=1}^{h} W_o
+        + \sum_s \mathrm{softmax}(\alpha)_s\, \mathrm{Conv}_{k_s}(V)\, W_c
+        + \mathrm{ReLU}(x W_1 + b_1) W_2 + b_2,
+        \qquad \mathrm{Conv}_k(V)_n = \sum_{t=0}^{k-1}
+        \mathop{\mathrm{softmax}}_t (V_n P_k)_t\, V_{n + t - \lfloor k/2 \rfloor}
+
+    Attention alone spreads over a long sequence and loses what stands close by.  Beside it runs a
+    *dynamic convolution* (Wu et al., 2019) for each kernel size: every token makes its own kernel
+    out of its value, one for each head, and a softmax shares it out among the neighbours.  Both
+    read the *same* values, so that near and far are told in the same terms.  The third term, the
+    feed-forward layer, reads no neighbour.  Residual sum and LayerNorm belong to the network.
+
+    The projections have no biases, as in the paper's formulas; the authors' code has them.
+
+    Args:
+        dim: features of a token, d.
+        heads: heads, h; each works on d_h = d / h features.
+        kernel_sizes: places that each convolution reads; 3 and 15 in the authors' code.
+        expansion: how many times wider than d the middle of the feed-forward layer is, e.
+
+    Raises:
+        ValueError: if `dim` is not a multiple of `heads`, if a number is below 1, or if there is
+            no kernel size or one below 2, which would have nothing to share out.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 8,
+        kernel_sizes: tuple[int, ...] = (3, 15),
+        expansion: int = 4,
+    ):
+        super().__init__()
+        kernel_sizes = tuple(kernel_sizes)
+        for name, given in dict(dim=dim, heads=heads, expansion=expansion).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if dim % heads:
+            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        if min(kernel_sizes, default=0) < 2:
+            raise ValueError(f"kernel_sizes={kernel_sizes} must be one size or more, each above 1")
+        self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
+        self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
+        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
+        self.out_attention = nn.Linear(dim, dim, bias=False)
+        self.kernels = nn.ModuleList(nn.Linear(dim, heads * k, bias=False) for k in kernel_sizes)
+        shares = torch.ones(self.scales) / self.scales
+        self.select = nn.Parameter(shares) if self.scales > 1 else None  # alone: nothing to choose
+        self.out_convolution = nn.Linear(dim, dim, bias=False)
+        self.expand = nn.Linear(dim, expansion * dim)
+        self.contract = nn.Linear(expansion * dim, dim)
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Where `padding` is false nothing is read: a token is no key, and its value is zero."""
+        query, key, value = self._project(x, padding)
+        allowed = None if padding is None else padding[:, None, None, :]
+        parts = (split_heads(part, self.heads) for part in (query, key, value))
+        gathered = F.scaled_dot_product_attention(*parts, attn_mask=allowed)
+        far = self.out_attention(merge_heads(gathered))
+        near = self.out_convolution(self._convolved(value, self._kernel(value)))
+        return far + near + self.contract(self.expand(x).relu())
+
+    @shaped
+    def kernel(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens heads widest"]:
+        """The kernel that each head of a token makes, all sizes weighed and added; it sums to 1."""
+        return self._kernel(self._project(x, padding)[2])
+
+    def _project(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
+        if padding is not None:
+            value = value.masked_fill(~padding[..., None], 0)
+        return query, key, value
+
+    def _kernel(self, value: Tensor) -> Tensor:
+        shares = [1] if self.select is None else self.select.softmax(dim=0)
+        total = 0
+        for share, size, predict in zip(shares, self.kernel_sizes, self.kernels, strict=True):
+            taps = predict(value).unflatten(-1, (self.heads, size)).softmax(dim=-1)
+            before = self.widest // 2 - size // 2
+            total = total + share * F.pad(taps, (before, self.widest - size - before))
+        return total
+
+    def _convolved(self, value: Tensor, kernel: Tensor) -> Tensor:
+        """Tap by tap: the neighbourhoods of all tokens are never laid out side by side."""
+        tokens, before = value.shape[1], self.widest // 2
+        around = F.pad(value, (0, 0, before, self.widest - 1 - before))
+        around = around.unflatten(-1, (self.heads, -1))
+        total = torch.zeros_like(around[:, :tokens])
+        for tap, weight in enumerate(kernel[..., None].unbind(dim=-2)):
+            total = torch.addcmul(total, weight, around[:, tap : tap + tokens])
+        return total.flatten(-2)
+
+
+CARD = Card(
+    ParallelMultiScaleAttention,
+    paper="zhao2019muse",
+    aliases=("muse",),
+    example=dict(dim=12, heads=3, kernel_sizes=(3, 5), expansion=2),
+    variants=[
+        dict(kernel_sizes=(4,)),
+        dict(kernel_sizes=(2, 3, 7)),
+        dict(heads=1),
+        dict(expansion=4),
+    ],
+    sizes=dict(batch=2, tokens=7),
+    params="5 * dim**2 + Min(scales - 1, 1) * scales"
+    " + dim * heads * Sum(kernel_sizes[i], (i, 0, scales - 1))"
+    " + 2 * expansion * dim**2 + (expansion + 1) * dim",
+    macs="5 * tokens * dim**2 + 2 * tokens**2 * dim"
+    " + tokens * dim * heads * Sum(kernel_sizes[i], (i, 0, scales - 1))"
+    " + 2 * expansion * tokens * dim**2",
+    memory="tokens * Max(3 * dim, expansion * dim, heads * widest)",
+    rejects=[
+        dict(dim=10, heads=4),
+        dict(dim=8, heads=0),
+        dict(dim=-8),
+        dict(dim=8, expansion=0),
+        dict(dim=8, kernel_sizes=()),
+        dict(dim=8, kernel_sizes=(3, 1)),
+    ],
+)

@@ -1,0 +1,133 @@
+"""Relative attention (Dai et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.heads import split_heads
+from attention_lib.shape import shaped
+
+
+class RelativeAttention(nn.Module):
+    r"""Attend by what pixels hold and by how far apart they lie, as attention and a convolution do.
+
+    .. math::
+        a_i = x_i + W_o \Bigl[\,\sum_j \mathop{\mathrm{softmax}}_j\Bigl(
+        \frac{q_i^\top k_j}{\sqrt{d_h}} + w_{i - j}\Bigr)\, v_j\,\Bigr]^{\text{heads}}, \qquad
+        y_i = a_i + W_2\, \mathrm{GELU}\bigl(W_1\, \mathrm{LN}(a_i)\bigr)
+
+    The transformer block of CoAtNet, its queries, keys and values made of LN(x).  Plain attention
+    weighs a pair of pixels by their contents alone, a depthwise convolution by their offset i − j
+    alone; here the two logits are added.  An offset counts rows and columns, and each head has one
+    learned number w for each offset within a map of H_0 × W_0 pixels, whatever the map holds.
+
+    For a map of another size the table is resized bilinearly, as the paper does when it goes on to
+    train at a higher resolution; offsets then count in shares of the map.
+
+    Args:
+        channels: channels of the map, C.
+        table_height: rows of the map that the table is made for, H_0; 14 in the paper's stage S3.
+        table_width: its columns, W_0; 14 in the paper's stage S3.
+        head_dim: features that a head works on, d_h; 32 in the paper.
+        expansion: how many times more features W_1 makes, e; 4 in the paper.
+
+    Raises:
+        ValueError: if a number is below 1, or `channels` is not a multiple of `head_dim`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        table_height: int = 14,
+        table_width: int = 14,
+        head_dim: int = 32,
+        expansion: int = 4,
+    ):
+        super().__init__()
+        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
+        for name, given in (counts | dict(head_dim=head_dim, expansion=expansion)).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if channels % head_dim:
+            raise ValueError(f"channels={channels} is not a multiple of head_dim={head_dim}")
+        self.channels, self.head_dim, self.heads = channels, head_dim, channels // head_dim
+        self.norm = nn.LayerNorm(channels)
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.table = nn.Parameter(
+            torch.empty(self.heads, 2 * table_height - 1, 2 * table_width - 1)
+        )
+        nn.init.trunc_normal_(self.table, std=0.02)
+        self.out = nn.Linear(channels, channels)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, expansion * channels),
+            nn.GELU(),
+            nn.Linear(expansion * channels, channels),
+        )
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        height, width = x.shape[-2:]
+        pixels = rearrange(x, "b c h w -> b (h w) c")
+        pixels = pixels + self._attend(pixels, height, width)
+        pixels = pixels + self.feed(pixels)
+        return rearrange(pixels, "b (h w) c -> b c h w", h=height)
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch heads pixels others"]:
+        """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
+        query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
+        logits = query @ key.mT / query.shape[-1] ** 0.5
+        return (logits + self._bias(*x.shape[-2:])).softmax(dim=-1)
+
+    def _attend(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        query, key, value = self._project(pixels)
+        bias = self._bias(height, width)
+        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return self.out(torch.cat(gathered.unbind(dim=1), dim=-1))
+
+    def _project(self, pixels: Tensor) -> list[Tensor]:
+        parts = self.query_key_value(self.norm(pixels)).chunk(3, dim=-1)
+        return [split_heads(part, self.heads) for part in parts]
+
+    def _bias(self, height: int, width: int) -> Tensor:
+        """w_{i−j} of each head for all pairs of pixels; its first axis the fused kernel needs."""
+        size = (2 * height - 1, 2 * width - 1)
+        [table] = F.interpolate(self.table[None], size, mode="bilinear")
+        row = torch.arange(height, device=table.device)
+        column = torch.arange(width, device=table.device)
+        down = (row[:, None] - row + height - 1)[:, None, :, None]
+        right = (column[:, None] - column + width - 1)[None, :, None, :]
+        return table[:, down, right].flatten(3, 4).flatten(1, 2)[None]
+
+
+CARD = Card(
+    RelativeAttention,
+    paper="dai2021coatnet",
+    aliases=("coatnet",),
+    example=dict(channels=6, table_height=7, table_width=5, head_dim=2),
+    variants=[
+        *(dict(table_height=3), dict(table_width=6), dict(table_height=1, table_width=1)),
+        *(dict(head_dim=3), dict(head_dim=6), dict(expansion=1)),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="(4 + 2 * expansion) * channels**2 + (9 + expansion) * channels"
+    " + heads * (2 * table_height - 1) * (2 * table_width - 1)",
+    macs="height * width * (4 + 2 * expansion) * channels**2 + 2 * (height * width)**2 * channels",
+    memory="Max(heads * (height * width)**2 / batch,"
+    " Max(3, expansion) * channels * height * width)",
+    rejects=[
+        dict(channels=6),
+        dict(channels=0, head_dim=2),
+        *(dict(channels=32) | {n: 0} for n in ("table_height", "table_width", "head_dim")),
+        dict(channels=32, expansion=-1),
+    ],
+    oracles=("timm.models.maxxvit.TransformerBlock2d",),
+)

@@ -1,0 +1,122 @@
+"""Dual Attention (Fu et al., 2019)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class DualAttention(nn.Module):
+    r"""Let the places of a map attend to one another, and so its channels; add what both find.
+
+    .. math::
+        p_{\cdot i} = x_{\cdot i} + \alpha \sum_j \mathop{\mathrm{softmax}}_j(q_i^\top k_j)\, v_j,
+        \qquad
+        c_{a\cdot} = x_{a\cdot} + \beta \sum_b \mathop{\mathrm{softmax}}_b(x_a^\top x_b)\, x_b,
+        \qquad y = p + c
+
+    *Position attention*: each place gathers from all that are alike, however far.  Queries and
+    keys, of C // r numbers each, and values are made at each place by a 1×1 convolution.
+    *Channel attention*: each channel gathers from the channels that respond where it does, by
+    itself: nothing is learned but β.  Neither product is scaled down.  α and β start at 0.
+
+    In the paper's network each module has 3×3 convolutions of its own before it and after it,
+    and the sum is taken behind these.  They belong to the head of that network: to build it, use
+    `position` and `channel` apart.  The paper keeps C numbers for queries and keys; C / 8 is the
+    authors' code.  That code subtracts the channels' likeness from its maximum before the softmax,
+    so that a channel gathers from the *least* alike; here it is as in the paper.  The keys have
+    no bias: it would add the same to all logits of a place, which a softmax does not see.
+
+    Args:
+        channels: channels of the map, C.
+        reduction: how many times shorter than C queries and keys are, r; 8 in the authors' code.
+
+    Raises:
+        ValueError: if queries and keys would have fewer than one number.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        self.channels, self.hidden = channels, channels // reduction
+        self.query = nn.Linear(channels, self.hidden)
+        self.key = nn.Linear(channels, self.hidden, bias=False)
+        self.value = nn.Linear(channels, channels)
+        self.position_scale = nn.Parameter(torch.zeros(1))
+        self.channel_scale = nn.Parameter(torch.zeros(1))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.position(x) + self.channel(x)
+
+    @shaped
+    def position(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The map p: x and, α-fold, what each place gathers from the places."""
+        tokens = x.flatten(-2).mT
+        # zeros at their ends change no product of query and key, and torch's fused kernels take
+        # only three of equal size; without these the weights of all pairs of places are stored
+        ends = (0, self.channels - self.hidden)
+        query, key = F.pad(self.query(tokens), ends), F.pad(self.key(tokens), ends)
+        gathered = _attend(query, key, self.value(tokens)).mT
+        return torch.addcmul(x, self.position_scale, gathered.unflatten(-1, x.shape[-2:]))
+
+    @shaped
+    def channel(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The map c: x and, β-fold, what each channel gathers from the channels."""
+        maps = x.flatten(-2)
+        gathered = _attend(maps, maps, maps)
+        return torch.addcmul(x, self.channel_scale, gathered.unflatten(-1, x.shape[-2:]))
+
+    @shaped
+    def position_weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch tokens others"]:
+        """The weights by which places mix places; made for looking, not for speed."""
+        tokens = x.flatten(-2).mT
+        return (self.query(tokens) @ self.key(tokens).mT).softmax(dim=-1)
+
+    @shaped
+    def channel_weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels others"]:
+        """The weights by which channels mix channels; made for looking."""
+        maps = x.flatten(-2)
+        return (maps @ maps.mT).softmax(dim=-1)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """One head that does not divide the products by the root of their length."""
+    one_head = (part[:, None] for part in (query, key, value))
+    return F.scaled_dot_product_attention(*one_head, scale=1.0)[:, 0]
+
+
+CARD = Card(
+    DualAttention,
+    paper="fu2019dual",
+    aliases=("danet",),
+    example=dict(channels=12, reduction=5),
+    variants=[dict(reduction=8), dict(reduction=3), dict(reduction=12), dict(reduction=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="2 * channels * hidden + hidden + channels**2 + channels + 2",
+    macs="(2 * channels * hidden + channels**2) * height * width"
+    " + 2 * channels * (height * width)**2 + 2 * channels**2 * height * width",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+    },
+    rejects=[dict(channels=7), dict(channels=8, reduction=9), dict(channels=8, reduction=0)],
+    oracles=("pytorchcv.models.danet.DANetHead",),
+)

@@ -1,0 +1,95 @@
+"""ParNet Attention (Goyal et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ParNetAttention(nn.Module):
+    r"""Add a gated copy of the map to what two convolutions make of it.
+
+    .. math::
+        z = \mathrm{BN}_3(x), \qquad
+        y = \mathrm{SiLU}\bigl(\mathrm{BN}_1(K_{1\times1} * x) + \mathrm{BN}_2(K_{3\times3} * x)
+            + \sigma(W\, \mathrm{mean}_{ij} z) \odot z\bigr)
+
+    A RepVGG block with a gate on its skip connection.  A network of few layers sees little of the
+    map at a time; the gate has seen all of it.  As it stands on the skip and not behind the sum,
+    it adds nothing to the depth.
+
+    Once trained, both convolutions and their normalisations are one 3×3 convolution with a bias:
+    see `folded`.  In training mode, one sample of one place has no statistics, and BatchNorm says
+    so.
+
+    Args:
+        channels: channels of the map, C.
+
+    Raises:
+        ValueError: if `channels` is below 1.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels={channels} must be at least 1")
+        self.channels = channels
+        self.point = nn.Sequential(
+            nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.square = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.skip = nn.BatchNorm2d(channels)
+        self.excite = nn.Linear(channels, channels, bias=False)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        skip = self.skip(x)
+        gate = self._gate(skip)[..., None, None]
+        return F.silu(torch.addcmul(self.point(x) + self.square(x), gate, skip))
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels"]:
+        """The gate of each channel on the skip connection, between 0 and 1."""
+        return self._gate(self.skip(x))
+
+    def _gate(self, skip: Tensor) -> Tensor:
+        return self.excite(skip.mean(dim=(-2, -1))).sigmoid()
+
+    @torch.no_grad()
+    def folded(self) -> nn.Conv2d:
+        """The one 3×3 convolution that does what both do in eval mode, with their norms.
+
+        Raises:
+            ValueError: in training mode, whose statistics are new with each batch.
+        """
+        if self.training:
+            raise ValueError(f"training={self.training}: only eval mode can be folded")
+        point, square = fuse_conv_bn_eval(*self.point), fuse_conv_bn_eval(*self.square)
+        square.weight += F.pad(point.weight, (1, 1, 1, 1))  # a 1×1 is the centre of a 3×3
+        square.bias += point.bias
+        return square
+
+
+CARD = Card(
+    ParNetAttention,
+    paper="goyal2021parnet",
+    aliases=("parnet",),
+    example=dict(channels=6),
+    variants=[dict(channels=1), dict(channels=9)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="11 * channels**2 + 6 * channels",
+    macs="10 * channels**2 * height * width + channels**2",
+    memory="channels * height * width",
+    rejects=[dict(channels=0)],
+    oracles=("fightingcv_attention.attention.ParNetAttention.ParNetAttention",),
+)

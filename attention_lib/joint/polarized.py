@@ -1,0 +1,104 @@
+"""Polarized Self-Attention (Liu et al., 2021)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class PolarizedSelfAttention(nn.Module):
+    r"""Gate channels by a mixture of places, and places by a mixture of channels.
+
+    .. math::
+        s = \sigma\Bigl(\mathrm{LN}\Bigl(W_z \sum_p \mathop{\mathrm{softmax}}_p(w_q^\top x_p)\,
+            W_v x_p\Bigr)\Bigr), \qquad
+        t_p(x) = \sigma\Bigl(\mathop{\mathrm{softmax}}_c(\mathrm{mean}_j W'_q x_j)^\top
+            W'_v x_p\Bigr), \qquad
+        y_p = s \odot x_p + t_p(x)\, x_p \quad\text{or}\quad t_p(s \odot x)\; s \odot x_p
+
+    Each branch collapses one axis to a single query and keeps the other in full.  *Channel*: a
+    softmax over the places says where to look, and what is seen there gives every channel a gate.
+    *Place*: a softmax over C // 2 mixtures of channels says what to look for, and every place has a
+    gate by how much of it is there.  The two stand side by side, or one behind the other.
+
+    Both sums are linear in the values, so the values are projected after they are summed: W_v
+    sees one vector of a map, and W'_v is folded to one vector, in place of one for each place.
+
+    The authors' code departs from the paper: its softmax of the place branch is over the places,
+    and the LayerNorm is missing (in parallel) or inside a bottleneck (in sequence).
+
+    Args:
+        channels: channels of the map, C.
+        parallel: whether both branches read the map and their answers are added; if not, the
+            places are gated by what the channel branch has made of it.
+
+    Raises:
+        ValueError: if `channels` is below 2, of which half is kept inside.
+    """
+
+    def __init__(self, channels: int, parallel: bool = True):
+        super().__init__()
+        if channels < 2:
+            raise ValueError(f"channels={channels} must be at least 2")
+        self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
+        self.channel_query = nn.Linear(channels, 1, bias=False)
+        self.channel_value = nn.Linear(channels, self.hidden, bias=False)
+        self.channel_out = nn.Linear(self.hidden, channels, bias=False)
+        self.norm = nn.LayerNorm(channels)
+        self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
+        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        gates = self.channel_gate(x)[..., None, None]
+        if self.parallel:
+            return (gates + self._gate_of_places(x)) * x
+        gated = gates * x
+        return self._gate_of_places(gated) * gated
+
+    @shaped
+    def channel_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels"]:
+        """The gate s of each channel, between 0 and 1."""
+        # one view for each use: the gradients of a shared one are added apart, in one map more
+        weights = self.channel_query(x.flatten(-2).mT).softmax(dim=1)
+        seen = (x.flatten(-2) @ weights).squeeze(-1)
+        return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
+
+    @shaped
+    def place_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch height width"]:
+        """The gate t of each place, between 0 and 1, as forward uses it."""
+        read = x if self.parallel else self.channel_gate(x)[..., None, None] * x
+        return self._gate_of_places(read).squeeze(1)
+
+    def _gate_of_places(self, x: Tensor) -> Tensor:
+        weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
+        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
+        return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
+
+
+CARD = Card(
+    PolarizedSelfAttention,
+    paper="liu2021polarized",
+    aliases=("polarized",),
+    example=dict(channels=12),
+    variants=[dict(parallel=False), dict(channels=9), dict(channels=2)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="4 * channels * hidden + 3 * channels",
+    macs="4 * channels * hidden + 3 * channels * height * width",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+    },
+    rejects=[dict(channels=1), dict(channels=0)],
+    oracles=("fightingcv_attention.attention.PolarizedSelfAttention",),
+)

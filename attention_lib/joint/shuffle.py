@@ -1,0 +1,107 @@
+"""Shuffle Attention (Zhang & Yang, 2021)."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ShuffleAttention(nn.Module):
+    r"""Gate half of the channels by what they are and half by where, and shuffle them.
+
+    .. math::
+        x'_{1} = \sigma(W_1\, \mathrm{mean}_{ij}(x_1) + b_1)\, x_1, \qquad
+        x'_{2} = \sigma(W_2\, \mathrm{GN}(x_2) + b_2)\, x_2, \qquad
+        y = \mathrm{shuffle}\bigl([\,x'_1, x'_2\,]_{g=1}^{G}\bigr)
+
+    The channels are cut into G groups, and each group into two halves.  The first half has one
+    gate a channel, from its mean over the map; the second has one a place, from how far the number
+    there lies from its channel's mean.  W and b are a number each for a channel, and all groups
+    share them: 3 C / G parameters in all.  Afterwards the first C / 2 channels and the last C / 2
+    are interleaved, so that groups meet in the layers that follow.
+
+    W starts at 0 and b at 1, as in the authors' code: at first every gate is σ(1) = 0.73.
+
+    Args:
+        channels: channels of the map, C.
+        groups: groups that are gated alike, G; 64 in the paper.
+
+    Raises:
+        ValueError: if `groups` is below 1, or `channels` not a multiple of 2 G or below 1.
+    """
+
+    def __init__(self, channels: int, groups: int = 64):
+        super().__init__()
+        if groups < 1:
+            raise ValueError(f"groups={groups} must be at least 1")
+        if channels < 1 or channels % (2 * groups):
+            raise ValueError(f"channels={channels} is not a multiple of 2 x groups={groups}")
+        self.channels, self.groups = channels, groups
+        self.share = channels // (2 * groups)
+        self.channel_scale = nn.Parameter(torch.zeros(self.share))
+        self.channel_shift = nn.Parameter(torch.ones(self.share))
+        self.spatial_scale = nn.Parameter(torch.zeros(self.share))
+        self.spatial_shift = nn.Parameter(torch.ones(self.share))
+        self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        first, second = self._halves(x)
+        first, second = self.channel_gate(x)[..., None, None] * first, self.place_gate(x) * second
+        joined = torch.stack([first, second], dim=2).view_as(x)
+        return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
+
+    @shaped
+    def channel_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch groups share"]:
+        """The gate of each channel in the first half of a group, between 0 and 1."""
+        means = self._halves(x)[0].mean(dim=(-2, -1))
+        return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
+
+    @shaped
+    def place_gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch groups share height width"]:
+        """The gate of each number in the second half of a group, between 0 and 1."""
+        second = self._halves(x)[1]
+        # the norm's scale and shift, and then ours, are one scale and one shift
+        scale = self.spatial_scale * self.norm.weight
+        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm.bias)
+        # torch's function, because the layer refuses a map that is a single number
+        normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift, self.norm.eps)
+        return normed.sigmoid().view_as(second)
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x.unflatten(1, (self.groups, 2, self.share)).unbind(dim=2)
+
+
+CARD = Card(
+    ShuffleAttention,
+    paper="zhang2021shuffle",
+    aliases=("sanet",),
+    example=dict(channels=12, groups=2),
+    variants=[dict(groups=3), dict(groups=1), dict(groups=6)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * channels / groups",
+    macs="0",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+    },
+    rejects=[
+        dict(channels=12, groups=4),
+        dict(channels=12, groups=0),
+        dict(channels=0, groups=1),
+        dict(channels=192),
+    ],
+    oracles=("fightingcv_attention.attention.ShuffleAttention.ShuffleAttention",),
+)

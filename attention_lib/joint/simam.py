@@ -1,0 +1,85 @@
+"""SimAM (Yang et al., 2021)."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class SimAM(nn.Module):
+    r"""Turn each number down, the less the more it differs from the mean of its channel.
+
+    .. math::
+        y_{cij} = x_{cij}\; \sigma\Bigl(\frac{1}{e_{cij}}\Bigr), \qquad
+        \frac{1}{e_{cij}} = \frac{(x_{cij} - \mu_c)^2}{4 (s_c^2 + \lambda)} + \frac{1}{2}, \qquad
+        s_c^2 = \frac{1}{HW - 1} \sum_{i,j} (x_{cij} - \mu_c)^2
+
+    A neuron that fires apart from its neighbours is taken to matter.  How well a line could
+    separate it from the others of its channel is an energy e, with a closed form: it is low where
+    the distance from the mean is large beside the spread.  A number at the mean has the gate
+    σ(½) = 0.62; that of one far away comes near to 1.  Nothing is learned.
+
+    The paper's listing divides the spread by HW − 1, as here, its equation by HW.  A map of one
+    place has no spread, and all its gates are σ(½).
+
+    Args:
+        channels: channels of the map, C.
+        regularization: what is added to the spread, λ; 1e-4 in the paper.
+
+    Raises:
+        ValueError: if `channels` is below 1, or `regularization` is not above 0.
+    """
+
+    def __init__(self, channels: int, regularization: float = 1e-4):
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels={channels} must be at least 1")
+        if not regularization > 0:
+            raise ValueError(f"regularization={regularization} must be above 0")
+        self.channels, self.regularization = channels, regularization
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.gate(x) * x
+
+    @shaped
+    def gate(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The gate σ(1/e) of each number, between 0.62 and 1."""
+        places = x.shape[-2] * x.shape[-1]
+        unbiased = 1 + 1 / max(places - 1, 1)  # HW / (HW - 1); nothing is spread at one place
+        # the layer squares nothing in half precision, where the square of a thousand is infinite
+        lines = unbiased**0.5 * x.flatten(-2)
+        distance = F.layer_norm(lines, lines.shape[-1:], eps=self.regularization)
+        return (distance.square() / (4 * unbiased) + 0.5).sigmoid().view_as(x)
+
+
+CARD = Card(
+    SimAM,
+    paper="yang2021simam",
+    aliases=("parameter_free",),
+    example=dict(channels=12),
+    variants=[dict(regularization=0.5), dict(channels=1)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="0",
+    macs="0",
+    memory="channels * height * width",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+        properties.only_attenuates,
+    },
+    rejects=[dict(channels=0), dict(channels=8, regularization=0.0)],
+    oracles=("fightingcv_attention.attention.SimAM.SimAM",),
+    cannot=dict(
+        check_wrong_type_is_named="it has no parameters, so a map of any precision fits it",
+        check_trains="it has no parameters, so nothing in it is trained",
+    ),
+)

@@ -1,0 +1,103 @@
+"""Attention Free Transformer with convolutions (Zhai et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
+from attention_lib.shape import shaped
+
+
+class AttentionFreeConvolution(nn.Module):
+    r"""Average the values of the whole map, with a learned bias for how far away a place is.
+
+    .. math::
+        y_p = \sigma(q_p) \odot
+        \frac{\sum_r e^{k_r} v_r + \sum_{r \in \mathcal{W}_p} (e^{w_{r-p}} - 1)\, e^{k_r} v_r}
+        {\sum_r e^{k_r} + \sum_{r \in \mathcal{W}_p} (e^{w_{r-p}} - 1)\, e^{k_r}},
+        \qquad w = \gamma\, \frac{\theta - \bar\theta}{\sqrt{\mathrm{var}(\theta) + \varepsilon}}
+        + \beta, \quad q, k, v = W x
+
+    This is attention-free averaging with one key a head, and a bias that depends on the offset of
+    two places alone and is 0 outside a window W.  So two sums are the same for all places, and
+    two are depthwise convolutions with exp(w) - 1.  Each head has a window θ of learned numbers,
+    which are normed over the window; its γ and β are 0 at the start, and so is w.
+
+    Keys may be of any size: their largest is subtracted, and sums are float32 or better.  Where
+    the place of that largest key has a bias below -10, float32 loses what is left beside it.
+
+    Args:
+        channels: channels of the map, C.
+        heads: heads, h; each has a key and a window of biases for its C / h channels;
+            from 16 up to one a channel in the paper.
+        kernel_size: width and height of the window, k, odd; 11 in most of the paper's models.
+
+    Raises:
+        ValueError: if `channels` is not a multiple of `heads`, if one of them is below 1, or if
+            `kernel_size` is even or below 3: a single bias has no variance.
+    """
+
+    eps = 1e-6  # ours, as is the count in the variance
+
+    def __init__(self, channels: int, heads: int = 32, kernel_size: int = 11):
+        super().__init__()
+        if channels < 1 or heads < 1:
+            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
+        if channels % heads:
+            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
+        self.channels, self.heads, self.kernel_size = channels, heads, kernel_size
+        self.query_key_value = nn.Conv2d(channels, 2 * channels + heads, 1, bias=False)
+        self.position = nn.Parameter(torch.randn(heads, kernel_size, kernel_size))
+        self.gain = nn.Parameter(torch.zeros(heads))
+        self.shift = nn.Parameter(torch.zeros(heads))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        sizes = self.channels, self.heads, self.channels
+        query, key, value = self.query_key_value(x).split(sizes, dim=1)
+        mean = at_least_float32(self._mean, key, value, self.position, self.gain, self.shift)
+        return query.sigmoid() * mean.to(x.dtype)
+
+    def _mean(
+        self, key: Tensor, value: Tensor, position: Tensor, gain: Tensor, shift: Tensor
+    ) -> Tensor:
+        """The weighted mean of the values around each place."""
+        even = F.layer_norm(position, position.shape[1:], eps=self.eps)
+        kernel = (gain[:, None, None] * even + shift[:, None, None]).expm1()[:, None]
+        power = (key - key.detach().amax(dim=(-2, -1), keepdim=True)).exp()
+        above = power[:, :, None] * value.unflatten(1, (self.heads, -1))
+        above = self._sums(above.flatten(1, 2), kernel).unflatten(1, (self.heads, -1))
+        return (above / self._sums(power, kernel)[:, :, None]).flatten(1, 2)
+
+    def _sums(self, maps: Tensor, kernel: Tensor) -> Tensor:
+        """Over the whole map, plus what the window adds."""
+        kernel = kernel.repeat_interleave(maps.shape[1] // self.heads, dim=0)
+        near = F.conv2d(maps, kernel, padding=self.kernel_size // 2, groups=len(kernel))
+        return maps.sum(dim=(-2, -1), keepdim=True) + near
+
+
+CARD = Card(
+    AttentionFreeConvolution,
+    paper="zhai2021aft",
+    aliases=("aft-conv",),
+    example=dict(channels=12, heads=3, kernel_size=3),
+    variants=[dict(heads=12), dict(heads=1), dict(kernel_size=11)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="channels * (2 * channels + heads) + heads * (kernel_size**2 + 2)",
+    macs="height * width"
+    " * (channels * (2 * channels + heads) + kernel_size**2 * (channels + heads))",
+    memory="height * width * (2 * channels + heads)",
+    rejects=[
+        dict(channels=8, heads=3),
+        dict(channels=8, heads=0),
+        dict(channels=0),
+        dict(channels=32, kernel_size=4),
+        dict(channels=32, kernel_size=1),
+    ],
+)

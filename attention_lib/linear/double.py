@@ -1,0 +1,114 @@
+"""Double attention (Chen et al., 2018)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class DoubleAttention(nn.Module):
+    r"""Gather the whole map into a few descriptors, and let each place choose among them.
+
+    .. math::
+        g_i = \sum_p \underset{p}{\mathrm{softmax}}(b_{ip})\, a_p, \qquad
+        y_p = W_o \sum_{i=1}^{n} \underset{i}{\mathrm{softmax}}(v_{ip})\, g_i, \qquad
+        a = W_a x, \; b = W_b x, \; v = W_v x
+
+    *Gather*: each of the n attention maps is a softmax over the places p, and pools the features
+    a into one descriptor g, wherever on the map they lie.  *Distribute*: each place mixes the
+    descriptors by a softmax over these.  It is attention of each place to every other, with
+    weights that are the product of both softmaxes; but summed in this order, the weights of the
+    (HW)² pairs are never made.
+
+    Both weights sum to one, so that `feature` and `out`, biases included, may be applied to the
+    n pooled vectors instead of the HW places: cheaper wherever n ≤ m and C ≤ HW.  `gather` has
+    no bias: the softmax over the places would cancel it.  The residual belongs to the block
+    around this.
+
+    Args:
+        channels: channels of the map, C.
+        feature_channels: features that are gathered, m; None is C // 4.
+        attention_maps: descriptors, and maps that gather them, n; None is C // 4.
+
+    Raises:
+        ValueError: if a number is below 1.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        feature_channels: int | None = None,
+        attention_maps: int | None = None,
+    ):
+        super().__init__()
+        quarter = channels // 4
+        feature_channels = quarter if feature_channels is None else feature_channels
+        attention_maps = quarter if attention_maps is None else attention_maps
+        if channels < 1 or feature_channels < 1 or attention_maps < 1:
+            raise ValueError(
+                f"channels={channels}, feature_channels={feature_channels} and"
+                f" attention_maps={attention_maps} must be at least 1"
+            )
+        self.channels = channels
+        self.feature_channels, self.attention_maps = feature_channels, attention_maps
+        self.feature = nn.Conv2d(channels, feature_channels, 1)
+        self.gather = nn.Conv2d(channels, attention_maps, 1, bias=False)
+        self.distribute = nn.Conv2d(channels, attention_maps, 1)
+        self.out = nn.Conv2d(feature_channels, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
+        descriptors = self.out(self.feature(pooled[..., None])).squeeze(-1)
+        y = descriptors @ self.distribution(x).flatten(2)
+        return y.unflatten(-1, x.shape[2:])
+
+    @shaped
+    def gathering(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch attention_maps height width"]:
+        """The share of each place in each descriptor; a map of them sums to one."""
+        return self.gather(x).flatten(2).softmax(dim=-1).unflatten(-1, x.shape[2:])
+
+    @shaped
+    def distribution(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch attention_maps height width"]:
+        """The share of each descriptor in the answer at a place; those of a place sum to one."""
+        return self.distribute(x).softmax(dim=1)
+
+
+CARD = Card(
+    DoubleAttention,
+    paper="chen2018double",
+    aliases=("a2", "double"),
+    example=dict(channels=12, feature_channels=5, attention_maps=3),
+    variants=[
+        dict(feature_channels=None),
+        dict(attention_maps=None),
+        dict(feature_channels=2, attention_maps=17),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="2 * channels * (feature_channels + attention_maps)"
+    " + channels + feature_channels + attention_maps",
+    macs="4 * channels * attention_maps * height * width"
+    " + 2 * channels * feature_channels * attention_maps",
+    memory="height * width * Max(channels, attention_maps)",
+    properties={
+        properties.pixel_permutation_equivariant,
+        properties.shift_equivariant,
+        properties.mirror_equivariant,
+    },
+    rejects=[
+        dict(channels=0),
+        dict(channels=3),
+        dict(channels=3, feature_channels=1),
+        dict(channels=3, attention_maps=1),
+        dict(channels=8, feature_channels=0),
+        dict(channels=8, attention_maps=0),
+    ],
+)

@@ -1,0 +1,101 @@
+"""Separable self-attention (Mehta and Rastegari, 2022)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attention_lib import properties
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class SeparableAttention(nn.Module):
+    r"""Score each token once, gather all of them into one context vector, and hand it to each.
+
+    .. math::
+        a_j = \frac{\exp(x_j \cdot w_s)}{\sum_i \exp(x_i \cdot w_s)}, \qquad
+        c = \sum_j a_j\, x_j W_k, \qquad
+        y_i = \bigl(\mathrm{ReLU}(x_i W_v) \odot c\bigr) W_o
+
+    Tokens are not compared with one another, only with the learned latent token :math:`w_s`: N
+    scores a in place of N × N.  All receive the same context c, each through its own value.
+    The scores sum to one, so the key may be applied to the mean :math:`\sum_j a_j x_j` of the
+    tokens as well as to each of them, and one token is cheaper than N.
+
+    Every layer has a bias, as in the published weights.  That of the score is one number that the
+    softmax cancels: it is kept for these weights, has no influence and no gradient.  The released
+    code applies this to each of the P places within the patches of a map, over the N patches.
+
+    Args:
+        dim: features of a token, d; 128, 192 and 256 in the authors' models, times their width.
+
+    Raises:
+        ValueError: if `dim` is below 1.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim={dim} must be at least 1")
+        self.dim = dim
+        self.score_key_value = nn.Linear(dim, 1 + 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Gather from tokens where `padding` is true; with none such the context is zero."""
+        score, key, value = self._layers()
+        weights = _softmax(F.linear(x, *score), padding)
+        context = F.linear(weights.mT @ x, *key)
+        if padding is not None:
+            context = context * padding.any(dim=1)[:, None, None]
+        return self.out(F.linear(x, *value).relu() * context)
+
+    @shaped
+    def weights(
+        self,
+        x: Float[Tensor, "batch tokens dim"],
+        padding: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch tokens"]:
+        """The share a of each token in the context."""
+        score, _, _ = self._layers()
+        return _softmax(F.linear(x, *score), padding).squeeze(-1)
+
+    def _layers(self) -> zip:
+        """Weight and bias of score, key and value."""
+        rows = 1, self.dim, self.dim
+        both = self.score_key_value.weight.split(rows), self.score_key_value.bias.split(rows)
+        return zip(*both, strict=True)
+
+
+def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
+    """Over the real tokens; zeros where there is none."""
+    if padding is None:
+        return scores.softmax(dim=1)
+    blind = ~padding.any(dim=1, keepdim=True)
+    hidden = ~(padding | blind)
+    return scores.masked_fill(hidden[..., None], -torch.inf).softmax(dim=1) * ~blind[..., None]
+
+
+CARD = Card(
+    SeparableAttention,
+    paper="mehta2022separable",
+    aliases=("mobilevitv2", "separable"),
+    example=dict(dim=12),
+    sizes=dict(batch=2, tokens=7),
+    params="3 * dim**2 + 4 * dim + 1",
+    macs="2 * tokens * dim**2 + 2 * tokens * dim + dim**2",
+    memory="tokens * dim",
+    properties={properties.token_permutation_equivariant},
+    rejects=[dict(dim=0), dict(dim=-12)],
+    oracles=("timm.models.mobilevit.LinearSelfAttention",),
+    cannot=dict(
+        check_extremes="value times context is quadratic in x: the answer to an input a thousand"
+        " times larger is a million times larger, which float16 has no number for"
+    ),
+)

@@ -1,0 +1,150 @@
+"""Deformable attention of one scale (Xia et al., 2022)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class DeformableAttention(nn.Module):
+    r"""Let the map itself choose the places that all its pixels attend to.
+
+    .. math::
+        y_p = W_o \bigl[\, \mathrm{softmax}_n\bigl(Q_{ip}^\top K_{in} / \sqrt{d_h}
+        + \hat B_i(p - r_n - \Delta_n)\bigr)\, V_{in} \,\bigr]_{i=1}^{h}, \qquad
+        \Delta_n = s \tanh \theta(Q)_n, \quad
+        K_n = W_k\, x(r_n + \Delta_n), \; V_n = W_v\, x(r_n + \Delta_n)
+
+    Reference points r lie on an even grid, one for each T × T pixels.  A small network θ sees the
+    queries around a point and moves it; keys and values are read there, between pixels if need be,
+    so that offsets have gradients.  Each group of channels moves the points its own way.  The
+    table of biases too is read between its entries, at the steps from key to pixel.
+
+    Rows and columns run from -1 to 1 on map and grid, with zeros beyond; an offset stays below
+    s / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
+    on the projections; its layer norm in θ is kept.
+
+    Args:
+        channels: channels of the map, C; 512 in the third stage of DAT-B, whence the other values.
+        heads: heads, h, each of C / h channels; 16.
+        groups: groups of channels with points of their own, G; 4.
+        kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
+        stride: pixels from a reference point to the next, T; 2.
+        offset_range: how far a point may move, s; 2.
+        table_height: rows of the map that the table of biases is made for, H_0; 14.
+        table_width: its columns, W_0; 14.
+
+    Raises:
+        ValueError: if h does not divide C, or G not h; if k is even; if a number is too small.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 16,
+        groups: int = 4,
+        kernel_size: int = 5,
+        stride: int = 2,
+        offset_range: float = 2.0,
+        table_height: int = 14,
+        table_width: int = 14,
+    ):
+        super().__init__()
+        if min(channels, heads, groups) < 1 or channels % heads or heads % groups:
+            raise ValueError(f"channels={channels}, {heads=}, {groups=} must divide one another")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        if min(stride, table_height, table_width, offset_range) <= 0:
+            raise ValueError(
+                f"too small: {stride=}, {table_height=}, {table_width=}, {offset_range=}"
+            )
+        self.channels, self.heads, self.groups = channels, heads, groups
+        self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
+        self.query = nn.Conv2d(channels, channels, 1, bias=False)
+        self.gather = nn.Conv2d(share, share, kernel_size, stride, padding, groups=share)
+        self.norm = nn.LayerNorm(share)
+        self.offset = nn.Linear(share, 2, bias=False)  # row and column
+        self.key_value = nn.Linear(channels, 2 * channels, bias=False)
+        steps = 2 * table_height - 1, 2 * table_width - 1
+        self.position_bias = nn.Parameter(torch.empty(heads, *steps))
+        self.out = nn.Conv2d(channels, channels, 1, bias=False)
+        nn.init.trunc_normal_(self.position_bias, std=0.01)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        query = self.query(x)
+        points = self._points(query)
+        read = F.grid_sample(self._grouped(x), points, align_corners=True)
+        read = rearrange(read, "(b g) c u v -> b (u v) (g c)", g=self.groups)
+        key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(x, points))
+        return self.out(y.mT.reshape(x.shape))
+
+    @shaped
+    def points(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch groups rows columns 2"]:
+        """Row and column, from -1 to 1, of each place where a group reads keys and values."""
+        return self._points(self.query(x)).flip(-1).unflatten(0, (-1, self.groups))
+
+    def _points(self, query: Tensor) -> Tensor:
+        """Where each group reads, column first: (batch · groups, rows, columns, 2)."""
+        around = self.gather(self._grouped(query)).movedim(1, -1)
+        row, column = self.offset(F.gelu(self.norm(around))).tanh().unbind(-1)
+        rows, columns = row.shape[1:]
+        row = _even(rows, row)[:, None] + row * self.offset_range / rows
+        return torch.stack([_even(columns, row) + column * self.offset_range / columns, row], -1)
+
+    def _bias(self, x: Tensor, points: Tensor) -> Tensor:
+        """The table of each head, read at half the way from each point to each pixel."""
+        row, column = (_even(size, x) for size in x.shape[-2:])
+        place = torch.stack(torch.meshgrid(column, row, indexing="xy"), dim=-1).flatten(0, 1)
+        steps = place[:, None] / 2 - points.flatten(1, 2)[:, None] / 2
+        tables = self._grouped(self.position_bias.expand(x.shape[0], -1, -1, -1))
+        bias = F.grid_sample(tables, steps, align_corners=True)
+        return rearrange(bias, "(b g) h p n -> b (g h) p n", g=self.groups)
+
+    def _grouped(self, x: Tensor) -> Tensor:
+        return rearrange(x, "b (g c) i j -> (b g) c i j", g=self.groups)
+
+
+def _even(size: int, like: Tensor) -> Tensor:
+    """Places at even steps from -1 to 1; a single one lies at 0."""
+    steps = torch.arange(size, device=like.device, dtype=like.dtype)
+    return (2 * steps - steps[-1]) / steps[-1].clamp(min=1)
+
+
+CARD = Card(
+    DeformableAttention,
+    paper="xia2022dat",
+    aliases=("dat",),
+    example=dict(
+        channels=12, heads=4, groups=2, kernel_size=3, stride=2, table_height=5, table_width=3
+    ),
+    variants=[
+        *(dict(heads=2), dict(groups=1), dict(kernel_size=5), dict(stride=3)),
+        *(dict(offset_range=7.0), dict(table_height=1), dict(table_width=7)),
+    ],
+    sizes=dict(batch=2, height=5, width=3),
+    params="4 * channels**2 + channels / groups * (kernel_size**2 + 5)"
+    " + heads * (2 * table_height - 1) * (2 * table_width - 1)",
+    macs="2 * channels**2 * height * width + (2 * channels * height * width + 2 * channels**2"
+    " + channels * (kernel_size**2 + 2)) * ceiling(height / stride) * ceiling(width / stride)",
+    memory="Max(heads, 2 * groups) * height * width"
+    " * ceiling(height / stride) * ceiling(width / stride)",
+    rejects=[
+        dict(channels=12, heads=5, groups=1),
+        dict(channels=16, kernel_size=4),
+        dict(channels=16, stride=0),
+        dict(channels=16, offset_range=0.0),
+        dict(channels=16, table_width=0),
+    ],
+    oracles=("fightingcv_attention.attention.DAT.DAttentionBaseline",),
+)

@@ -1,0 +1,146 @@
+"""Long short distance attention (Wang et al., 2022)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.relative_position import relative_bias
+from attention_lib.shape import shaped
+
+
+class LongShortDistanceAttention(nn.Module):
+    r"""Let every place attend to G × G places: its neighbours, or some spread over the map.
+
+    .. math::
+        y_p = W_o \Bigl[\, \sum_{q \in \mathcal{G}(p)} \mathop{\mathrm{softmax}}_{q} \Bigl(
+        \frac{Q_{ip}^\top K_{iq}}{\sqrt{d_h}} + b_i\Bigl(\frac{p - q}{I}\Bigr) \Bigr)\, V_{iq}
+        \,\Bigr]_{i=1}^{h}
+
+    The map is cut into groups of G × G places, and a place attends to its own group.  *Short
+    distance*: I = 1, the groups are windows.  *Long distance*: a group takes every I-th row and
+    column of a block of GI × GI, so the groups interleave.  A CrossFormer alternates the two.
+    The bias b of two places is no table, but what a small network makes of the steps between them.
+
+    In the paper a map measures S = GI a side, and a long-distance group spans it; a larger map is
+    tiled with such blocks, as in the authors' code for detection.  Places beyond the edge of the
+    map are hidden.  The network of the bias is as wide as in the paper, C / 4; in the authors' code
+    it has C / 16.  Theirs has biases on Q, K, V, of which the paper does not speak and that of K
+    has no effect; the last layer of b needs none, as a softmax ignores it.
+
+    Args:
+        channels: channels of the map, C, coming in and going out; 64 in the first stage of the
+            paper's smallest model.
+        heads: heads, h; each works on d_h = C / h channels; 2 in that stage.
+        group_size: places along a side of a group, G; 7 in the paper.
+        interval: steps from a place of a group to the next, I; 1 for short distance; for long
+            distance 8, 4, 2, 1 in the paper's stages.
+
+    Raises:
+        ValueError: if C is not a multiple of `heads`, or a number is below 1.
+    """
+
+    def __init__(self, channels: int, heads: int = 2, group_size: int = 7, interval: int = 1):
+        super().__init__()
+        counts = dict(channels=channels, heads=heads, group_size=group_size, interval=interval)
+        for name, given in counts.items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if channels % heads:
+            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
+        self.channels, self.heads = channels, heads
+        self.group_size, self.interval = group_size, interval
+        self.hidden = max(channels // 4, 2)  # the norm of a single number would be its bias alone
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.position_bias = nn.Sequential(
+            *(nn.Linear(2, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
+            *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
+            *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
+            nn.Linear(self.hidden, heads, bias=False),
+        )
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        y = F.scaled_dot_product_attention(*self._project(x), attn_mask=self._bias(x))
+        sides, (below, right) = self._sides(x), self._margin(x)
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
+        return self.out(F.pad(y, (0, -right, 0, -below)))
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch groups heads members others"]:
+        """The weights in each group, whose members are read row by row; for looking, not for speed.
+
+        Members beyond the edge of the map get none; what they themselves would gather is dropped.
+        """
+        query, key, _ = self._project(x)
+        logits = query @ key.mT / query.shape[-1] ** 0.5 + self._bias(x)
+        return logits.softmax(dim=-1).unflatten(1, (-1, self.heads))
+
+    def _sides(self, x: Tensor) -> dict[str, int]:
+        """How many blocks of GI × GI cover the map, and what a block is made of."""
+        block, size, interval = self.group_size * self.interval, self.group_size, self.interval
+        rows, columns = ((side + block - 1) // block for side in x.shape[-2:])
+        return dict(r=rows, s=columns, g=size, k=size, i=interval, j=interval)
+
+    def _margin(self, x: Tensor) -> tuple[int, int]:
+        """How many rows and columns the blocks reach beyond the map."""
+        block = self.group_size * self.interval
+        return -x.shape[-2] % block, -x.shape[-1] % block
+
+    def _project(self, x: Tensor) -> Tensor:
+        """Query, key and value, (batch, groups · heads, members, head_dim)."""
+        sides, (below, right) = self._sides(x), self._margin(x)
+        padded = F.pad(self.query_key_value(x), (0, right, 0, below))
+        grouped = "b (t h d) (r g i) (s k j) -> t b (r i s j h) (g k) d"
+        return rearrange(padded, grouped, t=3, h=self.heads, **sides)
+
+    def _bias(self, x: Tensor) -> Tensor:
+        """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
+        sides, (below, right) = self._sides(x), self._margin(x)
+        steps = torch.arange(1 - self.group_size, self.group_size, device=x.device)
+        apart = torch.cartesian_prod(steps, steps).to(self.out.weight.dtype)
+        table = rearrange(self.position_bias(apart), "(u v) h -> h u v", u=len(steps))
+        bias = relative_bias(table, self.group_size, self.group_size)
+        real = F.pad(x.new_ones(x.shape[-2:], dtype=torch.bool), (0, right, 0, below))
+        real = rearrange(real, "(r g i) (s k j) -> (r i s j) (g k)", **sides)
+        # a member beyond the edge sees all: a group of nothing else would have no choice
+        seen = real[:, None, :] | ~real[:, :, None]
+        return bias.where(seen[:, None], -torch.inf).flatten(0, 1)[None]
+
+
+CARD = Card(
+    LongShortDistanceAttention,
+    paper="wang2022crossformer",
+    aliases=("crossformer", "lsda"),
+    example=dict(channels=12, heads=3, group_size=3),
+    variants=[
+        dict(interval=2),
+        dict(group_size=2, interval=3),
+        dict(heads=1),
+        dict(group_size=1),
+        dict(channels=7, heads=1),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="4 * channels**2 + channels + 2 * hidden**2 + 11 * hidden + hidden * heads",
+    macs="4 * channels**2 * height * width"
+    " + 2 * channels * group_size**2 * (group_size * interval)**2"
+    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))"
+    " + (2 * group_size - 1)**2 * (2 * hidden + 2 * hidden**2 + hidden * heads) / batch",
+    memory="Max(3 * channels, heads * group_size**2 / batch) * (group_size * interval)**2"
+    " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))",
+    rejects=[
+        dict(channels=12, heads=5),
+        dict(channels=12, heads=0),
+        dict(channels=-12, heads=3),
+        dict(channels=12, group_size=0),
+        dict(channels=12, interval=0),
+    ],
+    oracles=("vit_pytorch.crossformer.Attention",),
+)

@@ -1,0 +1,109 @@
+"""Outlook attention (Yuan et al., 2021)."""
+
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class OutlookAttention(nn.Module):
+    r"""Predict from each pixel alone how the pixels round it should look at one another.
+
+    .. math::
+        y = W_o\, \mathrm{fold}\Bigl( \mathop{\mathrm{softmax}}_{j}
+        \bigl((A\,\bar{x} + a)_{ij} / \sqrt{d_h}\bigr)\; \mathrm{unfold}(W_v x)_j \Bigr)_i + b_o
+
+    A k × k window lies round every s-th pixel in each direction.  A linear layer turns the pixel
+    into k² × k² logits a head: no queries meet keys.  By them each place i of the window gets a
+    weighted mean of the values at the places j of it; where windows overlap, what they give a
+    pixel adds up (fold).  With a stride s, the layer reads means of s × s pixels in their place.
+
+    Beyond the border lie zeros, which take part as values.  The algorithm printed in the paper
+    has one head, no stride and no scale; these are as in the authors' models.  Their code departs
+    from it where the stride is 1: there every pixel uses its own logits alone, for all of the
+    (2k - 1)² pixels that windows over it can reach.  As in their code, W_v has no bias.
+
+    Args:
+        channels: channels of the map, C, coming in and going out.
+        heads: heads, h; each works on d_h = C / h channels; 32 channels a head in the paper.
+        kernel_size: side of a window, k, odd; 3 in the paper.
+        stride: steps from window to window, s; 1 in the paper's text, 2 in its models.
+
+    Raises:
+        ValueError: if `channels` is not a multiple of `heads`; if `kernel_size` is even; if
+            `stride` exceeds it, so that pixels would lie in no window; if one is below 1.
+    """
+
+    def __init__(self, channels: int, heads: int = 8, kernel_size: int = 3, stride: int = 1):
+        super().__init__()
+        if channels < 1 or heads < 1:
+            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
+        if channels % heads:
+            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        if not 1 <= stride <= kernel_size:
+            raise ValueError(f"stride={stride} must lie between 1 and kernel_size={kernel_size}")
+        self.channels, self.heads = channels, heads
+        self.kernel_size, self.stride = kernel_size, stride
+        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+        self.logits = nn.Linear(channels, heads * kernel_size**4)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        size = self.kernel_size
+        grid = dict(kernel_size=size, padding=size // 2, stride=self.stride)
+        windows = F.unfold(self.value(x), **grid)
+        windows = rearrange(windows, "b (h d j) n -> b n h j d", h=self.heads, j=size**2)
+        windows = windows.contiguous()  # else the product copies it while the first is kept
+        mixed = rearrange(self.weights(x) @ windows, "b n h i d -> b (h d i) n")
+        return self.out(F.fold(mixed, output_size=x.shape[-2:], **grid))
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch windows heads places values"]:
+        """How each place of a window, row by row, mixes the values of the window."""
+        pooled = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        logits = self.logits(rearrange(pooled, "b c h w -> b (h w) c"))
+        logits = logits * (self.channels // self.heads) ** -0.5
+        places = self.kernel_size**2
+        return logits.unflatten(-1, (self.heads, places, places)).softmax(dim=-1)
+
+
+CARD = Card(
+    OutlookAttention,
+    paper="yuan2021volo",
+    aliases=("volo",),
+    example=dict(channels=12, heads=2),
+    variants=[
+        dict(stride=2),
+        dict(stride=3),
+        dict(kernel_size=5, stride=2),
+        dict(kernel_size=1),
+        dict(heads=3),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="2 * channels**2 + channels + (channels + 1) * heads * kernel_size**4",
+    macs="2 * channels**2 * height * width"
+    " + ceiling(height / stride) * ceiling(width / stride)"
+    " * channels * (heads + 1) * kernel_size**4",
+    memory="ceiling(height / stride) * ceiling(width / stride)"
+    " * Max(channels * kernel_size**2, heads * kernel_size**4)",
+    rejects=[
+        dict(channels=10, heads=4),
+        dict(channels=0, heads=1),
+        dict(channels=8, heads=0),
+        dict(channels=8, heads=2, kernel_size=4),
+        dict(channels=8, heads=2, kernel_size=-1),
+        dict(channels=8, heads=2, stride=4),
+        dict(channels=8, heads=2, stride=0),
+    ],
+    oracles=("timm.models.volo.OutlookAttention",),
+)
