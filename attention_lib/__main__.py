@@ -22,6 +22,7 @@ except ModuleNotFoundError:
 
 import torch
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -96,6 +97,12 @@ def list_(
     if layout not in (None, "maps", "tokens"):
         raise ValueError(f"no layout {layout!r}; there are maps, tokens")
     cards = [card for card in catalog(family) if layout in (None, card.layout)]
+    console = _console()
+    if console.width < 120:  # too narrow for columns
+        for card in cards:
+            console.print(f"{card} ({', '.join(card.aliases)}), {card.family}, on {card.layout}")
+            console.print(Padding(card.summary, (0, 0, 0, 4)))
+        return
     rows = [[str(c), ", ".join(c.aliases), c.family, c.layout, c.summary] for c in cards]
     _table(["mechanism", "aliases", "family", "layout", "what it does"], rows)
 

@@ -58,12 +58,8 @@ SYMBOLS = {
     "window_size": ("w", "places along a side of a window"),
     "windows": ("g", "the most windows along an axis"),
     "overlap": ("o", "places by which a window reaches into its neighbours, on each side"),
-    "expansion": ("e", "how many times wider than a token a layer is inside"),
-    "table_height": ("H_0", "rows of the map that a table of offsets was made for"),
-    "table_width": ("W_0", "columns of the map that a table of offsets was made for"),
     "kernel_attention": ("K", "side of the square of pixels that attention gathers from"),
     "kernel_convolution": ("k", "side of the square of pixels that a convolution reads"),
-    "stride": ("s", "steps between the pixels that are answered"),
 }
 
 

@@ -10,6 +10,6 @@ __all__ = [
     "RelativeAttention",
     "ContextualTransformer",
     "MobileViTBlock",
+    "ACmix",
     "ParallelMultiScaleAttention",
 ]
-__all__ = ["RelativeAttention", "ContextualTransformer", "MobileViTBlock", "ACmix"]
