@@ -131,6 +131,7 @@ class ACmix(nn.Module):
 CARD = Card(
     ACmix,
     paper="pan2021acmix",
+    aliases=("ac-mix",),
     example=dict(channels=6, kernel_attention=5, heads=2),
     variants=[
         *(dict(kernel_attention=3), dict(kernel_attention=7), dict(heads=1), dict(heads=3)),
