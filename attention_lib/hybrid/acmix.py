@@ -120,9 +120,8 @@ class ACmix(nn.Module):
 
     def _position(self, like: Tensor) -> Tensor:
         """p of each pixel, (head_dim, height, width)."""
-        numbers = [
-            torch.arange(side, dtype=like.dtype, device=like.device) for side in like.shape[-2:]
-        ]
+        kind = dict(dtype=like.dtype, device=like.device)
+        numbers = [torch.arange(side, **kind) for side in like.shape[-2:]]
         down, right = (2 * n / n[-1:].clamp(min=1) - 1 for n in numbers)
         by_column, by_row = self.position.weight[..., None, None].unbind(dim=1)
         return by_column * right + by_row * down[:, None]
