@@ -142,6 +142,12 @@ def test_nonsense_is_refused_by_name(arguments, message):
         ACmix(**{"channels": 8, **arguments})
 
 
+@pytest.mark.parametrize("kernel_convolution", [1, 3, 5])
+def test_a_convolution_of_any_kernel_fits_the_map(kernel_convolution):
+    acmix = ACmix(6, heads=2, kernel_convolution=kernel_convolution).double()
+    assert acmix(X).shape == X.shape
+
+
 def test_the_least_that_works():
     tiny = ACmix(1, kernel_attention=3, heads=1, kernel_convolution=1)
     assert tiny(torch.randn(2, 1, 1, 1)).isfinite().all()
