@@ -56,10 +56,11 @@ def test_gates_are_those_that_forward_uses(enhance):
     assert_close(enhance(X), enhance.gate(X).repeat_interleave(4, dim=1) * X)
 
 
-def test_likeness_beyond_float16_is_still_told_apart():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_likeness_beyond_float16_is_still_told_apart(sign):
     """c is about 1000 · 1000 here; float16 ends at 65504."""
     enhance = randomize(SpatialGroupEnhance(12, groups=3))
-    large = 1000 + 100 * X.float()
+    large = sign * (1000 + 100 * X.float())
     exact, low = enhance.gate(large), enhance.half().gate(large.half())
     assert low.isfinite().all() and (low.float() - exact).abs().max() < 0.01
     assert exact.std() > 0.05
