@@ -22,6 +22,7 @@ except ModuleNotFoundError:
 
 import torch
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -96,6 +97,12 @@ def list_(
     if layout not in (None, "maps", "tokens"):
         raise ValueError(f"no layout {layout!r}; there are maps, tokens")
     cards = [card for card in catalog(family) if layout in (None, card.layout)]
+    console = _console()
+    if console.width < 120:  # too narrow for columns
+        for card in cards:
+            console.print(f"{card} ({', '.join(card.aliases)}), {card.family}, on {card.layout}")
+            console.print(Padding(card.summary, (0, 0, 0, 4)))
+        return
     rows = [[str(c), ", ".join(c.aliases), c.family, c.layout, c.summary] for c in cards]
     _table(["mechanism", "aliases", "family", "layout", "what it does"], rows)
 
@@ -235,7 +242,7 @@ def compare(
     maps get a map, and those that work on tokens as many tokens as it has pixels, so that both
     layouts can be compared.
     """
-    from attention_lib.bench import realistic, side_by_side
+    from attention_lib.bench import side_by_side, sized
 
     kind, fixed = _machine(device, dtype, threads), _settings([n for n in names if "=" in n])
     cards = [find(name) for name in dict.fromkeys(names) if "=" not in name]
@@ -245,20 +252,16 @@ def compare(
     if height is None and any(card.layout == "maps" for card in cards):
         raise ValueError(f"tokens={tokens} says nothing of a map: give --height and --width too")
     width = width or height
-    common = dict(tokens=tokens or height * width, height=height, width=width)
-    common |= dict(channels=features, dim=features, **fixed)
-    known = [{*card.sizes, *inspect.signature(card.mechanism).parameters} for card in cards]
-    if unknown := fixed.keys() - set().union(*known):
+    known = {n for c in cards for n in (*c.sizes, *inspect.signature(c.mechanism).parameters)}
+    if unknown := fixed.keys() - known:
         raise ValueError(f"none of them has an axis or argument {', '.join(sorted(unknown))}")
-    sized = [
-        realistic(card, **{k: v for k, v in common.items() if k in own and v is not None})
-        for card, own in zip(cards, known, strict=True)
-    ]
+    tokens = tokens or height * width
+    at_size = [sized(card, features, height, width, tokens, **fixed) for card in cards]
     errors = Console(stderr=True)
     with errors.status("measuring") if errors.is_terminal else nullcontext():
-        rows = side_by_side(sized, device=device, dtype=kind, backward=backward, seconds=seconds)
+        rows = side_by_side(at_size, device=device, dtype=kind, backward=backward, seconds=seconds)
     _said_where(device, dtype, backward)
-    for card in sized:
+    for card in at_size:
         _console().print(_instance(card), soft_wrap=True)
     shown = [
         [

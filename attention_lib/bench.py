@@ -383,16 +383,34 @@ def realistic(card: Card, **given: object) -> Card:
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
     needed = {k: v for k, v in card.example.items() if known[k].default is inspect.Parameter.empty}
     example = {**needed, **{k: v for k, v in wanted.items() if k in known}}
-    try:
-        with torch.device("meta"):
-            card.mechanism(**example)
-    except ValueError:  # a default is made for wider maps, such as 64 groups: the example's own
-        example = {**card.example, **example}
+    if not given.keys() & known.keys():
+        try:
+            with torch.device("meta"):
+                card.mechanism(**example)
+        except ValueError:  # a default for wider maps, such as 64 groups, where nobody asked for it
+            example = {**card.example, **example}
     sizes = {  # a size that is a product follows from its factors
         axis: size if isinstance(size, tuple) else wanted.get(axis, size)
         for axis, size in card.sizes.items()
     }
     return replace(card, example=example, sizes=sizes)
+
+
+def sized(
+    card: Card, features: int, height: int | None, width: int | None, tokens: int, **more: object
+) -> Card:
+    """The card on a map of `features` channels, or on tokens of as many features.
+
+    Args:
+        card: of either layout.
+        features: channels, or features of a token.
+        height, width: of the map; may be None for a mechanism on tokens.
+        tokens: how many.
+        more: other axes and constructor arguments; those it does not know are left out.
+    """
+    sizes = dict(channels=features, dim=features, height=height, width=width, tokens=tokens, **more)
+    known = {*card.sizes, *inspect.signature(card.mechanism).parameters}
+    return realistic(card, **{k: v for k, v in sizes.items() if k in known and v is not None})
 
 
 def _instance(

@@ -140,17 +140,20 @@ class Card:
 
         Parameters do not depend on those: they grow with the width, and rounding is left out.
         """
-        from sympy import Add, Symbol, ceiling, degree, expand, floor, latex
+        from sympy import Add, Max, Symbol, ceiling, degree, expand, floor, latex
 
         fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
         axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
         formula = self._parse(kind, letter)
         for rounded in (floor, ceiling):
             formula = formula.replace(rounded, lambda inside: inside)
+        formula = formula.replace(  # the larger of two grows as their sum does
+            lambda part: isinstance(part, Max) and part.has(*axes), lambda part: Add(*part.args)
+        )
         terms = Add.make_args(expand(formula))
         degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
         leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]
-        return latex(Add(*(term / term.as_coeff_Mul()[0] for term in leading)))
+        return latex(Add(*(term / (term.as_coeff_Mul()[0] or 1) for term in leading)))
 
     def _parse(self, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
         import sympy  # slow to import, and only tables and tests need it

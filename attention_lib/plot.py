@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-# Okabe and Ito's colours, told apart with any colour vision; their yellow is too pale on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3A")
+# Okabe and Ito's colours, told apart with any colour vision, but for their yellow, which is too
+# pale on white; and Tol's wine red.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3A", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 STROKES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
 OTHERS = ("#555555", "#8A8A8A", "#000000")  # baselines, and whatever is not in the catalogue

@@ -65,6 +65,12 @@ def test_prose_stays_and_each_fault_is_another(planted):
         assert "x must be at least {least + 0}" in fault.source or "pass" in fault.change
 
 
+def test_the_order_of_the_arguments_of_a_maximum_is_no_fault(tmp_path: Path):
+    (tmp_path / "card.py").write_text('CARD = Card(Tiny, memory="Max(a, b) - Min(c, d) + f(g, h)")')
+    changes = " ".join(fault.change for fault in faults(tmp_path / "card.py", "card"))
+    assert "Max(b, a)" not in changes and "Min(d, c)" not in changes and "f(h, g)" in changes
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_survivors_are_found_out(planted, tmp_path, monkeypatch, capsys):
     tiny = Mechanism(

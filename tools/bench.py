@@ -14,6 +14,7 @@ On a GPU every sweep runs in float32 and in bfloat16.
 """
 
 import argparse
+import inspect
 import json
 import os
 import subprocess
@@ -25,22 +26,43 @@ from pathlib import Path
 import torch
 
 from attention_lib.bench import provenance, save, sweep, write
+from attention_lib.card import Card
 from attention_lib.catalog import catalog
 
-# (axis, its sizes, what stays)
+# (axis, its sizes, what stays); of a family, those mechanisms are measured that have the axis
+TOKENS = ("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))
+MANY_TOKENS = ("tokens", (256, 512, 1024, 2048, 4096, 8192, 16384), dict(dim=512, batch=1))
+SIDES = "height,width"
 SWEEPS = {
+    "dense": [TOKENS, (SIDES, (4, 8, 16, 32, 64), dict(dim=512, batch=1))],
+    "linear": [MANY_TOKENS, (SIDES, (8, 16, 32, 64, 128), dict(channels=64, batch=8))],
     "channel": [
         # all the sides that a map of 64 channels can have; a batch, as in training
-        ("height,width", (8, 16, 32, 64, 128), dict(channels=64, batch=8)),
+        (SIDES, (8, 16, 32, 64, 128), dict(channels=64, batch=8)),
         # 14 is the side of the stage with 1024; below 64 pyramid split attention is not defined
         ("channels", (64, 128, 256, 512, 1024), dict(height=14, width=14, batch=8)),
     ],
-    "dense": [("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))],
+    "spatial": [(SIDES, (8, 16, 32, 64, 128), dict(channels=64, batch=8))],
+    # shuffle attention has 64 groups of two halves; dual attention compares all pixels
+    "joint": [(SIDES, (4, 8, 16, 32, 64), dict(channels=128, batch=1))],
+    # the sides of the stages of a hierarchy, and the channels of its first
+    "sparse": [(SIDES, (3, 7, 14, 28, 56), dict(channels=96, batch=1))],
+    "hybrid": [(SIDES, (3, 7, 14, 28, 56), dict(channels=128, batch=1)), TOKENS],
+    "mixing": [(SIDES, (4, 8, 16, 32, 64), dict(channels=128, batch=1))],
 }
 ALLOCATORS = {
     "default": {},
     "tuned": {"MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)},
 }
+
+
+def members(family: str, axis: str) -> list[Card]:
+    """The mechanisms of a family that have an axis, or all of several."""
+    return [
+        card
+        for card in catalog(family)
+        if {*axis.split(",")} <= {*card.free, *inspect.signature(card.mechanism).parameters}
+    ]
 
 
 def measure(family: str, device: str, dtypes: list[str], seconds: float, label: str) -> list[dict]:
@@ -53,7 +75,7 @@ def measure(family: str, device: str, dtypes: list[str], seconds: float, label: 
                 print(f"      {what}, {label} allocator:", end=" ", flush=True)
                 began = time.perf_counter()
                 rows = sweep(
-                    catalog(family),
+                    members(family, axis),
                     axis,
                     sizes,
                     fixed=fixed,

@@ -26,6 +26,7 @@ ONE_WAY = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
 ALIKE = {"relu": ["sigmoid"], "sigmoid": ["tanh"], "softmax": ["sigmoid"],
          "mean": ["sum", "amax"], "any": ["all"], "max": ["min"], "min": ["max"],
          "ReLU": ["GELU"]}  # fmt: skip
+SYMMETRIC = ("max", "min", "Max", "Min")  # the last two in the formulas of a card
 NAMESPACES = ("torch", "nn", "F", "super()")
 PROPOSED = ("example", "variants", "sizes", "rejects", "aliases", "cannot")
 COSTS = ("params", "macs", "memory")
@@ -122,7 +123,7 @@ def _options(node: ast.AST, name: str, value: object) -> Iterator[object]:
                 yield [*value[:i], *value[i + 1 :]]
         if name in ("body", "orelse") and not isinstance(node, ast.Module | ast.ClassDef):
             yield from _statements(value)
-        symmetric = isinstance(node, ast.Call) and ast.unparse(node.func) in ("max", "min")
+        symmetric = isinstance(node, ast.Call) and ast.unparse(node.func) in SYMMETRIC
         if (name == "args" and isinstance(node, ast.Call) and not symmetric) or name == "elts":
             yield from _swapped(value, _ordered)
     elif name in ("annotation", "returns") and value:

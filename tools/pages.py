@@ -231,9 +231,7 @@ def mechanisms_page(root: Path = ROOT) -> str:
 
 def count(card: Card, kind: str) -> int:
     """A cost of the mechanism, its arguments at their defaults, at the size of the table."""
-    maps = dict(channels=FEATURES, height=HEIGHT, width=WIDTH)
-    tokens = dict(dim=FEATURES, tokens=HEIGHT * WIDTH)
-    return card.cost(kind, **card.defaults, **(maps if card.layout == "maps" else tokens))
+    return bench.sized(card, FEATURES, HEIGHT, WIDTH, HEIGHT * WIDTH).cost(kind)
 
 
 def measurements(root: Path = ROOT) -> dict[str, dict]:

@@ -1,10 +1,10 @@
 """Selective Kernel (Li et al., 2019)."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
 
@@ -73,11 +73,7 @@ class SelectiveKernel(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         maps = [branch(x) for branch in self.split]
-        first, *others = self._choose(maps)[..., None, None].unbind(dim=1)
-        y = first * maps[0]
-        for weight, branch_map in zip(others, maps[1:], strict=True):
-            y = torch.addcmul(y, weight, branch_map)
-        return y
+        return blend(maps, self._choose(maps))
 
     @shaped
     def weights(

@@ -1,5 +1,6 @@
 """Hybrid attention: *near or far?*  Attention and convolution in one block."""
 
+from .acmix import ACmix
 from .contextual import ContextualTransformer
 from .mobilevit import MobileViTBlock
 from .parallel_multi_scale import ParallelMultiScaleAttention
@@ -9,5 +10,6 @@ __all__ = [
     "RelativeAttention",
     "ContextualTransformer",
     "MobileViTBlock",
+    "ACmix",
     "ParallelMultiScaleAttention",
 ]

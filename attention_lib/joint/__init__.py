@@ -18,5 +18,4 @@ __all__ = [
     "TripletAttention",
     "ParNetAttention",
     "SimAM",
-    "TripletAttention",
 ]

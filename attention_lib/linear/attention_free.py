@@ -17,16 +17,16 @@ class AttentionFree(nn.Module):
     .. math::
         y_i = \sigma(q_i) \odot
         \frac{\sum_j e^{k_j + w_{ij}} \odot v_j}{\sum_j e^{k_j + w_{ij}}},
-        \qquad w_{ij} = u_i \cdot u'_j
+        \qquad w_{ij} = u_i \cdot u'_j, \quad q, k, v = x W
 
     No query meets a key: what token i takes of a feature of token j depends on that feature of
-    the key and on a learned bias for the two positions.  So both sums are matrix products of
-    exp(w), with exp(k) ⊙ v and with exp(k), and nothing is larger than N × N.  AFT-simple has
-    no w and needs no N × N.  Exponents are relative to the largest, in float32 or better: keys
-    may be of any size; the biases of one token may lie 80 apart.  Causal sums cannot share one
-    largest key, as beside a later one nothing may be left of those before.  They go by halves:
-    in each block of 2, 4, 8, … tokens the second half reads the first.  The number of steps
-    depends on the tokens, so that an exported one is for one length.
+    the key and on a bias w for both places, each of which has learned features, u and u'.  So
+    both sums over the N tokens are matrix products of exp(w), with exp(k) ⊙ v and with exp(k),
+    and nothing is larger than N × N.  AFT-simple has no w and no N × N.  Exponents are relative
+    to the largest, in float32 or better: keys may be of any size; the biases of one token may
+    lie 80 apart.  Causal sums cannot share one largest key, as beside a later one nothing may be
+    left of those before.  They go by halves: in each block of 2, 4, 8, … tokens the second half
+    reads the first.  The steps depend on the tokens: an exported one is for one length.
 
     Args:
         dim: features of a token, d.

@@ -18,11 +18,12 @@ class AttentionFreeConvolution(nn.Module):
         \frac{\sum_r e^{k_r} v_r + \sum_{r \in \mathcal{W}_p} (e^{w_{r-p}} - 1)\, e^{k_r} v_r}
         {\sum_r e^{k_r} + \sum_{r \in \mathcal{W}_p} (e^{w_{r-p}} - 1)\, e^{k_r}},
         \qquad w = \gamma\, \frac{\theta - \bar\theta}{\sqrt{\mathrm{var}(\theta) + \varepsilon}}
-        + \beta
+        + \beta, \quad q, k, v = W x
 
     This is attention-free averaging with one key a head, and a bias that depends on the offset of
     two places alone and is 0 outside a window W.  So two sums are the same for all places, and
-    two are depthwise convolutions with exp(w) - 1.  γ and β are 0 at the start, and so is w.
+    two are depthwise convolutions with exp(w) - 1.  Each head has a window θ of learned numbers,
+    which are normed over the window; its γ and β are 0 at the start, and so is w.
 
     Keys may be of any size: their largest is subtracted, and sums are float32 or better.  Where
     the place of that largest key has a bias below -10, float32 loses what is left beside it.

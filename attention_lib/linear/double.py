@@ -12,8 +12,8 @@ class DoubleAttention(nn.Module):
     r"""Gather the whole map into a few descriptors, and let each place choose among them.
 
     .. math::
-        g_n = \sum_p \underset{p}{\mathrm{softmax}}(b_{np})\, a_p, \qquad
-        y_p = W_o \sum_n \underset{n}{\mathrm{softmax}}(v_{np})\, g_n, \qquad
+        g_i = \sum_p \underset{p}{\mathrm{softmax}}(b_{ip})\, a_p, \qquad
+        y_p = W_o \sum_{i=1}^{n} \underset{i}{\mathrm{softmax}}(v_{ip})\, g_i, \qquad
         a = W_a x, \; b = W_b x, \; v = W_v x
 
     *Gather*: each of the n attention maps is a softmax over the places p, and pools the features
@@ -23,8 +23,9 @@ class DoubleAttention(nn.Module):
     (HW)² pairs are never made.
 
     Both weights sum to one, so that `feature` and `out`, biases included, may be applied to the
-    n pooled vectors instead of the HW places: cheaper wherever n ≤ m.  `gather` has no bias: the
-    softmax over the places would cancel it.  The residual belongs to the block around this.
+    n pooled vectors instead of the HW places: cheaper wherever n ≤ m and C ≤ HW.  `gather` has
+    no bias: the softmax over the places would cancel it.  The residual belongs to the block
+    around this.
 
     Args:
         channels: channels of the map, C.

@@ -26,17 +26,19 @@ class ExternalAttention(nn.Module):
     as wide as x, into heads that share one memory, and join what they read by a last layer.
 
     The division in two steps is 0 / 0 once a token is so far ahead in every slot that the shares
-    of another vanish.  Here both steps are taken among logarithms, where nothing vanishes: the
-    second then is a softmax of what the first left.  Query and memories have no biases: the sum
-    over the tokens would cancel those of query and keys, and the paper has none.
+    of another vanish; the authors' code adds 1e-9 to the second divisor.  Here both steps are
+    taken among logarithms, where nothing vanishes: the second is a softmax of what the first left.
+
+    Query and memories have no biases: the sum over the tokens would cancel those of query and
+    keys, and the last layer has one for the values.  The authors' classifiers keep all three.
+    Their segmentation model starts both memories from the same numbers, this from different ones.
 
     Args:
-        dim: features of a token, d; 512 in the paper.
-        slots: keys and values of the memory, S; 64 in the paper.
-        heads: heads, h; one has no query and no last layer.  8 in the paper's classifiers, times
-            their `expansion`.
-        expansion: how many times wider than d the h heads are together, e.  The paper trades
-            slots for heads: e times as many of these, each with 1 / e of those; 4 in its code.
+        dim: features of a token, d; 512 in the authors' segmentation model.
+        slots: keys and values of the memory, S; 64 in the same model.
+        heads: heads, h; one has no query and no last layer.  The authors' classifiers have
+            8 `expansion` = 32, on 256 / `expansion` = 64 slots.
+        expansion: how many times wider than d the h heads are together, e; 4 in those classifiers.
 
     Raises:
         ValueError: if a number is below 1, if the heads do not divide their width, or if a single

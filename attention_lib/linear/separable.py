@@ -28,7 +28,7 @@ class SeparableAttention(nn.Module):
     code applies this to each of the P places within the patches of a map, over the N patches.
 
     Args:
-        dim: features of a token, d; 128, 192 and 256 in the paper's stages, times its width.
+        dim: features of a token, d; 128, 192 and 256 in the authors' models, times their width.
 
     Raises:
         ValueError: if `dim` is below 1.

@@ -6,6 +6,7 @@ from .deformable import DeformableAttention
 from .halo import HaloAttention
 from .long_short import LongShortDistanceAttention
 from .outlook import OutlookAttention
+from .overlapped import MultiResolutionOverlappedAttention
 
 __all__ = [
     "AxialAttention",
@@ -14,4 +15,5 @@ __all__ = [
     "OutlookAttention",
     "LongShortDistanceAttention",
     "DeformableAttention",
+    "MultiResolutionOverlappedAttention",
 ]

@@ -35,11 +35,11 @@ class DeformableAttention(nn.Module):
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
         stride: pixels from a reference point to the next, T; 2.
         offset_range: how far a point may move, s; 2.
-        map_size: height and width of a map whose every step has an entry; (14, 14).
+        table_height: rows of the map that the table of biases is made for, H_0; 14.
+        table_width: its columns, W_0; 14.
 
     Raises:
-        ValueError: if C is not a multiple of `heads`, or `heads` of `groups`; if `kernel_size` is
-            even; if a number is too small.
+        ValueError: if h does not divide C, or G not h; if k is even; if a number is too small.
     """
 
     def __init__(
@@ -50,16 +50,18 @@ class DeformableAttention(nn.Module):
         kernel_size: int = 5,
         stride: int = 2,
         offset_range: float = 2.0,
-        map_size: tuple[int, int] = (14, 14),
+        table_height: int = 14,
+        table_width: int = 14,
     ):
         super().__init__()
         if min(channels, heads, groups) < 1 or channels % heads or heads % groups:
             raise ValueError(f"channels={channels}, {heads=}, {groups=} must divide one another")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        rows, columns = map_size
-        if min(stride, rows, columns) < 1 or not offset_range > 0:
-            raise ValueError(f"{stride=}, {map_size=}, {offset_range=} must be above 0")
+        if min(stride, table_height, table_width, offset_range) <= 0:
+            raise ValueError(
+                f"too small: {stride=}, {table_height=}, {table_width=}, {offset_range=}"
+            )
         self.channels, self.heads, self.groups = channels, heads, groups
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
         self.query = nn.Conv2d(channels, channels, 1, bias=False)
@@ -67,7 +69,8 @@ class DeformableAttention(nn.Module):
         self.norm = nn.LayerNorm(share)
         self.offset = nn.Linear(share, 2, bias=False)  # row and column
         self.key_value = nn.Linear(channels, 2 * channels, bias=False)
-        self.position_bias = nn.Parameter(torch.empty(heads, 2 * rows - 1, 2 * columns - 1))
+        steps = 2 * table_height - 1, 2 * table_width - 1
+        self.position_bias = nn.Parameter(torch.empty(heads, *steps))
         self.out = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.trunc_normal_(self.position_bias, std=0.01)
 
@@ -122,19 +125,16 @@ CARD = Card(
     DeformableAttention,
     paper="xia2022dat",
     aliases=("dat",),
-    example=dict(channels=12, heads=4, groups=2, kernel_size=3, stride=2, map_size=(5, 3)),
+    example=dict(
+        channels=12, heads=4, groups=2, kernel_size=3, stride=2, table_height=5, table_width=3
+    ),
     variants=[
-        dict(heads=2),
-        dict(groups=1),
-        dict(kernel_size=5),
-        dict(stride=3),
-        dict(offset_range=7.0),
-        dict(map_size=(4, 7)),
-        dict(map_size=(1, 9)),
+        *(dict(heads=2), dict(groups=1), dict(kernel_size=5), dict(stride=3)),
+        *(dict(offset_range=7.0), dict(table_height=1), dict(table_width=7)),
     ],
     sizes=dict(batch=2, height=5, width=3),
     params="4 * channels**2 + channels / groups * (kernel_size**2 + 5)"
-    " + heads * (2 * map_size[0] - 1) * (2 * map_size[1] - 1)",
+    " + heads * (2 * table_height - 1) * (2 * table_width - 1)",
     macs="2 * channels**2 * height * width + (2 * channels * height * width + 2 * channels**2"
     " + channels * (kernel_size**2 + 2)) * ceiling(height / stride) * ceiling(width / stride)",
     memory="Max(heads, 2 * groups) * height * width"
@@ -144,7 +144,7 @@ CARD = Card(
         dict(channels=16, kernel_size=4),
         dict(channels=16, stride=0),
         dict(channels=16, offset_range=0.0),
-        dict(channels=16, map_size=(14, 0)),
+        dict(channels=16, table_width=0),
     ],
     oracles=("fightingcv_attention.attention.DAT.DAttentionBaseline",),
 )

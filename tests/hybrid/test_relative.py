@@ -1,5 +1,7 @@
 """What only relative attention promises."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -8,9 +10,11 @@ from torch.testing import assert_close
 
 from attention_lib import properties
 from attention_lib.checks import randomize
+from attention_lib.cost import measure
 from attention_lib.hybrid import RelativeAttention
+from attention_lib.hybrid.relative import CARD
 
-X = torch.randn(2, 6, 4, 5).double()
+X = torch.randn(3, 6, 4, 5).double()
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def test_defaults_are_the_papers():
 
 def test_a_pair_has_the_logit_of_its_offset(relative):
     weights = contents_ignored(relative).weights(X)
-    assert_close(weights.sum(dim=-1), torch.ones(2, 3, 20).double())
+    assert_close(weights.sum(dim=-1), torch.ones(3, 3, 20).double())
     assert_close(weights[0], weights[1])
     places = [(i, j) for i in range(4) for j in range(5)]
     for n, (i, j) in enumerate(places):
@@ -94,6 +98,22 @@ def test_at_another_size_it_is_resized_and_none_stays_none(relative, height, wid
     exact = randomize(RelativeAttention(6, height, width, head_dim=2)).double()
     exact.load_state_dict(relative.state_dict() | {"table": table})
     assert_close(relative(x), exact(x))
+
+
+def test_the_offsets_are_made_where_the_map_is(relative):
+    assert relative.to("meta")(X.to("meta")).is_meta
+    assert relative.weights(X.to("meta")).is_meta
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("channels", "expansion"), [(32, 1), (32, 4), (1, 1)])
+def test_the_largest_tensor_is_declared_whichever_it_is(batch, channels, expansion):
+    """Of few pixels with many channels the features take more than the pairs."""
+    arguments = dict(channels=channels, expansion=expansion, head_dim=channels)
+    card = replace(CARD, example=arguments | dict(table_height=1, table_width=1))
+    with torch.device("meta"):
+        x = torch.empty(batch, channels, 9, 8)
+        assert measure(card.build(), x).memory == card.cost("memory", batch, height=9, width=8)
 
 
 def test_the_fused_kernel_takes_the_bias(relative):

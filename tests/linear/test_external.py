@@ -23,7 +23,7 @@ def divided_twice(logits):
     return shares / shares.sum(dim=2, keepdim=True)
 
 
-def test_defaults_are_the_papers():
+def test_defaults_are_those_of_the_authors_segmentation_model():
     attention = ExternalAttention(512)
     assert attention.key_memory.weight.shape == (64, 512) and attention.heads == 1
     assert [*dict(attention.named_parameters())] == ["key_memory.weight", "value_memory.weight"]

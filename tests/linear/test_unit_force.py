@@ -24,7 +24,7 @@ def attention():
     return m
 
 
-def test_defaults_are_the_papers():
+def test_every_layer_has_a_bias_and_gamma_starts_at_one():
     m = UnitForceAttention(64)
     assert m.heads == 8 and m.eps == 1e-6
     assert torch.equal(m.gamma, torch.ones(8))

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.cost import measure
 from attention_lib.mixing import VisionPermutator
 
 LAYERS = ("mix_rows", "mix_columns", "mix_channels")
@@ -140,3 +142,14 @@ def test_where_one_branch_is_far_ahead_the_others_do_not_count():
     mix.excite.bias.data = torch.tensor([0.0, 0, 1e3]).double().repeat_interleave(6)
     x = torch.randn(2, 6, 7, 5, dtype=torch.float64)
     assert_close(mix(x), mix.out(mix.mix_channels(x)))
+
+
+@pytest.mark.parametrize("sizes", [dict(height=28, width=20), dict(height=20, width=31)])
+def test_the_largest_tensor_is_what_the_card_says(sizes):
+    """Its sizes are set when it is made, so the contract does not let them grow."""
+    sizes = dict(channels=64, segments=1, **sizes)
+    with torch.device("meta"):
+        counted = measure(
+            VisionPermutator(**sizes), torch.empty(1, 64, sizes["height"], sizes["width"])
+        )
+    assert counted.memory == find("vip").cost("memory", **sizes)

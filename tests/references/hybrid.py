@@ -178,12 +178,6 @@ def _layer_norm(norm, token):
     return (token - mean) / (variance + norm.eps).sqrt() * norm.weight + norm.bias
 
 
-def _shares(logits):
-    """The softmax of a list of numbers."""
-    powers = [(logit - max(logits)).exp() for logit in logits]
-    return [power / sum(powers) for power in powers]
-
-
 def _convolved(weight, groups, sample, i, j):
     """A k x k convolution at one pixel, zeros outside the map, channels kept apart in groups."""
     out, share, size, _ = weight.shape

@@ -64,82 +64,116 @@ def _normed(z):
 
 
 def deformable_attention(m, x):
-    """Attention to points that the queries move (DAT, 2201.00520, sec. 3.2).
-
-    On the map and on the grid of points, rows and columns run from -1 to 1; one alone is at 0.
-    """
-    batch, channels, height, width = x.shape
-    size, share = channels // m.heads, channels // m.groups
-    weight, kernel, stride = m.gather.weight, m.gather.kernel_size[0], m.gather.stride[0]
-    rows, columns = -(-height // stride), -(-width // stride)
-    places = [(i, j) for i in range(height) for j in range(width)]
+    _, channels, height, width = x.shape
     y = []
     for sample in x:
-        queries = {}
-        for i, j in places:
-            queries[i, j] = m.query.weight.flatten(1) @ sample[:, i, j]
-        points, read = {}, {}
+        query = {}
+        for i in range(height):
+            for j in range(width):
+                query[i, j] = m.query.weight[:, :, 0, 0] @ sample[:, i, j]
+        per_group = channels // m.groups
+        points, features = [], []
         for g in range(m.groups):
-            part = slice(g * share, g * share + share)
-            for r in range(rows):
-                for c in range(columns):
-                    z = m.gather.bias
-                    for a in range(kernel):
-                        for b in range(kernel):
-                            at = (r * stride + a - kernel // 2, c * stride + b - kernel // 2)
-                            if at in queries:
-                                z = z + weight[:, 0, a, b] * queries[at][part]
-                    z = _normed(z) * m.norm.weight + m.norm.bias
-                    z = z * (1 + torch.erf(z / sqrt(2))) / 2
-                    down, right = m.offset_range * (m.offset.weight @ z).tanh()
-                    row = _from_edge_to_edge(r, rows) + down / rows
-                    column = _from_edge_to_edge(c, columns) + right / columns
-                    points[g, r, c] = row, column
-                    at = ((row + 1) / 2 * (height - 1), (column + 1) / 2 * (width - 1))
-                    read[g, r, c] = _between(sample[part], *at)
-        grid = [(r, c) for r in range(rows) for c in range(columns)]
-        keys, values = {}, {}
-        for r, c in grid:
-            seen = torch.cat([read[g, r, c] for g in range(m.groups)])
-            keys[r, c] = m.key_value.weight[:channels] @ seen
-            values[r, c] = m.key_value.weight[channels:] @ seen
-        for i, j in places:
-            biases = []  # of all heads, point by point
-            for r, c in grid:
-                bias = []
-                for g in range(m.groups):
-                    tables = m.position_bias[g * m.heads // m.groups :][: m.heads // m.groups]
-                    row, column = points[g, r, c]
-                    down = (_from_edge_to_edge(i, height) - row) / 2
-                    right = (_from_edge_to_edge(j, width) - column) / 2
-                    at = ((down + 1) / 2 * (tables.shape[1] - 1),)
-                    at += ((right + 1) / 2 * (tables.shape[2] - 1),)
-                    bias.append(_between(tables, *at))
-                biases.append(torch.cat(bias))
-            heads = []
-            for h in range(m.heads):
-                part = slice(h * size, h * size + size)
-                scores = [(queries[i, j][part] * keys[at][part]).sum() / sqrt(size) for at in grid]
-                logits = [score + bias[h] for score, bias in zip(scores, biases, strict=True)]
-                powers = [(logit - max(logits)).exp() for logit in logits]
-                mixed = [p * values[at][part] for p, at in zip(powers, grid, strict=True)]
-                heads.append(sum(mixed) / sum(powers))
-            y.append(m.out.weight.flatten(1) @ torch.cat(heads))
-    return torch.stack(y).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+            own = slice(g * per_group, (g + 1) * per_group)
+            group_points = _points(m, {p: q[own] for p, q in query.items()}, height, width)
+            points.append(group_points)
+            features.append(
+                [
+                    _bilinear(sample[own], _pixel(row, height), _pixel(column, width))
+                    for row, column in group_points
+                ]
+            )
+        keys, values = [], []
+        for n in range(len(points[0])):
+            sampled = torch.cat([features[g][n] for g in range(m.groups)])
+            both = m.key_value.weight @ sampled
+            keys.append(both[:channels])
+            values.append(both[channels:])
+        rows = []
+        for i in range(height):
+            columns = []
+            for j in range(width):
+                heads = []
+                for h in range(m.heads):
+                    heads.append(
+                        _head(m, h, query[i, j], keys, values, points, (i, j), (height, width))
+                    )
+                columns.append(m.out.weight[:, :, 0, 0] @ torch.cat(heads))
+            rows.append(torch.stack(columns))
+        answer = torch.stack(rows)  # height, width, channels
+        y.append(answer.permute(2, 0, 1))
+    return torch.stack(y)
 
 
-def _from_edge_to_edge(i, number):
-    return 2 * i / (number - 1) - 1 if number > 1 else 0
+def _head(m, h, query, keys, values, points, pixel, size):
+    """One head's sum of values at one pixel."""
+    depth = query.numel() // m.heads
+    own = slice(h * depth, (h + 1) * depth)
+    group = h // (m.heads // m.groups)
+    table = m.position_bias[h : h + 1]
+    at_row, at_column = _even(pixel[0], size[0]), _even(pixel[1], size[1])
+    logits = []
+    for n, key in enumerate(keys):
+        row, column = points[group][n]
+        bias = _bilinear(
+            table,
+            _pixel((at_row - row) / 2, table.shape[1]),
+            _pixel((at_column - column) / 2, table.shape[2]),
+        )[0]
+        logits.append((query[own] * key[own]).sum() / sqrt(depth) + bias)
+    powers = [(logit - max(logits)).exp() for logit in logits]
+    total = sum(powers)
+    return sum(power / total * value[own] for power, value in zip(powers, values, strict=True))
 
 
-def _between(maps, row, column):
-    """Every pixel counts by g(a, b) = max(0, 1 - |a - b|) of its row and of its column."""
-    total = 0 * maps[:, 0, 0]
-    above, before = floor(row.item()), floor(column.item())  # the others are 1 or more away
-    for i in (above, above + 1):
-        for j in (before, before + 1):
-            if 0 <= i < maps.shape[1] and 0 <= j < maps.shape[2]:
-                total = total + (1 - abs(row - i)) * (1 - abs(column - j)) * maps[:, i, j]
+def _points(m, query, height, width):
+    """One group's deformed points (row, column), normalised, the grid in row order."""
+    kernel, stride = m.gather.kernel_size[0], m.gather.stride[0]
+    pad = kernel // 2
+    rows = (height + 2 * pad - kernel) // stride + 1
+    columns = (width + 2 * pad - kernel) // stride + 1
+    points = []
+    for r in range(rows):
+        for c in range(columns):
+            seen = m.gather.bias
+            for a in range(kernel):
+                for b in range(kernel):
+                    i, j = r * stride + a - pad, c * stride + b - pad
+                    if 0 <= i < height and 0 <= j < width:
+                        seen = seen + m.gather.weight[:, 0, a, b] * query[i, j]
+            mean = seen.sum() / seen.numel()
+            variance = ((seen - mean) ** 2).sum() / seen.numel()
+            normed = (seen - mean) / (variance + m.norm.eps).sqrt()
+            normed = normed * m.norm.weight + m.norm.bias
+            active = normed * (1 + torch.erf(normed / sqrt(2))) / 2
+            raw_row, raw_column = m.offset.weight @ active
+            points.append(
+                (
+                    _even(r, rows) + m.offset_range * torch.tanh(raw_row) / rows,
+                    _even(c, columns) + m.offset_range * torch.tanh(raw_column) / columns,
+                )
+            )
+    return points
+
+
+def _even(index, count):
+    """The normalised coordinate of one of `count` even steps from -1 to 1; 0 if it is alone."""
+    return 2 * index / (count - 1) - 1 if count > 1 else 0.0
+
+
+def _pixel(coordinate, count):
+    """A normalised coordinate in steps, -1 at the first of `count` and 1 at the last."""
+    return (coordinate + 1) / 2 * (count - 1)
+
+
+def _bilinear(image, row, column):
+    """The vector image[:, row, column] between its four pixels; zero beyond the border."""
+    top, left = floor(row.detach()), floor(column.detach())
+    total = torch.zeros_like(image[:, 0, 0])
+    for i, row_share in ((top, top + 1 - row), (top + 1, row - top)):
+        for j, column_share in ((left, left + 1 - column), (left + 1, column - left)):
+            if 0 <= i < image.shape[1] and 0 <= j < image.shape[2]:
+                total = total + row_share * column_share * image[:, i, j]
     return total
 
 

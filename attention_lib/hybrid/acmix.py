@@ -1,0 +1,150 @@
+"""ACmix: self-attention and convolution mixed (Pan et al., 2021)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class ACmix(nn.Module):
+    r"""Project once, and make both a local attention and a convolution of what comes out.
+
+    .. math::
+        y = \alpha \Bigl[\sum_{j \in \mathcal N_K(i)} \mathop{\mathrm{softmax}}_j\Bigl(
+        \frac{q_i^\top (k_j + p_i - p_j)}{\sqrt{d_h}}\Bigr)\, v_j\Bigr]^{\text{heads}}
+        + \beta \sum_{t \in k \times k} S_t * \sum_u W_{tu}\, z_u, \qquad z = [q, k, v]
+
+    A k × k convolution is k² convolutions 1 × 1, shifted and added; attention begins with 1 × 1
+    convolutions too.  So both share these, and differ in how they gather: by weights over the
+    K × K pixels around, or by W, which mixes the 3 h pieces z_u into k² maps, and by small kernels
+    S_t, which begin as the k² shifts and learn.  The position p = W_p (column, row), from -1 to 1,
+    needs no bias; what p_i adds, all logits of a pixel share, and so it is not computed.
+
+    Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
+    allow, and loses the bias of S, which is kept here.
+
+    Args:
+        channels: channels of the map, C, coming in and going out.
+        kernel_attention: side of the square that attention gathers from, K, odd; 7 in the paper.
+        heads: heads, h; each works on d_h = C / h channels; 4 in the paper.
+        kernel_convolution: side of the convolution's kernels, k, odd; 3 in the paper.
+        stride: steps between the pixels that are answered, s, so ⌈H / s⌉ × ⌈W / s⌉ of them.
+
+    Raises:
+        ValueError: if a kernel is even, a number too small, or C not a multiple of `heads`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_attention: int = 7,
+        heads: int = 4,
+        kernel_convolution: int = 3,
+        stride: int = 1,
+    ):
+        super().__init__()
+        for name, given in dict(channels=channels, heads=heads, stride=stride).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if channels % heads:
+            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
+        kernels = dict(attention=(kernel_attention, 3), convolution=(kernel_convolution, 1))
+        for name, (size, least) in kernels.items():
+            if size < least or size % 2 == 0:
+                raise ValueError(f"kernel_{name}={size} must be odd and at least {least}")
+        self.channels, self.heads, self.head_dim = channels, heads, channels // heads
+        self.kernel_attention, self.kernel_convolution = kernel_attention, kernel_convolution
+        self.stride, maps = stride, kernel_convolution**2
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
+        self.position = nn.Linear(2, self.head_dim, bias=False)
+        self.mix = nn.Linear(3 * heads, maps, bias=False)
+        form = dict(padding=kernel_convolution // 2, groups=self.head_dim)
+        self.shift = nn.Conv2d(maps * self.head_dim, channels, kernel_convolution, stride, **form)
+        nn.init.zeros_(self.shift.bias)
+        with torch.no_grad():  # map t reads the t-th place of the kernel
+            self.shift.weight.copy_(torch.eye(maps).view(maps, *self.shift.kernel_size))
+        self.attention_rate = nn.Parameter(torch.tensor(0.5))
+        self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        pieces, query, key, value = self._project(x)
+        gathered = self._gather(self._weights(query, key), value)
+        mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
+        mixed = F.conv2d(pieces, mix, groups=self.head_dim)
+        return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch heads places rows columns"]:
+        """What each answered pixel gathers of the K × K around it, row by row; outside, zeros."""
+        _, query, key, _ = self._project(x)
+        return self._weights(query, key)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """z, one feature of the heads after another; q, k, v: (batch, heads, head_dim, …) of it."""
+        order = dict(part=3, h=self.heads)  # the weights are few: they are reordered, not the map
+        weight = rearrange(self.query_key_value.weight, "(part h d) ... -> (d part h) ...", **order)
+        bias = rearrange(self.query_key_value.bias, "(part h d) -> (d part h)", **order)
+        pieces = F.conv2d(x, weight, bias)
+        parts = pieces.unflatten(1, (self.head_dim, 3, self.heads)).transpose(1, 3)
+        return pieces, *parts.unbind(dim=2)
+
+    def _weights(self, query: Tensor, key: Tensor) -> Tensor:
+        wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
+        query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
+        keys, edges = key - self._position(key), key.new_zeros(key.shape[-2:])
+        around = zip(self._around(keys), self._around(edges, -torch.inf), strict=True)
+        logits = [(query * near).sum(dim=2) + edge for near, edge in around]
+        return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
+
+    def _gather(self, weights: Tensor, value: Tensor) -> Tensor:
+        gathered = torch.zeros_like(value[..., :: self.stride, :: self.stride])
+        for weight, near in zip(weights.unbind(dim=2), self._around(value), strict=True):
+            gathered = torch.addcmul(gathered, weight[:, :, None], near)
+        return gathered.flatten(1, 2)
+
+    def _around(self, maps: Tensor, outside: float = 0.0) -> list[Tensor]:
+        """The maps seen from each place of the K × K square: views of one copy."""
+        (height, width), size, s = maps.shape[-2:], self.kernel_attention, self.stride
+        maps = F.pad(maps, (size // 2,) * 4, value=outside)
+        rows = [maps[..., a : a + height : s, :] for a in range(size)]
+        return [row[..., b : b + width : s] for row in rows for b in range(size)]
+
+    def _position(self, like: Tensor) -> Tensor:
+        """p of each pixel, (head_dim, height, width)."""
+        kind = dict(dtype=like.dtype, device=like.device)
+        numbers = [torch.arange(side, **kind) for side in like.shape[-2:]]
+        down, right = (2 * n / n[-1:].clamp(min=1) - 1 for n in numbers)
+        by_column, by_row = self.position.weight[..., None, None].unbind(dim=1)
+        return by_column * right + by_row * down[:, None]
+
+
+CARD = Card(
+    ACmix,
+    paper="pan2021acmix",
+    aliases=("ac-mix",),
+    example=dict(channels=6, kernel_attention=5, heads=2),
+    variants=[
+        *(dict(kernel_attention=3), dict(kernel_attention=7), dict(heads=1), dict(heads=3)),
+        *(dict(kernel_convolution=1), dict(kernel_convolution=5), dict(stride=2), dict(stride=3)),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="3 * channels**2 + 4 * channels + 2 * head_dim + 2"
+    " + kernel_convolution**2 * (3 * heads + channels * kernel_convolution**2)",
+    macs="height * width * (3 * channels**2 + 3 * channels * kernel_convolution**2)"
+    " + ceiling(height / stride) * ceiling(width / stride) * channels * kernel_convolution**4",
+    memory="Max(3 * channels * height * width, kernel_convolution**2 * head_dim * height * width,"
+    " kernel_attention**2 * heads * ceiling(height / stride) * ceiling(width / stride))",
+    rejects=[
+        *(dict(channels=6), dict(channels=0), dict(channels=8, stride=0)),
+        *(dict(channels=8, kernel_attention=1), dict(channels=8, kernel_convolution=2)),
+    ],
+)

@@ -1,0 +1,149 @@
+"""Multi-resolution overlapped attention (Patel et al., 2022)."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.core.relative_position import relative_bias
+from attention_lib.shape import SignatureError, shaped
+
+
+class MultiResolutionOverlappedAttention(nn.Module):
+    r"""Let the windows of a map attend to one another, each read with a margin of its neighbours.
+
+    .. math::
+        y_p = x_p + W_o \Bigl[\, \sum_b \mathop{\mathrm{softmax}}_{b} \Bigl(
+        \frac{Q_{ia}^\top K_{ib}}{\sqrt{d_h}} + B_i(a - b) \Bigr)\, V_{ib} \,\Bigr]_{i=1}^{h},
+        \qquad p \in a, \quad z = W_r\, x, \\
+        Q_a = W_q\, z(a), \quad K_b = W_k\, z(\bar b), \quad V_b = W_v\, z(\bar b)
+
+    It follows layers that attend within windows of w × w places, which know nothing of each other.
+    Here a window is one token: its query is made of its places a, with few channels, and keys and
+    values of windows o places wider on each side, so that they overlap.  What a window gathers is
+    added to all its places.
+
+    Places outside the map are zeros of z, also where w does not divide its size.  Of the authors'
+    code, the norms before and after and the convolution that follows are left to the network.
+    There, tokens are reshaped to a map (and windows to tokens) without moving an axis, which mixes
+    places and channels; and keys and values have biases, which change nothing.
+
+    Args:
+        channels: channels of the map, C, coming in and going out; 128 in the first stage of MOA-B.
+        heads: heads, h; each works on d_h = C / h channels; 4 in that stage.
+        window_size: places along a side of a window, w; 14 in the paper.
+        overlap: places by which keys and values reach further on each side, o; 1 in the authors'
+            code.
+        reduction: z has C / r channels, r; 32 in the authors' code.
+        windows: the most windows along an axis, g; 4 in that stage, for a map of 56 × 56.
+
+    Raises:
+        ValueError: if C is not a multiple of `heads`; if a number is below 1, or `overlap` below 0;
+            if `reduction` leaves no channel; if a map has more than `windows` along an axis.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        window_size: int = 14,
+        overlap: int = 1,
+        reduction: int = 32,
+        windows: int = 4,
+    ):
+        super().__init__()
+        if channels < 1 or heads < 1 or channels % heads:
+            raise ValueError(f"channels={channels} must be a multiple of heads={heads}")
+        if window_size < 1 or windows < 1 or overlap < 0:
+            raise ValueError(
+                f"{window_size=}, {windows=} must be at least 1, {overlap=} at least 0"
+            )
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction={reduction} must lie between 1 and {channels}")
+        self.channels, self.heads, self.windows = channels, heads, windows
+        self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
+        self.reduce = nn.Conv2d(channels, self.hidden, 1)
+        self.query = nn.Conv2d(self.hidden, channels, window_size, stride=window_size)
+        wide = window_size + 2 * overlap
+        self.key_value = nn.Conv2d(
+            self.hidden, 2 * channels, wide, stride=window_size, padding=overlap, bias=False
+        )
+        self.position_bias = nn.Parameter(torch.zeros(heads, 2 * windows - 1, 2 * windows - 1))
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        query, key, value, bias = self._project(x)
+        rows, columns = self._sides(x)
+        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        gathered = rearrange(gathered, "b h (r s) d -> b (h d) r s", r=rows, s=columns)
+        size = rows * self.window_size, columns * self.window_size
+        spread = F.interpolate(self.out(gathered), size=size, mode="nearest")
+        return x + F.pad(spread, (0, x.shape[-1] - size[1], 0, x.shape[-2] - size[0]))
+
+    @shaped
+    def weights(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch heads tokens others"]:
+        """The weights of all windows in each, row by row; made for looking, not for speed."""
+        query, key, _, bias = self._project(x)
+        return (query @ key.mT / query.shape[-1] ** 0.5 + bias).softmax(dim=-1)
+
+    def _sides(self, x: Tensor) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        most = self.windows * self.window_size
+        if x.shape[-2] > most or x.shape[-1] > most:
+            raise SignatureError(
+                f"MultiResolutionOverlappedAttention: x must be at most {most} = windows="
+                f"{self.windows} times {self.window_size} high and wide, got {tuple(x.shape)}"
+            )
+        rows, columns = ((side + self.window_size - 1) // self.window_size for side in x.shape[-2:])
+        return rows, columns
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Query, key and value of each window, by head, and the bias of each pair of windows."""
+        rows, columns = self._sides(x)
+        below, right = (-side % self.window_size for side in x.shape[-2:])
+        z = F.pad(self.reduce(x), (0, right, 0, below))
+        query = rearrange(self.query(z), "b (h d) r s -> b h (r s) d", h=self.heads).contiguous()
+        both = rearrange(self.key_value(z), "b (t h d) r s -> t b h (r s) d", t=2, h=self.heads)
+        key, value = both.contiguous()
+        return query, key, value, relative_bias(self.position_bias, rows, columns)[None]
+
+
+CARD = Card(
+    MultiResolutionOverlappedAttention,
+    paper="patel2022moa",
+    aliases=("moa",),
+    example=dict(channels=12, heads=3, window_size=3, reduction=5, windows=150),
+    variants=[
+        dict(heads=1),
+        dict(window_size=2, windows=224),
+        dict(overlap=0),
+        dict(overlap=4),
+        dict(reduction=12),
+    ],
+    sizes=dict(batch=2, height=7, width=5),
+    params="hidden * channels + hidden + channels * hidden * window_size**2 + channels"
+    " + 2 * channels * hidden * (window_size + 2 * overlap)**2 + heads * (2 * windows - 1)**2"
+    " + channels**2 + channels",
+    macs="channels * hidden * height * width + ceiling(height / window_size)"
+    " * ceiling(width / window_size) * (channels * hidden * window_size**2"
+    " + 2 * channels * hidden * (window_size + 2 * overlap)**2 + channels**2"
+    " + 2 * channels * ceiling(height / window_size) * ceiling(width / window_size))",
+    memory="Max(heads * ceiling(height / window_size)**2 * ceiling(width / window_size)**2 / batch,"
+    " channels * window_size**2 * ceiling(height / window_size) * ceiling(width / window_size))",
+    rejects=[
+        dict(channels=12, heads=5, reduction=1),
+        dict(channels=-12, heads=4),
+        dict(channels=12, reduction=13),
+        dict(channels=12, reduction=0),
+        dict(channels=12, reduction=1, window_size=0),
+        dict(channels=12, reduction=1, windows=0),
+        dict(channels=12, reduction=1, overlap=-1),
+    ],
+)
