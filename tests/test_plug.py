@@ -229,9 +229,10 @@ ECA = [("eca", f"layer{i}.*.bn3", dict(kernel_size=k)) for i, k in enumerate((3,
     [
         ([], 25_557_032, ("3.8580", "4.0892")),
         ([("se", "bn3", {})], 28_088_024, ("3.8605", "4.0917")),
+        ([("cbam", "bn3", {})], 28_089_624, ("3.8644", "4.0956")),
         (ECA, 25_557_112, ("3.8581", "4.0893")),
     ],
-    ids=["plain", "se", "eca"],
+    ids=["plain", "se", "cbam", "eca"],
 )
 def test_resnet50_counts(insertions, params, macs):
     """The figures of the chapter, digit for digit: parameters, and billions of multiply-adds."""
