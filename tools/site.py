@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import copytree
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -54,6 +55,17 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     copytree(source, target, ignore=unwanted, dirs_exist_ok=True)
 
 
+def lighten_pictures(app: Sphinx, error: Exception | None) -> None:
+    """Leave out of each picture an alpha that says opaque everywhere, and pack it well."""
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir, "_images").glob("*.png"):
+        with Image.open(path) as picture:
+            opaque = picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255)
+            if opaque:
+                picture.convert("RGB").save(path, optimize=True)
+
+
 def demand_text_alternatives(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
@@ -85,4 +97,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", demand_text_alternatives)
     app.connect("html-page-context", mend, priority=900)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", lighten_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
