@@ -30,6 +30,19 @@ def test_defaults_are_the_papers():
     assert attention.rows.shape == attention.columns.shape == (2 * (8 + 3) - 1, 32)
 
 
+def test_offsets_start_as_small_as_keys_of_a_head():
+    torch.manual_seed(0)
+    attention = HaloAttention(1024, heads=4)
+    for table in (attention.rows, attention.columns):
+        assert_close(table.std().item(), 256**-0.5, rtol=0.05, atol=0)
+        assert abs(table.mean()) < 256**-0.5 / 10
+
+
+def test_the_mask_is_made_where_the_map_is():
+    attention = halo().to("meta")
+    assert attention(X.to("meta")).is_meta and attention.weights(X.to("meta")).is_meta
+
+
 def test_a_block_as_large_as_the_map_is_plain_attention():
     """Then all that the halo adds is masked, and so is what fills the block up."""
     attention = without_offsets(block_size=8, halo_size=3)
