@@ -46,7 +46,7 @@ def test_defaults_are_the_papers():
     m = AttentionFreeConvolution(64)
     assert m.heads == 32 and m.kernel_size == 11 and m.position.shape == (32, 11, 11)
     assert not m.gain.any() and not m.shift.any() and m.query_key_value.bias is None
-    assert 0.9 < m.position.std() < 1.1
+    assert 0.9 < m.position.std() < 1.1 and m.eps == 1e-6
 
 
 @pytest.mark.parametrize(
