@@ -271,6 +271,68 @@ def maps(
     return panels[0].figure
 
 
+@_styled
+def weights(
+    matrices: "Mapping[str, Tensor]",
+    tokens: Sequence[str] = (),
+    others: Sequence[str] = (),
+    *,
+    columns: int = 3,
+    limits: tuple[float, float] = (0.0, 1.0),
+    side: float = 2.3,
+) -> "Figure":
+    """Attention weights as matrices: a row a query, a column a key, from dark to bright.
+
+    Args:
+        matrices: title -> (tokens, others).
+        tokens: what the queries are called; numbers from 1 if none.
+        others: what the keys are called, if not as the queries.
+        columns: matrices in a row, at most.
+        limits: the weights that are darkest and brightest, in all matrices.
+        side: the width of each on the page, in inches.
+
+    Raises:
+        ValueError: if there is no matrix, one is of another shape, or the names do not fit.
+    """
+    if not matrices:
+        raise ValueError("there are no weights to draw")
+    shown = [matrix.detach().cpu().float().numpy() for matrix in matrices.values()]
+    high, wide = shown[0].shape
+    if any(matrix.shape != (high, wide) for matrix in shown):
+        raise ValueError(f"matrices differ in shape: {[matrix.shape for matrix in shown]}")
+    others = others or (tokens if high == wide else ())
+    for names, size in ((tokens, high), (others, wide)):
+        if names and len(names) != size:
+            raise ValueError(f"{len(names)} names for {size} tokens")
+    columns = min(columns, len(shown))
+    height, width = side * high / wide + 0.6, side * columns + 0.8
+    panels = _panels(len(shown), columns, height, width)
+    for title, matrix, axes in zip(matrices, shown, panels, strict=False):
+        image = axes.imshow(
+            matrix, cmap="cividis", vmin=limits[0], vmax=limits[1], interpolation="nearest"
+        )
+        axes.grid(visible=False)
+        axes.set_title(title, fontsize=10)
+        axes.set_yticks(*_ticks(tokens, high))
+        axes.set_xticks(*_ticks(others, wide), rotation=90 if others else 0)
+        axes.tick_params(labelsize=8, length=0)
+        axes.set_xlabel("key", fontsize=9)
+    for axes in panels[::columns]:
+        axes.set_ylabel("query", fontsize=9)
+    for unused in panels[len(shown) :]:
+        unused.set_axis_off()
+    panels[0].figure.colorbar(image, ax=panels, shrink=0.7).ax.tick_params(labelsize=8)
+    return panels[0].figure
+
+
+def _ticks(names: Sequence[str], size: int) -> tuple[list[int], list[str]]:
+    """Where the axis of a matrix is named, and how: each token by its name, or every third."""
+    if names:
+        return list(range(size)), list(names)
+    places = list(range(0, size, 1 if size < 6 else 3))
+    return places, [str(place + 1) for place in places]
+
+
 def _panels(
     count: int, columns: int = 2, height: float = 3.0, width: float = 6.4, **shared: bool
 ) -> "list[Axes]":

@@ -122,6 +122,22 @@ def test_maps_show_pictures_and_maps():
     assert [axes.get_title() for axes in figure.axes] == ["all", "red", "green"]
 
 
+def test_weights_show_queries_down_and_keys_across():
+    matrices = {"one": torch.rand(2, 3), "two": torch.rand(2, 3)}
+    figure = plot.weights(matrices, ["a", "b"], ["x", "y", "z"])
+    one, two, _ = figure.axes  # and the bar of colours
+    assert torch.equal(torch.tensor(two.images[0].get_array().data), matrices["two"])
+    assert one.images[0].get_clim() == two.images[0].get_clim() == (0, 1)
+    assert (one.get_title(), one.get_xlabel(), one.get_ylabel()) == ("one", "key", "query")
+    assert [label.get_text() for label in one.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in one.get_xticklabels()] == ["x", "y", "z"]
+    [square, *unused] = plot.weights(dict.fromkeys("abcd", torch.eye(9)), columns=3).axes
+    assert [label.get_text() for label in square.get_xticklabels()] == ["1", "4", "7"]
+    assert [axes.axison for axes in unused[:-1]] == [True] * 3 + [False] * 2
+    [named, _] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
+    assert [label.get_text() for label in named.get_xticklabels()] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "draw",
     [
@@ -129,8 +145,9 @@ def test_maps_show_pictures_and_maps():
         lambda: plot.dots(RUNS),
         lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
         lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
+        lambda: plot.weights({"one": torch.rand(5, 5), "two": torch.rand(5, 5)}, [*"abcde"]),
     ],
-    ids=["lines", "dots", "bars", "maps"],
+    ids=["lines", "dots", "bars", "maps", "weights"],
 )
 def test_a_figure_is_light_white_and_whole(draw):
     before = dict(matplotlib.rcParams)
@@ -163,6 +180,9 @@ def test_pyplot_forgets_the_figure():
         (lambda: plot.dots(RUNS, "loss"), "runs have no 'loss'; they have task, variant"),
         (lambda: plot.bars({}), "no bars"),
         (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
+        (lambda: plot.weights({}), "no weights"),
+        (lambda: plot.weights({"a": torch.eye(2), "b": torch.eye(3)}), "differ in shape"),
+        (lambda: plot.weights({"a": torch.eye(2)}, ["one"]), "1 names for 2 tokens"),
         (lambda: plot.maps([torch.rand(3, 3)], []), "1 images and 0 titles"),
         (lambda: plot.maps([torch.rand(4, 3, 3)]), r"got \(4, 3, 3\)"),
     ],

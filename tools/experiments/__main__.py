@@ -11,9 +11,9 @@ import argparse
 
 import torch
 
-from tools.experiments import channel
+from tools.experiments import channel, dense
 
-EXPERIMENTS = {"channel": channel.EXPERIMENTS}
+EXPERIMENTS = {"channel": channel.EXPERIMENTS, "dense": dense.EXPERIMENTS}
 
 
 def main() -> None:
