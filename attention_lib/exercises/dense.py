@@ -50,9 +50,7 @@ def _merged(answer: Callable[[State, State], State]) -> None:
     logits[1] += 800  # e to that power is more than float64 holds
     wanted = logits.softmax(dim=-1) @ values
     for cut in (1, 4, 8):
-        parts = (
-            _state(logits[:, part], values[part]) for part in (slice(0, cut), slice(cut, 9))
-        )
+        parts = (_state(logits[:, part], values[part]) for part in (slice(0, cut), slice(cut, 9)))
         given = answer(*parts)
         assert given is not None, "it returned nothing"
         assert len(given) == 3, "it is to return the largest logit, the sum and the weighted sum"

@@ -18,7 +18,7 @@ from attention_lib.dense import (
 from tools.experiments.running import best_rates, complete, resumed
 
 LENGTH = 12
-SIDE = 8
+SIDE = 6
 PAIRS = 16
 SOURCES = {
     "two places": ("mirror", "previous"),
@@ -109,7 +109,7 @@ RATIO = {
     "multi-head": lambda _: partial(MultiHeadAttention, heads=2),
     "ratio 1": lambda _: partial(OnMap, heads=2, ratio=1),
     "ratio 2": lambda _: partial(OnMap, heads=2, ratio=2),
-    "ratio 4": lambda _: partial(OnMap, heads=2, ratio=4),
+    "ratio 3": lambda _: partial(OnMap, heads=2, ratio=3),
 }
 COMMON = dict(steps=300, training=8000, test=1000, development_seeds=[0, 1], device="cpu")
 SETTINGS = {
@@ -134,7 +134,8 @@ SETTINGS = {
         tasks=["turned map"],
         batch=16,
         dims=[32],
-        rates=[0.01, 0.03, 0.1],
+        steps=600,
+        rates=[0.005, 0.01, 0.02],
         seeds=list(range(100, 105)),
     ),
 }
@@ -155,9 +156,7 @@ def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
         plug: dict(parameters=train.parameters(make(first)(narrow)))
         for plug, make in makers.items()
     }
-    payload = dict(
-        settings=settings, fairness=FAIR, plugs=plugs, development=[], rates={}, runs=[]
-    )
+    payload = dict(settings=settings, fairness=FAIR, plugs=plugs, development=[], rates={}, runs=[])
     payload = payload if fresh else resumed(name, payload)
 
     def run(task: str, dim: int, plug: str, rate: float, seed: int) -> dict:
