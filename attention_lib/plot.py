@@ -192,6 +192,53 @@ def dots(
 
 
 @_styled
+def curves(
+    runs: Sequence[Mapping],
+    x: str,
+    y: str = "accuracy",
+    *,
+    chance: float | None = None,
+) -> "Figure":
+    """Each variant's mean against `x`, with its 95 % confidence interval shaded, over the runs.
+
+    Args:
+        runs: {"variant": ..., x: ..., y: ...} each; of a variant several at every `x`.
+        x: what grows, by factors of two.
+        y: what to show of a run.
+        chance: what guessing reaches, drawn as a line.
+
+    Raises:
+        ValueError: if there are no runs, or they do not hold `x` and `y`.
+    """
+    if not runs:
+        raise ValueError("there are no runs to draw")
+    for name in (x, y):
+        if name not in runs[0]:
+            raise ValueError(f"runs have no {name!r}; they have {', '.join(runs[0])}")
+    variants = list(dict.fromkeys(run["variant"] for run in runs))
+    [axes] = _panels(1, height=2.4 + 0.2 * len(variants))
+    for variant in variants:
+        own = [run for run in runs if run["variant"] == variant]
+        sizes = sorted({run[x] for run in own})
+        bands = [interval([run[y] for run in own if run[x] == size]) for size in sizes]
+        mean, low, high = zip(*bands, strict=True)
+        style = look(variant, variants)
+        axes.plot(sizes, mean, label=_title(variant), **style)
+        axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    if chance is not None:
+        axes.axhline(chance, color="#333333", linestyle=":", linewidth=1)
+        axes.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), fontsize=8)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sorted({run[x] for run in runs}), labels=None)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.figure.legend(loc="outside upper left", fontsize=9, ncols=2)
+    return axes.figure
+
+
+@_styled
 def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Figure":
     """Named gates as horizontal bars, those of several mechanisms side by side.
 

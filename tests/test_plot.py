@@ -105,6 +105,25 @@ def test_dots_show_every_run_and_the_interval_of_the_mean():
     assert len(first.lines) == 3 * 3 + 1, "three variants and the line of chance"
 
 
+GROWN = [
+    dict(variant=variant, writes=n, accuracy=at / n + seed / 100, seed=seed)
+    for variant, at in (("softmax", 1), ("aft", 2))
+    for n in (8, 16)
+    for seed in range(3)
+]
+
+
+def test_curves_show_the_means_and_their_intervals():
+    [axes] = plot.curves(GROWN, "writes", chance=0.1).axes
+    first, second, _ = axes.lines
+    assert list(first.get_xdata()) == [8, 16]
+    assert list(first.get_ydata()) == pytest.approx([1 / 8 + 0.01, 1 / 16 + 0.01])
+    assert second.get_color() == plot.look("aft")["color"]
+    top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(interval([0.125, 0.135, 0.145])[2])
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+
+
 def test_bars_are_as_long_as_the_gates():
     figure = plot.bars({"se": {"red": 0.2, "green": 0.9}, "eca": {"red": 0.3, "green": 0.8}})
     [axes] = figure.axes
@@ -127,10 +146,11 @@ def test_maps_show_pictures_and_maps():
     [
         lambda: plot.lines(ROWS),
         lambda: plot.dots(RUNS),
+        lambda: plot.curves(GROWN, "writes"),
         lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
         lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
     ],
-    ids=["lines", "dots", "bars", "maps"],
+    ids=["lines", "dots", "curves", "bars", "maps"],
 )
 def test_a_figure_is_light_white_and_whole(draw):
     before = dict(matplotlib.rcParams)
@@ -161,6 +181,8 @@ def test_pyplot_forgets_the_figure():
         (lambda: plot.lines(ROWS, "time"), "no column 'time'; there are mechanism, axis, size"),
         (lambda: plot.dots([]), "no runs"),
         (lambda: plot.dots(RUNS, "loss"), "runs have no 'loss'; they have task, variant"),
+        (lambda: plot.curves([], "writes"), "no runs"),
+        (lambda: plot.curves(GROWN, "keys"), "runs have no 'keys'; they have variant, writes"),
         (lambda: plot.bars({}), "no bars"),
         (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
         (lambda: plot.maps([torch.rand(3, 3)], []), "1 images and 0 titles"),

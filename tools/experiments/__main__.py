@@ -11,9 +11,9 @@ import argparse
 
 import torch
 
-from tools.experiments import channel
+from tools.experiments import channel, linear
 
-EXPERIMENTS = {"channel": channel.EXPERIMENTS}
+EXPERIMENTS = {"channel": channel.EXPERIMENTS, "linear": linear.EXPERIMENTS}
 
 
 def main() -> None:
