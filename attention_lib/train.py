@@ -1,4 +1,4 @@
-"""Train small models in seconds: a convolutional net with a place for an attention module.
+"""Train small models in seconds: nets with a place for an attention module.
 
 >>> model = SmallNet(classes=4, attention=SqueezeExcitation)
 >>> fit(model, channel_cue(2048, seed=0), steps=100)
@@ -77,6 +77,86 @@ class SmallNet(nn.Module):
     def seen(self, images: Tensor) -> Tensor:
         """What the attention of stage 2 is given: (batch, channels, height / 4, width / 4)."""
         return self.stage2(self.attention1(self.stage1(images)))
+
+
+class SequenceNet(nn.Module):
+    """A small language model: blocks of a mechanism that mixes tokens and a layer that does not.
+
+    Args:
+        vocabulary: kinds of tokens.
+        choices: kinds of answers.
+        mixer: makes a module for so many features, which keeps (batch, tokens, dim), such as
+            `partial(MultiHeadAttention, heads=2)`.
+        dim: features of a token.
+        layers: blocks, each `x + mixer(norm(x))`, then `x + mlp(norm(x))`.
+        positions: how many places are told apart by a learned vector for each, which is added to
+            the tokens; 0 for none.
+        before: how many tokens before it each token is first mixed with, feature by feature, by a
+            causal convolution; 0 for none. A mechanism that looks up by content then needs no layer
+            to put a key and the value behind it together.
+
+    Shapes: tokens (batch, length) to scores (batch, length, choices).
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        choices: int,
+        mixer: Callable[[int], nn.Module],
+        dim: int = 64,
+        layers: int = 1,
+        positions: int = 0,
+        before: int = 0,
+    ):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, dim)
+        nn.init.normal_(self.embed.weight, std=dim**-0.5)
+        self.place = nn.Parameter(torch.randn(positions, dim) * dim**-0.5) if positions else None
+        self.shift = nn.Conv1d(dim, dim, before + 1, groups=dim) if before else None
+        self.mixers = nn.ModuleList(mixer(dim) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2 * layers))
+        self.mlps = nn.ModuleList(
+            nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+            for _ in range(layers)
+        )
+        self.answer = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, choices))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.seen(tokens, len(self.mixers))
+        return self.answer(x)
+
+    def seen(self, tokens: Tensor, layer: int) -> Tensor:
+        """What block number `layer` is given, before its normalisation: (batch, length, dim)."""
+        x = self.embed(tokens)
+        if self.place is not None:
+            x = x + self.place[: x.shape[1]]
+        if self.shift is not None:
+            padded = F.pad(x.mT, (self.shift.kernel_size[0] - 1, 0))
+            x = x + self.shift(padded).mT
+        for i in range(layer):
+            x = x + self.mixers[i](self.norms[2 * i](x))
+            x = x + self.mlps[i](self.norms[2 * i + 1](x))
+        return x
+
+
+def at_the_end(scores: Tensor, answers: Tensor) -> Tensor:
+    """The mean cross-entropy of a SequenceNet's scores at the places where answers are asked."""
+    asked = scores[:, -answers.shape[1] :]
+    return F.cross_entropy(asked.flatten(0, 1), answers.flatten())
+
+
+def recalled(model: nn.Module, task: Sequence, batch: int = 64) -> float:
+    """The share of right answers of a SequenceNet, 0 to 1."""
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        right = [
+            (model(tokens.to(device))[:, -answers.shape[1] :].argmax(-1).cpu() == answers).float()
+            for tokens, answers in zip(
+                task.tokens.split(batch), task.answers.cpu().split(batch), strict=True
+            )
+        ]
+    return torch.cat(right).mean().item()
 
 
 COLOURS = ("brightness", "red-green", "yellow-blue")

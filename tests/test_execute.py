@@ -82,7 +82,7 @@ def test_what_is_fresh_does_not_run(root, done, capsys):
     "changed",
     [
         "book/chapters/tiny.md",
-        "book/results/cpu/times.json",
+        "book/results/cpu/tiny-times.json",
         "book/references.bib",
         "attention_lib/core.py",
         "attention_lib/samples/digits.npz",
@@ -93,6 +93,11 @@ def test_what_shapes_the_outputs_makes_it_stale(root, chapter, done, changed):
     assert not is_stale(chapter, root)
     (root / changed).write_text("# something new\n")
     assert is_stale(chapter, root)
+
+
+def test_another_chapters_measurements_do_not(root, chapter, done):
+    (root / "book/results/cpu/other-times.json").write_text("{}")
+    assert not is_stale(chapter, root)
 
 
 @pytest.mark.parametrize("parameter", [{"preset": "t4"}, {"device": "cpu"}, {"seed": 1}])

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 
+from attention_lib.catalog import FAMILIES
 from tests.wheel import built_wheel
 from tools.chapters import (
     INSTALL_CELL,
@@ -34,11 +35,12 @@ HEADINGS = (
     "In one minute", "You will be able to", "Why", "What does it cost?", "Does it help?", "Use it",
     "Break it", "Exercises", "Summary",
 )  # fmt: skip
+EVERYWHERE = ("In one minute", "You will be able to", "Exercises", "Summary")  # of no family too
 EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 
 
-def complaints(text: str) -> list[str]:
-    """Which rules of a chapter its text breaks."""
+def complaints(text: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
+    """Which rules of a chapter its text breaks; `wanted` are its parts, in order."""
     notebook = as_notebook(text, "REPOSITORY")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -52,9 +54,9 @@ def complaints(text: str) -> list[str]:
     if len(titles) != 1 or not prose[0].startswith("# "):
         found.append("it does not begin with its title, or has two")
     parts = re.findall(r"^## (.*)", "\n".join(plain), flags=re.M)
-    present = [h for part in parts for h in HEADINGS if part.startswith(h)]
-    if present != list(HEADINGS):
-        found.append(f"its headings are {present}, wanted are {list(HEADINGS)} in this order")
+    present = [h for part in parts for h in wanted if part.startswith(h)]
+    if present != list(wanted):
+        found.append(f"its headings are {present}, wanted are {list(wanted)} in this order")
 
     for source in prose:
         if used := re.search(
@@ -104,7 +106,13 @@ def test_there_are_chapters():
 
 @EVERY_CHAPTER
 def test_a_chapter_keeps_the_rules(chapter):
-    assert not complaints(chapter.read_text(encoding="utf-8"))
+    wanted = HEADINGS if chapter.stem in FAMILIES else EVERYWHERE
+    text = chapter.read_text(encoding="utf-8")
+    assert not complaints(text, wanted)
+    strange = [
+        n for n in re.findall(r'stored\("(.*?)"', text) if not n.startswith(f"{chapter.stem}-")
+    ]
+    assert not strange, f"no key of {chapter.stem} covers the measurements {strange}"
 
 
 @EVERY_CHAPTER

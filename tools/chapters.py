@@ -17,8 +17,9 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = {"preset": "ci", "device": "auto", "seed": 0}
 
-SHAPES_OUTPUT = ("attention_lib/**/*.py", "attention_lib/samples/*", "book/results/**/*.json",
-                 "book/references.bib", "constraints.txt")  # fmt: skip
+# NAME is the chapter's: of stored measurements it reads only those that begin with its name.
+SHAPES_OUTPUT = ("book/chapters/NAME.md", "book/results/*/NAME-*.json", "attention_lib/**/*.py",
+                 "attention_lib/samples/*", "book/references.bib", "constraints.txt")  # fmt: skip
 
 # The first two code cells of every chapter, word for word; REPOSITORY becomes the address.
 PARAMETERS_CELL = """\
@@ -122,8 +123,8 @@ def cells(notebook: NotebookNode) -> list[tuple]:
 def key(chapter: Path, root: Path = ROOT, **parameters: str | int) -> str:
     """A digest of everything that shapes a chapter's outputs (the address does not)."""
     digest = hashlib.sha256(repr(sorted((PARAMETERS | parameters).items())).encode())
-    for pattern in (str(chapter.relative_to(root)), *SHAPES_OUTPUT):
-        for path in sorted(root.glob(pattern)):
+    for pattern in SHAPES_OUTPUT:
+        for path in sorted(root.glob(pattern.replace("NAME", chapter.stem))):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 

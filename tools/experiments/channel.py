@@ -1,22 +1,14 @@
-"""Train what the chapters report, many times over, and store each run with where it came from.
+"""What the chapter on channel attention reports."""
 
-    python -m tools.experiments            # all of them
-    python -m tools.experiments channel    # one family
-
-A run that is stored is not run again: stop whenever you like and go on later.  `--fresh` begins
-anew.  Results go to book/results/<device>/<family>-*.json.
-"""
-
-import argparse
 import time
 from collections.abc import Callable
 from functools import cache, partial
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from attention_lib import bench, channel, data, train
+from attention_lib import channel, data, train
+from tools.experiments.running import best_rates, complete, resumed
 
 CHANNEL = dict(
     steps={"channel cue": 800, "row and column": 400, "local marker": 400},
@@ -234,79 +226,4 @@ def best_constants(crops: data.Crops) -> train.Denoiser:
     return model
 
 
-# ---- running, keeping, choosing ------------------------------------------------------------------
-
-
-def complete(
-    name: str,
-    payload: dict,
-    kind: str,
-    jobs: list[dict],
-    run: Callable[..., dict],
-    merit: str,
-) -> None:
-    """Do those jobs that payload[kind] lacks; store the payload after each."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn()) as progress:
-        bar = progress.add_task(f"{name}, {kind}", total=len(jobs))
-        for job in jobs:
-            if not any(job.items() <= done.items() for done in payload[kind]):
-                done = {**job, **run(**job)}
-                payload[kind].append(done)
-                bench.save(name, payload)
-                words = ", ".join(str(part) for part in job.values())
-                progress.console.print(f"{words}: {merit} {done[merit]:.3f}", highlight=False)
-            progress.advance(bar)
-
-
-def best_rates(runs: list[dict], merit: str, digits: int) -> dict[str, float]:
-    """For each plug-in the rate of the highest mean merit, rounded to so many digits.
-
-    Of equals, the middle rate, or else the higher.
-    """
-    rates = sorted({run["rate"] for run in runs})
-    middle = rates[len(rates) // 2]
-
-    def mean(plug: str, rate: float) -> float:
-        found = [run[merit] for run in runs if (run["plug"], run["rate"]) == (plug, rate)]
-        return round(sum(found) / len(found), digits)
-
-    return {
-        plug: max(rates, key=lambda rate: (mean(plug, rate), rate == middle, rate))
-        for plug in dict.fromkeys(run["plug"] for run in runs)
-    }
-
-
-def resumed(name: str, payload: dict) -> dict:
-    """The payload with the runs stored under this name for this device, settings and plug-ins."""
-    for found in bench.stored(name):
-        here = found["provenance"]["device"] == bench.device_slug()
-        if here and found["settings"] == payload["settings"]:
-            same = {plug for plug, said in payload["plugs"].items()
-                    if found["plugs"].get(plug) == said}  # fmt: skip
-            for kind in ("development", "runs"):
-                payload[kind] = [run for run in found[kind] if run["plug"] in same]
-    return payload
-
-
-EXPERIMENTS: dict[str, tuple[Callable[[bool], None], ...]] = {
-    "channel": (gates_on_picture, plugs_in_net),
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="family", help=", ".join(EXPERIMENTS))
-    parser.add_argument("--fresh", action="store_true", help="forget what is stored")
-    chosen = parser.parse_args()
-    for name in chosen.names:
-        if name not in EXPERIMENTS:
-            parser.error(f"no family is called {name!r}; there is {', '.join(EXPERIMENTS)}")
-    torch.set_num_threads(1)  # one core a run: the same numbers on every machine of a kind
-    for name in chosen.names or EXPERIMENTS:
-        for experiment in EXPERIMENTS[name]:
-            experiment(chosen.fresh)
-
-
-if __name__ == "__main__":
-    main()
+EXPERIMENTS = (gates_on_picture, plugs_in_net)

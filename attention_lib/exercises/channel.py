@@ -1,13 +1,6 @@
-"""Judges for the exercises of the book: give one your answer, and it says whether it is right.
-
->>> exercises.judge("channel 3", eca_gate)
-channel 3: right
-
-A judge never stops a notebook: an unfinished answer is told what is missing.
-"""
+"""Judges for the exercises on channel attention."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import e
 
 import torch
@@ -17,37 +10,6 @@ from torch.testing import assert_close
 from attention_lib import checks
 from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
 from attention_lib.guest import card_for
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """True if an answer is right; shows itself in a sentence."""
-
-    exercise: str
-    fault: str = ""
-
-    def __bool__(self) -> bool:
-        return not self.fault
-
-    def __repr__(self) -> str:
-        return f"{self.exercise}: {f'not yet: {self.fault}' if self.fault else 'right'}"
-
-
-def judge(exercise: str, answer: object) -> Verdict:
-    """Hold an answer to what the exercise asks.
-
-    Raises:
-        ValueError: if there is no such exercise.
-    """
-    if exercise not in JUDGES:
-        raise ValueError(f"no exercise {exercise!r}; there are {', '.join(JUDGES)}")
-    try:
-        JUDGES[exercise](answer)
-    except AssertionError as wrong:
-        return Verdict(exercise, str(wrong).partition("\n")[0] or "the answer is not right")
-    except Exception as broken:  # a student's code may fail in any way; it is told how
-        return Verdict(exercise, f"your code raised {type(broken).__name__}: {broken}")
-    return Verdict(exercise)
 
 
 def _added_parameters(answer: Callable[[list[int], int, bool], int]) -> None:
@@ -98,9 +60,9 @@ def _largest_share(answer: Callable[[int], float]) -> None:
         assert_close(float(given), wanted, msg=lambda _, n=branches: f"wrong for {n} branches")
 
 
-JUDGES: dict[str, Callable] = {
-    "channel 2": _added_parameters,
-    "channel 3": _eca_gate,
-    "channel 5": _mean_gate,
-    "channel 6": _largest_share,
+JUDGES = {
+    2: _added_parameters,
+    3: _eca_gate,
+    5: _mean_gate,
+    6: _largest_share,
 }

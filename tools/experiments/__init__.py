@@ -1,0 +1,1 @@
+"""Train what the chapters report; see __main__.py."""
