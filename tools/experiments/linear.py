@@ -112,31 +112,31 @@ def mixer(name: str, key_size: int = 16) -> Callable[[int], nn.Module]:
 
 RECALL = dict(
     pairs=[4, 16],  # short sequences first: from long ones alone the sums learn slowly
-    steps=[200, 250],
+    steps=[150, 200],
     batch=32,
     keys=32,
     values=32,
     test_pairs=[4, 8, 16, 32],
     test_sequences=256,
-    rates=[0.01, 0.02, 0.04],
-    development_seeds=[0, 1],
+    rates=[0.005, 0.01, 0.02],
+    development_seeds=[0],
     seeds=list(range(100, 105)),
 )
 OVERWRITTEN = dict(
     writes=[8, 32],
-    steps=[150, 200],
+    steps=[120, 120],
     batch=32,
     keys=8,
     values=32,
     test_writes=[8, 16, 32, 64],
     test_sequences=256,
     rates=[0.005, 0.01, 0.02],
-    development_seeds=[0, 1],
+    development_seeds=[0],
     seeds=list(range(100, 105)),
 )
 FAIR = (
     "All have the same net of one block, 64 features, sequences, steps and batch, and the learning "
-    "rate that is best for them over the development seeds, which are not reported. What is asked "
+    "rate that is best for them on a development seed, which is not reported. What is asked "
     "for stands nowhere behind its question, so those that are not causal gain nothing by it."
 )
 
@@ -150,6 +150,8 @@ def fitted(
     first = training[0]
     make = mixer(plug.partition(", key")[0], size)
     model = train.SequenceNet(first.vocabulary, first.choices, make, before=2)
+    # else a random bias, the same for all tokens, drowns the small vectors that tell them apart
+    nn.init.zeros_(model.shift.bias)
     for part, steps in zip(training, settings["steps"], strict=True):
         train.fit(model, part, steps, settings["batch"], rate, seed, loss=train.at_the_end)
     return model
