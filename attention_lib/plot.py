@@ -228,6 +228,7 @@ def curves(
     if chance is not None:
         axes.axhline(chance, color="#333333", linestyle=":", linewidth=1)
         axes.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), fontsize=8)
+        axes.set_ylim(bottom=min(axes.get_ylim()[0], chance - 0.03))
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted({run[x] for run in runs}), labels=None)
     axes.xaxis.set_major_formatter("{x:g}")
