@@ -24,13 +24,16 @@ class GlobalFilter(nn.Module):
     N log N instead of N² for N = HW places.  Channels do not meet, and nothing is compared.
 
     Half of the frequencies of a map of real numbers mirror the others: W // 2 + 1 columns of K are
-    enough.  For a map of another size K is resized bilinearly, corner to corner, as the authors'
-    code does for larger images.  float16 and bfloat16 are transformed in float32.
+    enough.  float16 and bfloat16 are transformed in float32.
+
+    For a map of another size K is resized bilinearly, corner to corner, whenever it is used, as in
+    the code of HorNet by the same authors; their code for this paper resizes it once, bicubically.
 
     Args:
         channels: channels of the map, C.
-        table_height: rows of the map that the filter K is made for, H_0; 14 in the paper.
-        table_width: its columns, W_0; 14 in the paper.
+        table_height: rows of the map that the filter K is made for, H_0; 14 in the paper's models
+            without a pyramid.
+        table_width: its columns, W_0; 14 there.
 
     Raises:
         ValueError: if a number is below 1.
