@@ -1,7 +1,5 @@
 """Spatial-shift MLP, version 2 (Yu et al., 2021)."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -31,7 +29,7 @@ class SpatialShift(nn.Module):
     features of a place mixes those of its neighbours.  Which mixture counts, feature by feature, is
     decided once for the whole map by a split attention: a softmax over the three.
 
-    A place at the edge keeps what would have come from outside.  Where 4 does not divide C the
+    A place at the edge, to which nothing is moved, keeps its own.  Where 4 does not divide C the
     quarters end at C // 4, C // 2 and 3C // 4.  The paper's listing has axes (width, height,
     channels), so its first shifts are taken to be along the width.  How narrow the middle of the
     split attention is, the paper leaves open; C / 4 gives the parameters of its models.
@@ -76,7 +74,7 @@ class SpatialShift(nn.Module):
         across, down = [(_forth, WIDTH), (_back, WIDTH)], [(_forth, HEIGHT), (_back, HEIGHT)]
         return self._moved(first, across + down), self._moved(second, down + across), third
 
-    def _moved(self, x: Tensor, ways: list[tuple[Callable[[Tensor, int], Tensor], int]]) -> Tensor:
+    def _moved(self, x: Tensor, ways: list[tuple]) -> Tensor:
         cuts = [self.channels // 4, self.channels // 2, self.channels * 3 // 4]
         quarters = x.tensor_split(cuts, dim=-1)
         moved = [step(q, axis) for q, (step, axis) in zip(quarters, ways, strict=True)]
