@@ -74,6 +74,14 @@ experiments: $(BOOK)  ## make the stored measurements of the chapters anew (minu
 bench: $(BOOK)  ## time a family's mechanisms and store the result (FAMILY=channel ARGS="--device cuda")
 	@$(PY) -m tools.bench $(FAMILY) $(ARGS)
 
+.PHONY: peers
+peers: $(TEST)  ## time mechanisms beside other packages and store the result (NAME=cbam: print it)
+	@$(PY) -m tools.peers $(NAME) $(ARGS)
+
+.PHONY: counts
+counts: $(TEST)  ## count anew what each mechanism costs; a test fails where one grows
+	@$(PY) -m tools.counts
+
 .PHONY: mutants
 mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
 	@$(PY) -m tools.mutants $(FAMILY) --jobs $(JOBS)

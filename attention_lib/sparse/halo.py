@@ -21,12 +21,14 @@ class HaloAttention(nn.Module):
 
     All pixels of a block share one neighbourhood N: the block and a halo of η pixels on each
     side.  A block is read once for all its queries, not anew for each; in return, a pixel at its
-    rim sees less far to one side than to the other.  Learned vectors for the rows and for the
-    columns between query and key say where a key lies; the heads share them.
+    rim sees less far to one side than to the other.  Learned vectors r^H for the rows and r^W for
+    the columns from query to key say where a key lies; the heads share them.
 
     What lies beyond the map is masked, and so is what completes the last blocks of a map that
-    blocks do not divide.  The paper writes no scale; queries are scaled before they meet keys and
-    offsets, as is usual.  It replaces a convolution between two 1×1 ones: no projection follows.
+    blocks do not divide.  The paper writes no scale, and one vector r for both offsets.  Here keys
+    and offsets meet scaled queries, and r is a sum, as in code that one of the authors published
+    for another network; in an earlier paper of theirs r is r^H and r^W side by side, each of half
+    the width.  It replaces a convolution between two 1×1 ones: no projection follows.
 
     Args:
         channels: channels of the map, C, coming in and going out.

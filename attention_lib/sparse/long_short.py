@@ -17,12 +17,12 @@ class LongShortDistanceAttention(nn.Module):
     .. math::
         y_p = W_o \Bigl[\, \sum_{q \in \mathcal{G}(p)} \mathop{\mathrm{softmax}}_{q} \Bigl(
         \frac{Q_{ip}^\top K_{iq}}{\sqrt{d_h}} + b_i\Bigl(\frac{p - q}{I}\Bigr) \Bigr)\, V_{iq}
-        \,\Bigr]_{i=1}^{h}
+        \,\Bigr]_{i=1}^{h} + b_o
 
     The map is cut into groups of G × G places, and a place attends to its own group.  *Short
     distance*: I = 1, the groups are windows.  *Long distance*: a group takes every I-th row and
     column of a block of GI × GI, so the groups interleave.  A CrossFormer alternates the two.
-    The bias b of two places is no table, but what a small network makes of the steps between them.
+    No table has the biases b of two places: a small network makes them of the steps between them.
 
     In the paper a map measures S = GI a side, and a long-distance group spans it; a larger map is
     tiled with such blocks, as in the authors' code for detection.  Places beyond the edge of the
