@@ -24,9 +24,9 @@ class DualAttention(nn.Module):
     *Channel attention*: each channel gathers from the channels that respond where it does, by
     itself: nothing is learned but β.  Neither product is scaled down.  α and β start at 0.
 
-    In the paper's network each module has 3×3 convolutions of its own before it and after it,
+    In the authors' network each module has a 3×3 convolution of its own before it and after it,
     and the sum is taken behind these.  They belong to the head of that network: to build it, use
-    `position` and `channel` apart.  The paper keeps C numbers for queries and keys; C / 8 is the
+    `position` and `channel` apart.  In the paper queries and keys have C numbers; C / 8 is from the
     authors' code.  That code subtracts the channels' likeness from its maximum before the softmax,
     so that a channel gathers from the *least* alike; here it is as in the paper.  The keys have
     no bias: it would add the same to all logits of a place, which a softmax does not see.

@@ -18,11 +18,12 @@ class ShuffleAttention(nn.Module):
         x'_{2} = \sigma(W_2\, \mathrm{GN}(x_2) + b_2)\, x_2, \qquad
         y = \mathrm{shuffle}\bigl([\,x'_1, x'_2\,]_{g=1}^{G}\bigr)
 
-    The channels are cut into G groups, and each group into two halves.  The first half has one
-    gate a channel, from its mean over the map; the second has one a place, from how far the number
-    there lies from its channel's mean.  W and b are a number each for a channel, and all groups
-    share them: 3 C / G parameters in all.  Afterwards the first C / 2 channels and the last C / 2
-    are interleaved, so that groups meet in the layers that follow.
+    The channels are cut into G groups, and each group into two halves.  In the first half each
+    channel has a gate, from its mean over the map; in the second each number has its own, from how
+    far it lies from the mean of its channel, which GN (GroupNorm) normalises by itself.  W, b, and
+    the scale and the shift of GN are a number for each channel of a half, and all groups share
+    them: 3 C / G parameters in all.  Then the first C / 2 channels and the last C / 2 are
+    interleaved, so that groups meet in the layers that follow.
 
     W starts at 0 and b at 1, as in the authors' code: at first every gate is σ(1) = 0.73.
 

@@ -13,8 +13,8 @@ def ready(channels=16, reduction=8):
     return randomize(DualAttention(channels, reduction)).double()
 
 
-def test_defaults_are_the_papers():
-    """α and β are 0 at the start, so that each branch begins as the map itself."""
+def test_defaults_are_the_authors():
+    """α and β are 0 at the start, so that each branch begins as the map itself; C / 8 is theirs."""
     dual = DualAttention(64)
     assert dual.query.out_features == dual.key.out_features == 8
     assert dual.value.out_features == 64
@@ -40,8 +40,11 @@ def test_a_query_without_numbers_is_refused_by_name(reduction):
 @pytest.mark.parametrize("channels", [8, 9, 15, 17, 64])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (6, 4), (5, 11)])
 def test_any_channels_height_and_width(channels, height, width):
-    x = torch.randn(2, channels, height, width, dtype=torch.float64)
-    assert ready(channels)(x).shape == x.shape
+    dual, x = ready(channels), torch.randn(2, channels, height, width, dtype=torch.float64)
+    of_places = dual.position_weights(x) @ dual.value(x.flatten(2).mT)
+    of_channels = dual.channel_weights(x) @ x.flatten(2)
+    found = dual.position_scale * of_places.mT + dual.channel_scale * of_channels
+    assert_close(dual(x), 2 * x + found.view_as(x))
 
 
 def test_places_gather_by_the_weights_shown():

@@ -88,4 +88,5 @@ def test_one_number_a_map_is_enough():
     shuffle = ready(2, groups=1)
     gate = (shuffle.spatial_scale * shuffle.norm.bias + shuffle.spatial_shift).sigmoid()
     assert_close(shuffle.place_gate(x).flatten(), gate)
-    assert shuffle(x).shape == x.shape
+    gates = torch.cat([shuffle.channel_gate(x).flatten(), gate])
+    assert_close(shuffle(x).flatten(), gates * x.flatten())

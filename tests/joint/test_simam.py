@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from attention_lib.joint import SimAM
 
 
-def test_defaults_are_the_papers():
+def test_the_default_is_the_authors():
     attention = SimAM(8)
     assert attention.regularization == 1e-4
     assert not attention.state_dict()
