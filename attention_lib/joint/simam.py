@@ -55,10 +55,10 @@ class SimAM(nn.Module):
         """The gate σ(1/e) of each number, between 0.62 and 1."""
         places = x.shape[-2] * x.shape[-1]
         unbiased = 1 + 1 / max(places - 1, 1)  # HW / (HW - 1); nothing is spread at one place
-        # scaled so, their mean square, to which the norm adds λ, is s²; and the norm squares
-        # nothing in half precision, where the square of a thousand is infinite
-        lines = unbiased**0.5 * x.flatten(-2)
-        distance = F.layer_norm(lines, lines.shape[-1:], eps=self.regularization)
+        # s² and λ are halved alike, so that no number grows: in half precision it could become
+        # infinite, as could its square, which the norm takes in a wider one
+        lines = (unbiased / 2) ** 0.5 * x.flatten(-2)
+        distance = F.layer_norm(lines, lines.shape[-1:], eps=self.regularization / 2)
         return (distance.square() / (4 * unbiased) + 0.5).sigmoid().view_as(x)
 
 
