@@ -49,8 +49,8 @@ class PolarizedSelfAttention(nn.Module):
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
         self.channel_out = nn.Linear(self.hidden, channels, bias=False)
         self.norm = nn.LayerNorm(channels)
-        self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
-        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+        self.place_query = nn.Linear(channels, self.hidden, bias=False)
+        self.place_value = nn.Linear(channels, self.hidden, bias=False)
 
     @shaped
     def forward(
@@ -81,8 +81,8 @@ class PolarizedSelfAttention(nn.Module):
         return self._gate_of_places(read).squeeze(1)
 
     def _gate_of_places(self, x: Tensor) -> Tensor:
-        weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
+        weights = self.place_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
+        wanted = weights @ self.place_value.weight  # how much of each channel to look for
         return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
 
 

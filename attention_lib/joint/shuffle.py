@@ -45,8 +45,8 @@ class ShuffleAttention(nn.Module):
         self.share = channels // (2 * groups)
         self.channel_scale = nn.Parameter(torch.zeros(self.share))
         self.channel_shift = nn.Parameter(torch.ones(self.share))
-        self.spatial_scale = nn.Parameter(torch.zeros(self.share))
-        self.spatial_shift = nn.Parameter(torch.ones(self.share))
+        self.place_scale = nn.Parameter(torch.zeros(self.share))
+        self.place_shift = nn.Parameter(torch.ones(self.share))
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
     @shaped
@@ -73,8 +73,8 @@ class ShuffleAttention(nn.Module):
         """The gate of each number in the second half of a group, between 0 and 1."""
         second = self._halves(x)[1]
         # the norm's scale and shift, and then ours, are one scale and one shift
-        scale = self.spatial_scale * self.norm.weight
-        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm.bias)
+        scale = self.place_scale * self.norm.weight
+        shift = torch.addcmul(self.place_shift, self.place_scale, self.norm.bias)
         # torch's function, because the layer refuses a map that is a single number
         normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift, self.norm.eps)
         return normed.sigmoid().view_as(second)
