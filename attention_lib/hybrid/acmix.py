@@ -19,19 +19,19 @@ class ACmix(nn.Module):
         + \beta \sum_{t \in k \times k} S_t * \sum_u W_{tu}\, z_u, \qquad z = [q, k, v]
 
     A k × k convolution is k² convolutions 1 × 1, shifted and added; attention begins with 1 × 1
-    convolutions too.  So both share these, and differ in how they gather: by weights over the
-    K × K pixels around, or by W, which mixes the 3 h pieces z_u into k² maps, and by small kernels
-    S_t, which begin as the k² shifts and learn.  The position p = W_p (column, row), from -1 to 1,
-    needs no bias; what p_i adds, all logits of a pixel share, and so it is not computed.
+    convolutions too.  So both share q, k and v, in 3 h pieces z_u of d_h channels.  Attention
+    weighs the K × K pixels N_K(i).  W mixes the pieces into k² maps; k² learned kernels S_t, shifts
+    at first, make h channels of each of their d_h.  p = W_p (column, row), both from -1 to 1: what
+    p_i adds, all logits of a pixel share, so it is not computed.  α and β are learned, from ½ on.
 
     Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
-    allow, and loses the bias of S, which is kept here.
+    allow, and loses the bias of S, which is kept here.  It can also dilate the square.
 
     Args:
         channels: channels of the map, C, coming in and going out.
-        kernel_attention: side of the square that attention gathers from, K, odd; 7 in the paper.
-        heads: heads, h; each works on d_h = C / h channels; 4 in the paper.
-        kernel_convolution: side of the convolution's kernels, k, odd; 3 in the paper.
+        kernel_attention: side of the square that attention gathers from, K, odd; 7 in that code.
+        heads: heads, h; each works on d_h = C / h channels; 4 in that code.
+        kernel_convolution: side of the convolution's kernels, k, odd; 3 in that code.
         stride: steps between the pixels that are answered, s, so ⌈H / s⌉ × ⌈W / s⌉ of them.
 
     Raises:
