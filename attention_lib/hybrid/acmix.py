@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.around import around
 from attention_lib.shape import shaped
 
 
@@ -100,23 +101,19 @@ class ACmix(nn.Module):
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
         wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
         query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
-        keys, edges = key - self._position(key), key.new_zeros(key.shape[-2:])
-        around = zip(self._around(keys), self._around(edges, -torch.inf), strict=True)
-        logits = [(query * near).sum(dim=2) + edge for near, edge in around]
+        square = dict(size=self.kernel_attention, stride=self.stride)
+        keys = around(key - self._position(key), **square)
+        edges = around(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
+        pairs = zip(keys, edges, strict=True)
+        logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
 
     def _gather(self, weights: Tensor, value: Tensor) -> Tensor:
         gathered = torch.zeros_like(value[..., :: self.stride, :: self.stride])
-        for weight, near in zip(weights.unbind(dim=2), self._around(value), strict=True):
+        values = around(value, self.kernel_attention, self.stride)
+        for weight, near in zip(weights.unbind(dim=2), values, strict=True):
             gathered = torch.addcmul(gathered, weight[:, :, None], near)
         return gathered.flatten(1, 2)
-
-    def _around(self, maps: Tensor, outside: float = 0.0) -> list[Tensor]:
-        """The maps seen from each place of the K × K square: views of one copy."""
-        (height, width), size, s = maps.shape[-2:], self.kernel_attention, self.stride
-        maps = F.pad(maps, (size // 2,) * 4, value=outside)
-        rows = [maps[..., a : a + height : s, :] for a in range(size)]
-        return [row[..., b : b + width : s] for row in rows for b in range(size)]
 
     def _position(self, like: Tensor) -> Tensor:
         """p of each pixel, (head_dim, height, width)."""

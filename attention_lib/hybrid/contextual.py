@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.around import around
 from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
@@ -114,12 +115,10 @@ class ContextualTransformer(nn.Module):
 
     def _mix(self, value: Tensor, weights: Tensor) -> Tensor:
         """The k × k sums, as k² products of whole maps: no pixel's surroundings are copied."""
-        height, width = value.shape[-2:]
-        mixed = torch.zeros_like(value).unflatten(1, (self.share, self.planes))
-        padded = F.pad(value, (self.kernel_size // 2,) * 4).unflatten(1, (self.share, self.planes))
-        for place, weight in enumerate(weights[:, None].unbind(dim=3)):
-            row, column = divmod(place, self.kernel_size)
-            near = padded[..., row : row + height, column : column + width]
+        value = value.unflatten(1, (self.share, self.planes))
+        mixed = torch.zeros_like(value)
+        values = around(value, self.kernel_size)
+        for weight, near in zip(weights[:, None].unbind(dim=3), values, strict=True):
             mixed = torch.addcmul(mixed, weight, near)
         return mixed.flatten(1, 2)
 
