@@ -21,9 +21,10 @@ class ACmix(nn.Module):
 
     A k × k convolution is k² convolutions 1 × 1, shifted and added; attention begins with 1 × 1
     convolutions too.  So both share q, k and v, in 3 h pieces z_u of d_h channels.  Attention
-    weighs the K × K pixels N_K(i).  W mixes the pieces into k² maps; k² learned kernels S_t, shifts
-    at first, make h channels of each of their d_h.  p = W_p (column, row), both from -1 to 1: what
-    p_i adds, all logits of a pixel share, so it is not computed.  α and β are learned, from ½ on.
+    weighs the K × K pixels N_K(i) around a pixel i.  For the convolution, W mixes the pieces into
+    k² maps of d_h channels, and k² learned kernels S_t, shifts at first, make h channels of each.
+    The position p = W_p (column, row), both from -1 to 1, says where a key lies; what p_i adds, all
+    logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.
 
     Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
     allow, and loses the bias of S, which is kept here.  It can also dilate the square.

@@ -25,8 +25,8 @@ class ContextualTransformer(nn.Module):
     pixel, which s channels share: the *dynamic* context K².  The *fusion* makes, of the means of
     both over the map, shares a_1 and a_2 that add up to 1 in each channel, as a selective kernel.
 
-    f is BN, then swish; GN takes the k² weights of a plane, at all pixels, together.  All norms are
-    as in the authors' code; a bias before the BN in its fusion, which BN undoes, is left out.
+    f is BN, then swish; GN takes the k² weights of s channels, at all pixels, together.  All norms
+    are as in the authors' code; a bias before the BN in its fusion, which BN undoes, is left out.
 
     Args:
         channels: channels of the map, C.

@@ -20,10 +20,10 @@ class MobileViTBlock(nn.Module):
         y = f\bigl(K_2 * [\,x, f(W_C\, v)\,]\bigr), \qquad
         f = \mathrm{SiLU} \circ \mathrm{BN}
 
-    K_1, K_2 are k × k convolutions, W_d and W_C of 1 × 1.  Of N patches of p × p pixels, those at
-    one place t in each, u_t, attend to one another in L transformer layers F: F(u) = a +
-    W_2 SiLU(W_1 LN(a)), a = u + MultiHead(LN(u)); W_1 makes 2 d features of d.  So p² attentions
-    among N tokens replace one among N p².  If p ≤ k, a pixel hears of all: K_1 mixes neighbours.
+    K_1, K_2 are k × k convolutions, W_d, W_C 1 × 1.  The map u is cut into N patches of p × p
+    pixels; the u_t at one place t of all patches attend to one another in L transformer layers F,
+    F(u) = a + W_2 SiLU(W_1 LN(a)), a = u + MultiHead(LN(u)), W_1 from d to 2 d features.  So p²
+    attentions among N tokens replace one among N p².  If p ≤ k, K_1 lets each hear of all.
 
     Like the authors' code, the block resizes u bilinearly to the next size that patches tile, and v
     back: where they tile the map already, that changes nothing; elsewhere it blurs.
