@@ -1,7 +1,5 @@
 """What lies around the pixels of a map."""
 
-from collections.abc import Iterator
-
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -9,11 +7,11 @@ from torch import Tensor
 
 def around(
     maps: Float[Tensor, "*batch height width"], size: int, stride: int = 1, outside: float = 0.0
-) -> Iterator[Float[Tensor, "*batch rows columns"]]:
+):
     """The maps shifted to each place of a square, row by row: views of one padded copy.
 
-    They come one at a time, each as it is asked for: so the gradients of all are not kept until the
-    last, as they would be if all views were there before the first is used.
+    They come one at a time, each as it is asked for: were all views made before the first is used,
+    the gradients of all would have to be kept until the last of them is known.
 
     Args:
         maps: the maps; at a pixel of the n-th view stands what lies at the n-th place around it.
