@@ -78,6 +78,10 @@ bench: $(BOOK)  ## time a family's mechanisms and store the result (FAMILY=chann
 peers: $(TEST)  ## time mechanisms beside other packages and store the result (NAME=cbam: print it)
 	@$(PY) -m tools.peers $(NAME) $(ARGS)
 
+.PHONY: roofline
+roofline: $(TEST)  ## measure how near each mechanism comes to the machine's speeds, and store it
+	@$(PY) -m tools.roofline $(ARGS)
+
 .PHONY: counts
 counts: $(TEST)  ## count anew what each mechanism costs; a test fails where one grows
 	@$(PY) -m tools.counts

@@ -226,6 +226,78 @@ def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Fig
 
 
 @_styled
+def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
+    """Ratios with their spread on a logarithmic axis, one line a name, the largest on top.
+
+    Args:
+        rows: {"name": ..., "series": ..., "ratio": ..., "low": ..., "high": ...} each; the series
+            of a name stand on one line and differ in colour and marker.
+        label: what the ratio is.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no ratios to draw")
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
+    names = sorted(best, key=best.get)
+    [axes] = _panels(1, height=0.8 + 0.21 * len(names), width=7.4)
+    for turn, one in enumerate(series):
+        chosen = [row for row in rows if row["series"] == one]
+        where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
+        values = [row["ratio"] for row in chosen]
+        margins = [[v - row["low"] for v, row in zip(values, chosen, strict=True)],
+                   [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
+        axes.errorbar(values, where, xerr=margins, linestyle="", marker=MARKERS[turn],
+                      color=COLOURS[turn], markersize=4, elinewidth=1, label=one)  # fmt: skip
+    axes.axvline(1, color="#333333", linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+    axes.set_ylim(-0.8, len(names) - 0.2)
+    axes.set_xlabel(label)
+    axes.legend(fontsize=9, loc="lower right")
+    return axes.figure
+
+
+@_styled
+def shares(rows: Sequence[Mapping]) -> "Figure":
+    """How much of the machine's two speeds each mechanism reaches, a panel a family.
+
+    Args:
+        rows: {"family": ..., "name": ..., "arithmetic": ..., "memory": ...} each, the last two
+            between 0 and 1: shares of the speed of a matrix product, and of a copy.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no shares to draw")
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    panels = _panels(len(families), 2, height=2.9, width=7.4, sharex=True, sharey=True)
+    for family, axes in zip(families, panels, strict=False):
+        chosen = [row for row in rows if row["family"] == family]
+        names = [row["name"] for row in chosen]
+        for row in chosen:
+            style = look(row["name"], names)
+            style.pop("linestyle")
+            axes.plot(row["memory"], row["arithmetic"], linestyle="", label=_title(row["name"]),
+                      **style)  # fmt: skip
+        axes.set_title(family, fontsize=10)
+        axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
+        axes.set_xlim(-0.03, 1.05)
+        axes.set_ylim(-0.03, 1.05)
+    for unused in panels[len(families) :]:
+        unused.set_axis_off()
+    panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
+    panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    return panels[0].figure
+
+
+@_styled
 def maps(
     images: "Sequence[Tensor]",
     titles: Sequence[str] | None = None,

@@ -170,3 +170,35 @@ def test_pyplot_forgets_the_figure():
 def test_what_cannot_be_drawn_is_refused(draw, said):
     with pytest.raises(ValueError, match=said):
         draw()
+
+
+def test_ratios_are_drawn_with_their_spread_largest_on_top():
+    rows = [
+        dict(name=name, series=series, ratio=ratio, low=ratio / 2, high=2 * ratio)
+        for name, series, ratio in (("a", "x", 2.0), ("b", "x", 4.0), ("a", "y", 1.0))
+    ]
+    [axes] = plot.ratios(rows, "how much").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    drawn = {}
+    for container in axes.containers:
+        line, _, [bars] = container
+        ends = [[start[0], end[0]] for start, end in bars.get_segments()]
+        drawn[container.get_label()] = sorted(zip(line.get_xdata().tolist(), ends, strict=True))
+    assert drawn == {"x": [(2.0, [1.0, 4.0]), (4.0, [2.0, 8.0])], "y": [(1.0, [0.5, 2.0])]}
+    assert axes.get_xscale() == "log"
+    with pytest.raises(ValueError, match="no ratios"):
+        plot.ratios([], "")
+
+
+def test_shares_stand_at_their_place_in_the_panel_of_their_family():
+    rows = [
+        dict(family="channel", name="SqueezeExcitation", arithmetic=0.1, memory=0.9),
+        dict(family="dense", name="MultiHeadAttention", arithmetic=0.8, memory=0.2),
+    ]
+    channel, dense = plot.shares(rows).axes[:2]
+    assert (channel.get_title(), dense.get_title()) == ("channel", "dense")
+    [line] = dense.lines
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (0.2, 0.8)
+    assert line.get_label() == "Multi-head attention"
+    with pytest.raises(ValueError, match="no shares"):
+        plot.shares([])
