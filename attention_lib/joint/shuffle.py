@@ -53,8 +53,10 @@ class ShuffleAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
+        # halved once: the gradients of each halving are joined and added, in a map more
         first, second = self._halves(x)
-        first, second = self.channel_gate(x)[..., None, None] * first, self.place_gate(x) * second
+        first = self._gate_of_channels(first)[..., None, None] * first
+        second = self._gate_of_places(second) * second
         joined = torch.stack([first, second], dim=2).view_as(x)
         return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
 
@@ -63,15 +65,20 @@ class ShuffleAttention(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch groups share"]:
         """The gate of each channel in the first half of a group, between 0 and 1."""
-        means = self._halves(x)[0].mean(dim=(-2, -1))
-        return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
+        return self._gate_of_channels(self._halves(x)[0])
 
     @shaped
     def place_gate(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch groups share height width"]:
         """The gate of each number in the second half of a group, between 0 and 1."""
-        second = self._halves(x)[1]
+        return self._gate_of_places(self._halves(x)[1])
+
+    def _gate_of_channels(self, first: Tensor) -> Tensor:
+        means = first.mean(dim=(-2, -1))
+        return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
+
+    def _gate_of_places(self, second: Tensor) -> Tensor:
         # the norm's scale and shift, and then ours, are one scale and one shift
         scale = self.place_scale * self.norm.weight
         shift = torch.addcmul(self.place_shift, self.place_scale, self.norm.bias)
