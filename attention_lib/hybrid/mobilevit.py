@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import shaped
 
 
@@ -25,8 +26,7 @@ class MobileViTBlock(nn.Module):
     F(u) = a + W_2 SiLU(W_1 LN(a)), a = u + MultiHead(LN(u)), W_1 from d to 2 d features.  So p²
     attentions among N tokens replace one among N p².  If p ≤ k, K_1 lets each hear of all.
 
-    Like the authors' code, the block resizes u bilinearly to the next size that patches tile, and v
-    back: where they tile the map already, that changes nothing; elsewhere it blurs.
+    Like the authors' code, the block resizes u bilinearly to a size that patches tile, and v back.
 
     Args:
         channels: channels of the map, C.
@@ -85,8 +85,8 @@ class MobileViTBlock(nn.Module):
         tokens, found = self._unfold(x), []
         for layer in self.layers:
             query, key, _ = layer.project(tokens)
-            logits = query @ key.mT / query.shape[-1] ** 0.5
-            found.append(logits.softmax(dim=-1).unflatten(0, (-1, self.places)))
+            weights = scaled_products(query, key).softmax(dim=-1).to(x.dtype)
+            found.append(weights.unflatten(0, (-1, self.places)))
             tokens = layer(tokens)
         return torch.stack(found, dim=1)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
 
@@ -87,8 +88,8 @@ class RelativeAttention(nn.Module):
     ) -> Float[Tensor, "batch heads pixels others"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
-        logits = query @ key.mT / query.shape[-1] ** 0.5
-        return (logits + self._bias(*x.shape[-2:])).softmax(dim=-1)
+        logits = scaled_products(query, key) + self._bias(*x.shape[-2:])
+        return logits.softmax(dim=-1).to(x.dtype)
 
     def _attend(self, pixels: Tensor, height: int, width: int) -> Tensor:
         query, key, value = self._project(pixels)
