@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from attention_lib import language
 from attention_lib.dense import MultiHeadAttention
+from tools.chapters import ROOT
 
 TEXTS = (
     "The cat sat down because it was tired, and the dog did too.",
@@ -188,6 +189,15 @@ def test_other_files_are_refused(monkeypatch, tmp_path, name):
         ValueError, match=f"{name} of .* has SHA-256 .*, wanted {language.SHA256[name]}"
     ):
         language.load()
+
+
+def test_the_version_is_the_one_that_is_pinned():
+    """The library names it, the environments install it, the chapter offers it."""
+    version = language.INSTALL.split()[-1]
+    assert f"\n{version} --hash=sha256:" in (ROOT / "book/weights.txt").read_text("utf-8")
+    assert f"%{language.INSTALL}".replace("--", "-qqq --") in (
+        ROOT / "book/chapters/start.md"
+    ).read_text("utf-8")
 
 
 def test_safetensors_are_read():
