@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attention_lib.exercises import channel, peers
+from attention_lib.exercises import channel, start
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,6 @@ def judge(exercise: str, answer: object) -> Verdict:
 JUDGES: dict[str, Callable[[object], None]] = {
     f"{chapter.__name__.rpartition('.')[2]} {number}": hold
     for chapter in (channel, peers)
+    for chapter in (channel, start)
     for number, hold in chapter.JUDGES.items()
 }
