@@ -8,6 +8,7 @@ import ast
 import inspect
 import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
@@ -345,6 +346,31 @@ def bench(
     if json:
         measured = dict(axis=axis, fixed=fixed, backward=backward, rows=rows)
         say(f"stored in {write(json, dict(provenance=origin, sweeps=[measured]))}", soft_wrap=True)
+
+
+@app.command()
+def peers(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Mechanisms; all if none.")
+    ] = None,
+    device: Device = "cpu",
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile both sides.")] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="To measure each ratio.")] = 3,
+) -> None:
+    """Time mechanisms beside other packages.
+
+    The same weights and inputs, equal answers demanded first; then time and peak memory, as ratios
+    above 1 where ours is ahead.  Needs a clone of the repository, and the packages of its tests.
+    """
+    clone = Path(__file__).parents[1]
+    if not (clone / "tools/peers.py").is_file():
+        raise ValueError("the peers are known to a clone of the repository only: type make peers")
+    for name in names or ():
+        find(name)  # a slip is told before anything is started
+    command = [sys.executable, "-m", "tools.peers", *(names or ()), "--device", device]
+    command += ["--seconds", str(seconds)] + ["--compiled"] * compiled
+    if code := subprocess.run(command, cwd=clone).returncode:
+        raise typer.Exit(code)
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> torch.dtype:

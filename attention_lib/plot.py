@@ -8,6 +8,7 @@ page too; what colour says, a marker and a line style say again.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import wraps
+from itertools import product
 from typing import TYPE_CHECKING
 
 from attention_lib.bench import fit, interval
@@ -274,6 +275,78 @@ def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Fig
 
 
 @_styled
+def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
+    """Ratios with their spread on a logarithmic axis, one line a name, the largest on top.
+
+    Args:
+        rows: {"name": ..., "series": ..., "ratio": ..., "low": ..., "high": ...} each; the series
+            of a name stand on one line and differ in colour and marker.
+        label: what the ratio is.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no ratios to draw")
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
+    names = sorted(best, key=best.get)
+    [axes] = _panels(1, height=0.8 + 0.21 * len(names), width=7.4)
+    for turn, one in enumerate(series):
+        chosen = [row for row in rows if row["series"] == one]
+        where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
+        values = [row["ratio"] for row in chosen]
+        margins = [[v - row["low"] for v, row in zip(values, chosen, strict=True)],
+                   [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
+        axes.errorbar(values, where, xerr=margins, linestyle="", marker=MARKERS[turn],
+                      color=COLOURS[turn], markersize=4, elinewidth=1, label=one)  # fmt: skip
+    axes.axvline(1, color="#333333", linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+    axes.set_ylim(-0.8, len(names) - 0.2)
+    axes.set_xlabel(label)
+    axes.legend(fontsize=9, loc="lower right")
+    return axes.figure
+
+
+@_styled
+def shares(rows: Sequence[Mapping]) -> "Figure":
+    """How much of the machine's two speeds each mechanism reaches, a panel a family.
+
+    Args:
+        rows: {"family": ..., "name": ..., "arithmetic": ..., "memory": ...} each, the last two
+            between 0 and 1: shares of the speed of a matrix product, and of a copy.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no shares to draw")
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    panels = _panels(len(families), 2, height=2.9, width=7.4, sharex=True, sharey=True)
+    for family, axes in zip(families, panels, strict=False):
+        chosen = [row for row in rows if row["family"] == family]
+        names = [row["name"] for row in chosen]
+        for row in chosen:
+            style = look(row["name"], names)
+            style.pop("linestyle")
+            axes.plot(row["memory"], row["arithmetic"], linestyle="", label=_title(row["name"]),
+                      **style)  # fmt: skip
+        axes.set_title(family, fontsize=10)
+        axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
+        axes.set_xlim(-0.03, 1.05)
+        axes.set_ylim(-0.03, 1.05)
+    for unused in panels[len(families) :]:
+        unused.set_axis_off()
+    panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
+    panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    return panels[0].figure
+
+
+@_styled
 def maps(
     images: "Sequence[Tensor]",
     titles: Sequence[str] | None = None,
@@ -316,6 +389,64 @@ def maps(
         axes.set_title(title, fontsize=9)
     for axes in panels:
         axes.set_axis_off()
+    return panels[0].figure
+
+
+@_styled
+def weights(
+    matrices: "Sequence[Tensor]",
+    tokens: Sequence[str],
+    titles: Sequence[str] | None = None,
+    *,
+    others: Sequence[str] | None = None,
+    numbers: bool = False,
+    columns: int = 2,
+    side: float = 3.3,
+) -> "Figure":
+    """Matrices of attention weights, white for 0 and dark for 1: a row a query, a column a key.
+
+    Args:
+        matrices: (tokens, others) each, between 0 and 1.
+        tokens: names the rows.
+        titles: one each.
+        others: names the columns, if they are not the tokens.
+        numbers: whether each weight is also written; for small matrices.
+        columns: matrices in a row, at most.
+        side: the width of each on the page, in inches.
+
+    Raises:
+        ValueError: if there is no matrix, or one does not fit its titles or names.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    others = tokens if others is None else others
+    shown = [matrix.detach().cpu().float().numpy() for matrix in matrices]
+    titles = [""] * len(shown) if titles is None else titles
+    if not shown or len(shown) != len(titles):
+        raise ValueError(f"{len(shown)} matrices and {len(titles)} titles")
+    for matrix in shown:
+        if matrix.shape != (len(tokens), len(others)):
+            raise ValueError(
+                f"{len(tokens)} tokens and {len(others)} others, but weights {matrix.shape}"
+            )
+    shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
+    columns = min(columns, len(shown))
+    height = side * len(tokens) / len(others) + 0.3
+    panels = _panels(len(shown), columns, height=height, width=side * columns)
+    for matrix, title, axes in zip(shown, titles, panels, strict=False):
+        axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
+        axes.set_xticks(range(len(others)), labels=others, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(tokens)), labels=tokens, fontsize=8)
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.set_title(title, fontsize=10)
+        for row, column in product(range(len(tokens)), range(len(others))) if numbers else ():
+            weight = matrix[row, column]
+            ink = "white" if weight > 0.4 else "#111111"
+            centred = dict(ha="center", va="center", fontsize=8)
+            axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
+    for unused in panels[len(shown) :]:
+        unused.set_axis_off()
     return panels[0].figure
 
 

@@ -55,10 +55,7 @@ def side_by_side(
     with torch.device(device):
         torch.manual_seed(0)
         ours, inputs = checks.randomize(large.build()).eval(), large.inputs()
-    theirs, state = peer.make(ours)
-    theirs.load_state_dict({name: tensor.detach() for name, tensor in state.items()})
-    theirs = theirs.to(device).eval()
-    equal(ours, theirs, inputs, f"{card} and {peer.name}")
+    theirs = equal(ours, peer, inputs)
     if compiled:
         torch.compiler.reset()
         ours, theirs = torch.compile(ours), torch.compile(theirs)
@@ -78,13 +75,18 @@ def side_by_side(
     return rows
 
 
-def equal(ours: nn.Module, theirs: nn.Module, inputs: tuple, who: str) -> None:
-    """Demand the same answer in double precision."""
+def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
+    """Theirs with our weights, which in double precision must give our answer."""
     doubled = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs]
+    theirs, state = peer.make(ours.double())
+    theirs = theirs.to(doubled[0]).eval()
+    theirs.load_state_dict({name: tensor.detach() for name, tensor in state.items()})
     with torch.no_grad():
-        mine, other = ours.double()(*doubled), theirs.double()(*doubled)
-    ours.float(), theirs.float()
+        mine, other = ours(*doubled), theirs(*doubled)
+    who = f"{peer.mechanism} and {peer.name}"
     torch.testing.assert_close(other, mine, msg=lambda text: f"{who} differ: {text}")
+    ours.float()
+    return theirs.float()
 
 
 def run(module: nn.Module, inputs: tuple, backward: bool):

@@ -244,8 +244,8 @@ SIZES: dict[str, tuple[dict, dict]] = {  # two each, as the papers' networks hav
         dict(channels=128, dim=192, height=16, width=16, batch=4),
     ),
     "VisionPermutator": (
-        dict(channels=256, segments=8, height=32, width=32),
-        dict(channels=512, segments=16, height=16, width=16, batch=4),
+        dict(channels=256, segment_size=8, height=32, width=32),
+        dict(channels=512, segment_size=32, height=16, width=16, batch=4),
     ),
     "GlobalFilter": (
         dict(channels=384, height=14, width=14, batch=8),
