@@ -37,9 +37,9 @@ FEATURES, HEIGHT, WIDTH = 256, 14, 14
 Row = list[str]
 # Who reads what, in which order: chapters by name; those that are not written yet are left out.
 PATHS = {
-    "Vision engineer": "start channel spatial joint resnet50 dense sparse hybrid",
-    "Language-model engineer": "start dense linear sparse mixing",
-    "Student": "start dense linear channel spatial joint sparse hybrid mixing resnet50",
+    "Vision engineer": "start channel spatial joint resnet50 dense sparse hybrid peers",
+    "Language-model engineer": "start dense linear sparse mixing peers",
+    "Student": "start dense linear channel spatial joint sparse hybrid mixing resnet50 peers",
     "Teacher": "start dense channel",
 }
 
