@@ -150,8 +150,6 @@ def fitted(
     first = training[0]
     make = mixer(plug.partition(", key")[0], size)
     model = train.SequenceNet(first.vocabulary, first.choices, make, before=2)
-    # else a random bias, the same for all tokens, drowns the small vectors that tell them apart
-    nn.init.zeros_(model.shift.bias)
     for part, steps in zip(training, settings["steps"], strict=True):
         train.fit(model, part, steps, settings["batch"], rate, seed, loss=train.at_the_end)
     return model
