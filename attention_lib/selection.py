@@ -34,18 +34,23 @@ ORDERS = ("macs", "params", "memory", "time")
 
 # Networks known for a mechanism, each with the paper that says so, by its key in references.bib
 MODELS: dict[str, tuple[tuple[str, str], ...]] = {
-    "MultiHeadAttention": (("Transformer", "vaswani2017attention"),),
+    "MultiHeadAttention": (("Transformer", "vaswani2017attention"), ("ViT", "dosovitskiy2021vit")),
     "EfficientMultiHeadAttention": (("ResT", "zhang2021rest"),),
     "ExternalAttention": (("EANet", "guo2021external"),),
-    "DoubleAttention": (("A²-Net", "chen2018double"),),
+    "DoubleAttention": (("ResNet-50 with it (A²-Net)", "chen2018double"),),
     "AttentionFree": (("AFT", "zhai2021aft"),),
     "AttentionFreeConvolution": (("AFT-conv", "zhai2021aft"),),
     "UnitForceAttention": (("UFO-ViT", "song2021ufo"),),
     "SeparableAttention": (("MobileViTv2", "mehta2022separable"),),
-    "SqueezeExcitation": (("SENet", "hu2018squeeze"), ("MobileNetV3", "howard2019mobilenetv3")),
+    "SqueezeExcitation": (("SENet", "hu2018squeeze"), ("MobileNetV3", "howard2019mobilenetv3"),
+                          ("EfficientNet", "tan2019efficientnet")),
     "EfficientChannelAttention": (("ECA-Net", "wang2020eca"),),
     "SelectiveKernel": (("SKNet", "li2019selective"),),
     "PyramidSplitAttention": (("EPSANet", "zhang2021epsanet"),),
+    "SpatialGroupEnhance": (("ResNet-50 with it", "li2019sge"),),
+    "CoordinateAttention": (("MobileNetV2 with it", "hou2021coordinate"),),
+    "ConvolutionalBlockAttention": (("ResNet-50 with it", "woo2018cbam"),),
+    "TripletAttention": (("ResNet-50 with it", "misra2020triplet"),),
     "DualAttention": (("DANet", "fu2019dual"),),
     "ShuffleAttention": (("SA-Net", "zhang2021shuffle"),),
     "ParNetAttention": (("ParNet", "goyal2021parnet"),),
@@ -777,7 +782,10 @@ def reasons(advice: Advice) -> list[str]:
     why: dict[str, list[str]] = {}
     for card, reason in advice.left_out:
         why.setdefault(reason, []).append(str(card))
-    return lines + [f"  {', '.join(names)}: {reason}" for reason, names in why.items()]
+    for reason, names in why.items():
+        many = reason.startswith("works on ")  # the other layout: all of them, and not asked for
+        lines.append(f"  {f'{len(names)} mechanisms' if many else ', '.join(names)}: {reason}")
+    return lines
 
 
 def uncompared(names: Sequence[str]) -> list[str]:

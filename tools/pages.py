@@ -3,6 +3,7 @@
     book/api/<family>/<Class>.md   a page for each mechanism
     book/api/symbols.md            the table of the notation page
     book/api/chapters.md           the table of chapters of the first page
+    book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
 
@@ -24,6 +25,7 @@ from pybtex.database import parse_file
 from attention_lib import bench, notation, properties
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
+from tools import selection
 from tools.chapters import ROOT, chapters, notebook_of
 
 COST_NAMES = {
@@ -324,7 +326,8 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     """Every generated page and what it says."""
     book = root / "book"
     cards = {book / f"api/{card.family}/{card}.md": card for card in catalog()}
-    return {path: mechanism_page(card, root) for path, card in cards.items()} | {
+    which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
+    return {path: mechanism_page(card, root) for path, card in cards.items()} | which | {
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
         book / "mechanisms.md": mechanisms_page(root),
