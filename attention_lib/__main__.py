@@ -389,7 +389,7 @@ def recommend(
     padding: Annotated[
         bool, typer.Option("--padding", help="Sequences of several lengths in a batch.")
     ] = False,
-    task: Annotated[str, typer.Option(help="What for, such as gate or far; an error lists all.")] = "",
+    task: Annotated[str, typer.Option(help="What for, as gate or far; an error lists all.")] = "",
     by: Annotated[str, typer.Option(help="macs, params, memory, or time.")] = "macs",
     backward: Annotated[bool, typer.Option("--backward", help="Times with gradients.")] = False,
     dtype: Precision = "float32",

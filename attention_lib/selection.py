@@ -30,6 +30,7 @@ SOLVED = 0.95  # accuracy from which the channel chapter calls a task solved
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms are not"
 ORDERS = ("macs", "params", "memory", "time")
 
 # Networks known for a mechanism, each with the paper that says so, by its key in references.bib
@@ -42,8 +43,11 @@ MODELS: dict[str, tuple[tuple[str, str], ...]] = {
     "AttentionFreeConvolution": (("AFT-conv", "zhai2021aft"),),
     "UnitForceAttention": (("UFO-ViT", "song2021ufo"),),
     "SeparableAttention": (("MobileViTv2", "mehta2022separable"),),
-    "SqueezeExcitation": (("SENet", "hu2018squeeze"), ("MobileNetV3", "howard2019mobilenetv3"),
-                          ("EfficientNet", "tan2019efficientnet")),
+    "SqueezeExcitation": (
+        ("SENet", "hu2018squeeze"),
+        ("MobileNetV3", "howard2019mobilenetv3"),
+        ("EfficientNet", "tan2019efficientnet"),
+    ),
     "EfficientChannelAttention": (("ECA-Net", "wang2020eca"),),
     "SelectiveKernel": (("SKNet", "li2019selective"),),
     "PyramidSplitAttention": (("EPSANet", "zhang2021epsanet"),),
@@ -591,7 +595,7 @@ class Need:
         if self.height is None and self.layout == "maps":
             raise ValueError("a map has a height and a width: give both")
         if self.height is None and self.tokens is None:
-            raise ValueError("give the number of tokens, or the height and width they have as pixels")
+            raise ValueError("give the number of tokens, or their height and width as pixels")
         if self.tokens is not None and self.height and self.tokens != self.height * self.width:
             raise ValueError(
                 f"tokens={self.tokens} are not the pixels of {self.height} × {self.width},"
@@ -606,7 +610,7 @@ class Need:
                 f"no task {self.task!r} on {self.layout}; there are {', '.join(known)}"
             )
         if self.causal and self.task:
-            raise ValueError(f"task={self.task!r} is asked only where a token may look at later ones")
+            raise ValueError(f"task={self.task!r} is asked only where tokens may look ahead")
 
     @property
     def places(self) -> int:
@@ -727,7 +731,9 @@ def _counted(card: Card, path: Path, need: Need) -> Choice:
     counts["memory"] = max(counts["memory"], need.batch * need.places * need.features)
     notes = properties_in_words(find(str(card)))
     if not counts["macs"]:
-        notes.insert(0, "nothing that it does is counted: means, softmax, Fourier transforms are not")
+        notes.insert(
+            0, "nothing that it does is counted: means, softmax, Fourier transforms are not"
+        )
     return Choice(
         card,
         path,

@@ -17,7 +17,10 @@ GAP = 10
 NARROW, CAPITAL, WIDE, OTHER = 0.42, 0.78, 0.98, 0.645
 
 
-def letters(text: str) -> float:
+BOLD = 1.1  # how much wider bold letters are
+
+
+def letters(text: str, style: str = "") -> float:
     """How wide a text is at most, in pixels."""
 
     def width(letter: str) -> float:
@@ -27,19 +30,19 @@ def letters(text: str) -> float:
             return NARROW
         return CAPITAL if letter.isupper() else OTHER
 
-    return SIZE * sum(map(width, text))
+    return SIZE * sum(map(width, text)) * (BOLD if style in ("ask", "use") else 1)
 
 
-def wrap(text: str, width: float) -> list[str]:
+def wrap(text: str, width: float, style: str = "") -> list[str]:
     """Lines of whole words, none wider than `width`."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and letters(longer) <= width:
+        if lines and letters(longer, style) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-        if letters(word) > width:
+        if letters(word, style) > width:
             raise ValueError(f"{word!r} does not fit into {width:.0f} pixels")
     return lines
 
@@ -53,7 +56,9 @@ class Drawing:
         """Text in a frame; where its middle is."""
         width = WIDTH - x - 1
         lines = [
-            (line, style) for text, style in paragraphs for line in wrap(text, width - 2 * MARGIN)
+            (line, style)
+            for text, style in paragraphs
+            for line in wrap(text, width - 2 * MARGIN, style)
         ]
         height = len(lines) * LINE + 2 * MARGIN
         top, round_by = self.bottom, 12 if kind == "question" else 0
@@ -85,7 +90,7 @@ class Drawing:
             top = self.bottom
             if isinstance(answer.then, Leaf):
                 path = Path((*way, answer))
-                names = ", ".join(card.title for card in members(path))
+                names = " · ".join(card.title for card in members(path))
                 told = answer.then.use[0].upper() + answer.then.use[1:] + ":"
                 self.box(slug, "leaf", inside, [(told, "use"), (names, "names")])
             else:

@@ -327,7 +327,8 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     book = root / "book"
     cards = {book / f"api/{card.family}/{card}.md": card for card in catalog()}
     which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
-    return {path: mechanism_page(card, root) for path, card in cards.items()} | which | {
+    return {path: mechanism_page(card, root) for path, card in cards.items()} | {
+        **which,
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
         book / "mechanisms.md": mechanisms_page(root),

@@ -1,15 +1,16 @@
 """What the page *Which one?* shows, made from `attention_lib.selection`; see `tools.pages`.
 
-    book/api/selection-chart.md     the flow chart, and the same as a list
-    book/api/selection-form.md      the data of the page's script
-    book/api/selection-sizes.md     rankings at a few sizes, complete without the script
-    book/api/selection-table.md     complexity, use, and known networks
+book/api/selection-chart.md     the flow chart, and the same as a list
+book/api/selection-form.md      the data of the page's script
+book/api/selection-sizes.md     rankings at a few sizes, complete without the script
+book/api/selection-table.md     complexity, use, and known networks
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from html import escape
+from itertools import pairwise
 from math import gcd
 
 import sympy
@@ -18,16 +19,18 @@ from sympy import Integer, Max, Piecewise, Symbol, floor
 from sympy.printing import jscode
 
 from attention_lib import selection
+from attention_lib.__main__ import _unit
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import catalog
 from attention_lib.cost import run_without_numbers
-from attention_lib.selection import Advice, Leaf, Need, Path, Question
+from attention_lib.selection import Advice, Need, Path, Question
 from tools.flowchart import flowchart
 
 # The page's script takes no larger sizes: its rules were tried up to these
 MOST = {"features": 4096, "side": 1024, "tokens": 2**20, "batch": 1024}
-WIDTHS = (*range(1, 10), 12, 16, 20, 24, 28, 30, 32, 33, 36, 40, 48, 63, 64, 80, 96, 100, 112, 120,
-          127, 128, 129, 160, 192, 200, 240, 256, 384, 512, 640, 768, 1000, 1024, 2048, 4096)  # fmt: skip
+WIDTHS = (*range(1, 10), 12, 16, 20, 24, 28, 30, 32, 33, 36, 40, 48, 63, 64, 80, 96, 100, 112,
+          120, 127, 128, 129, 160, 192, 200, 240, 256, 384, 512, 640, 768, 1000, 1024, 2048,
+          4096)  # fmt: skip
 AXES = ("batch", "tokens", "height", "width")
 STATIC = (
     Need("tokens", 512, tokens=196),
@@ -63,7 +66,9 @@ def divisor(card: Card, accepted: set[int]) -> tuple[int, int]:
     rule = gcd(*accepted), min(accepted)
     told = {width for width in WIDTHS if width % rule[0] == 0 and width >= rule[1]}
     if told != accepted:
-        raise ValueError(f"{card} accepts {sorted(accepted)}, which are not the multiples of {rule}")
+        raise ValueError(
+            f"{card} accepts {sorted(accepted)}, which are not the multiples of {rule}"
+        )
     return rule
 
 
@@ -73,11 +78,12 @@ def as_formula(points: dict[int, int], at: Callable[[int], int]) -> sympy.Expr:
         return Integer(next(iter(points.values())))
     width, least = Symbol("features"), min(points.values())
     for part in range(1, 257):
+        if all(value == c // part for c, value in points.items()):
+            return floor(width / part)
         if all(value == max(c // part, least) for c, value in points.items()):
-            rounded = floor(width / part) if part > 1 else width
-            return Max(rounded, least) if least > points[max(points)] // 4096 else rounded
+            return Max(floor(width / part), least)
     steps, widths = [], sorted(points)
-    for low, high in zip(widths, widths[1:], strict=False):
+    for low, high in pairwise(widths):
         start = low
         while at(start) != points[high]:  # between two widths it may step more than once
             value, below, above = at(start), start, high
@@ -183,6 +189,7 @@ def data() -> dict[str, object]:
     return {
         "most": MOST,
         "bytes": selection.BYTES,
+        "uncounted": selection.UNCOUNTED,
         "tasks": {layout: selection.tasks(layout) for layout in ("tokens", "maps")},
         "paths": told,
         "mechanisms": mechanisms,
@@ -196,24 +203,36 @@ def link(card: Card) -> str:
     return f"[{card.title}](api/{card.family}/{card}.md)"
 
 
-def nested(question: Question, way: tuple = (), depth: int = 0) -> Iterator[str]:
-    """The questions as a list in a list."""
-    pad = "  " * depth
-    yield f"{pad}- **{question.text}**"
-    for answer in question.answers:
-        path = (*way, answer)
-        yield f"{pad}  - {answer.label}" + (f" ({answer.why})" if answer.why else "")
-        if isinstance(answer.then, Leaf):
-            cards = selection.members(Path(path))
-            use = answer.then.use[0].upper() + answer.then.use[1:]
-            yield f"{pad}    - {use}: {', '.join(map(link, cards))}."
-            for line in (answer.then.caveat, *answer.then.finding()):
-                if line:
-                    yield f"{pad}    - {line}"
-            for line in selection.uncompared([str(card) for card in cards]):
-                yield f"{pad}    - {line}"
-        else:
-            yield from nested(answer.then, path, depth + 2)
+def numbered(question: Question) -> list[tuple[Question, tuple]]:
+    """The questions in the order of the drawing, each with the answers that lead to it."""
+    found, waiting = [], [(question, ())]
+    while waiting:
+        asked, way = waiting.pop(0)
+        found.append((asked, way))
+        after = [(a.then, (*way, a)) for a in asked.answers if isinstance(a.then, Question)]
+        waiting = after + waiting
+    return found
+
+
+def as_list() -> str:
+    """The same questions in words, numbered, since a list in lists would be too deep to read."""
+    found = numbered(selection.TREE)
+    numbers = {id(question): number for number, (question, _) in enumerate(found, 1)}
+    lines = []
+    for question, way in found:
+        lines.append(f"{numbers[id(question)]}. **{question.text}**")
+        for answer in question.answers:
+            why = f" ({answer.why})" if answer.why else ""
+            if isinstance(answer.then, Question):
+                lines.append(
+                    f"   - {answer.label}{why}: go to question {numbers[id(answer.then)]}."
+                )
+                continue
+            leaf, cards = answer.then, selection.members(Path((*way, answer)))
+            lines.append(f"   - {answer.label}{why}: {leaf.use}: {', '.join(map(link, cards))}.")
+            told = (leaf.caveat, *leaf.finding(), *selection.uncompared([str(c) for c in cards]))
+            lines += [f"     - {line}" for line in told if line]
+    return "\n".join(lines)
 
 
 def chart_page() -> str:
@@ -223,13 +242,17 @@ def chart_page() -> str:
         " mechanisms. The list below the drawing says the same in words."
     )
     drawn = flowchart(selection.TREE, "Which attention mechanism?", described)
-    return "\n\n".join(
-        [
-            f"```{{raw}} html\n{drawn}\n```",
-            "The same as a list, with what each answer rests on:",
-            "\n".join(nested(selection.TREE)),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                f"```{{raw}} html\n{drawn}\n```",
+                "<details>\n<summary>The same as a list, with what each answer rests on</summary>",
+                as_list(),
+                "</details>",
+            ]
+        )
+        + "\n"
+    )
 
 
 def form_page() -> str:
@@ -259,19 +282,25 @@ def sizes_page(table: Callable) -> str:
                 link(choice.card),
                 f"{choice.macs:,}",
                 f"{choice.params:,}",
-                binary(choice.bytes),
+                _unit(choice.bytes, "B"),
                 clock(choice),
                 choice.path.leaf.use,
             ]
             for choice in advice.choices
         ]
         heads = ["Mechanism", "Multiply-adds", "Parameters", "Largest tensor", "Measured", "Why"]
-        title = f"{need.places:,} tokens" if need.layout == "tokens" else f"{need.height} × {need.width}"
+        title = (
+            f"{need.places:,} tokens"
+            if need.layout == "tokens"
+            else f"{need.height} × {need.width}"
+        )
         unit = "features" if need.layout == "tokens" else "channels"
         blocks += [
             f"### {title}, {kind}{need.features:,} {unit}",
+            f"<details>\n<summary>{len(rows)} mechanisms</summary>",
             table(heads, rows, "ranking"),
             left_out(advice),
+            "</details>",
         ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -288,21 +317,7 @@ def left_out(advice: Advice) -> str:
 def clock(choice: selection.Choice) -> str:
     if not choice.measured:
         return "not measured"
-    return f"{seconds(choice.measured.seconds)} at {choice.measured.where}"
-
-
-def seconds(number: float) -> str:
-    for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if number >= unit:
-            break
-    return f"{number / unit:.3g} {name}"
-
-
-def binary(number: float) -> str:
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")):
-        if number >= unit:
-            break
-    return f"{number / unit:.3g} {name}"
+    return f"{_unit(choice.measured.seconds, 's')} at {choice.measured.where}"
 
 
 def machines() -> str:

@@ -96,7 +96,9 @@
 
   // ---- words
 
-  const whole = (n) => n > Number.MAX_SAFE_INTEGER ? n.toPrecision(4) : n.toLocaleString("en");
+  function whole(number) {
+    return number > Number.MAX_SAFE_INTEGER ? number.toPrecision(4) : number.toLocaleString("en");
+  }
   function scaled(number, units) {
     const [unit, name] = units.find(([least]) => number >= least) ?? units.at(-1);
     return `${Number((number / unit).toPrecision(3))} ${name}`;
@@ -107,7 +109,7 @@
     const size = m.height
       ? `${m.height} × ${m.width} × ${whole(m.features)}`
       : `${whole(m.width)} tokens × ${whole(m.features)}`;
-    return `${m.batch === 1 ? size : `${m.batch} × (${size})`}, ${m.machine}`;
+    return m.batch === 1 ? size : `${m.batch} × (${size})`;
   }
 
   // ---- the page
@@ -203,11 +205,11 @@
     return { need, wrong };
   }
 
-  function why({ mechanism, path, macs }) {
+  function why({ mechanism, path, macs }, uncounted) {
     const lines = [`${path.use[0].toUpperCase()}${path.use.slice(1)}.`];
     for (const told of [path.why, path.caveat, ...mechanism.notes]) if (told) lines.push(told);
     if (!macs)
-      lines.push("nothing that it does is counted: means, softmax, Fourier transforms are not");
+      lines.push(uncounted);
     lines.push(mechanism.trained.length
       ? `trained in stored experiments: ${mechanism.trained.join(", ")}`
       : "not trained in any stored experiment"); // prettier-ignore
@@ -239,16 +241,17 @@
         make("td", {}, binary(choice.bytes)),
         make("td", {}, measured
           ? `${scaled(measured.seconds, TIMES)} at ${where(measured)}` : "not measured"),
-        make("td", {}, make("details", {}, make("summary", {}, choice.path.use), why(choice))),
+        make("td", {}, make("details", {}, make("summary", {}, choice.path.use), why(choice, data.uncounted))),
       ); // prettier-ignore
     });
     const head = make("tr", {}, ...heads.map((text) =>
       text ? make("th", { scope: "col" }, text) : make("td"))); // prettier-ignore
+    const machines = new Set(choices.flatMap((c) => (c.measured ? [c.measured.machine] : [])));
     const table = make("table", { className: "table ranking" },
       make("caption", {}, "Costs are counted for the whole batch at the sizes above. Times were" +
-        " measured at the size that stands beside them."),
+        ` measured at the size beside them (${[...machines].join("; ") || "none is stored"}).`),
       make("thead", {}, head), make("tbody", {}, ...rows)); // prettier-ignore
-    const scroll = make("div", { className: "pst-scrollable-table-container", tabIndex: 0 }, table);
+    const scroll = make("div", { className: "scroll", tabIndex: 0 }, table);
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", "Ranking");
     const findings = new Set(choices.flatMap((choice) => choice.path.findings));
