@@ -21,7 +21,7 @@ HTML := _build/html
 SITE := $(HTML)/.built
 
 # An installation is named after what was asked for, so a change of these files asks again.
-PINS := $(shell cat pyproject.toml constraints.txt tests/oracles/alone.txt | sha256sum | cut -c1-12)
+PINS := $(shell cat pyproject.toml constraints.txt book/weights.txt tests/oracles/alone.txt | sha256sum | cut -c1-12)
 BOOK := $(VENV)/installed-book-$(PINS)
 TEST := $(VENV)/installed-test-$(PINS)
 

@@ -8,6 +8,7 @@ page too; what colour says, a marker and a line style say again.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import wraps
+from itertools import product
 from typing import TYPE_CHECKING
 
 from attention_lib.bench import fit, interval
@@ -340,6 +341,64 @@ def maps(
         axes.set_title(title, fontsize=9)
     for axes in panels:
         axes.set_axis_off()
+    return panels[0].figure
+
+
+@_styled
+def weights(
+    matrices: "Sequence[Tensor]",
+    tokens: Sequence[str],
+    titles: Sequence[str] | None = None,
+    *,
+    others: Sequence[str] | None = None,
+    numbers: bool = False,
+    columns: int = 2,
+    side: float = 3.3,
+) -> "Figure":
+    """Matrices of attention weights, white for 0 and dark for 1: a row a query, a column a key.
+
+    Args:
+        matrices: (tokens, others) each, between 0 and 1.
+        tokens: names the rows.
+        titles: one each.
+        others: names the columns, if they are not the tokens.
+        numbers: whether each weight is also written; for small matrices.
+        columns: matrices in a row, at most.
+        side: the width of each on the page, in inches.
+
+    Raises:
+        ValueError: if there is no matrix, or one does not fit its titles or names.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    others = tokens if others is None else others
+    shown = [matrix.detach().cpu().float().numpy() for matrix in matrices]
+    titles = [""] * len(shown) if titles is None else titles
+    if not shown or len(shown) != len(titles):
+        raise ValueError(f"{len(shown)} matrices and {len(titles)} titles")
+    for matrix in shown:
+        if matrix.shape != (len(tokens), len(others)):
+            raise ValueError(
+                f"{len(tokens)} tokens and {len(others)} others, but weights {matrix.shape}"
+            )
+    shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
+    columns = min(columns, len(shown))
+    height = side * len(tokens) / len(others) + 0.3
+    panels = _panels(len(shown), columns, height=height, width=side * columns)
+    for matrix, title, axes in zip(shown, titles, panels, strict=False):
+        axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
+        axes.set_xticks(range(len(others)), labels=others, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(tokens)), labels=tokens, fontsize=8)
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.set_title(title, fontsize=10)
+        for row, column in product(range(len(tokens)), range(len(others))) if numbers else ():
+            weight = matrix[row, column]
+            ink = "white" if weight > 0.4 else "#111111"
+            centred = dict(ha="center", va="center", fontsize=8)
+            axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
+    for unused in panels[len(shown) :]:
+        unused.set_axis_off()
     return panels[0].figure
 
 

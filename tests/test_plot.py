@@ -122,6 +122,20 @@ def test_maps_show_pictures_and_maps():
     assert [axes.get_title() for axes in figure.axes] == ["all", "red", "green"]
 
 
+def test_weights_show_matrices_with_the_names_of_tokens():
+    matrix = torch.tensor([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]])
+    figure = plot.weights([matrix, matrix / 2], ["it", "sat"], ["one", "two"], others=[*"abc"])
+    first, second = figure.axes
+    assert torch.equal(torch.tensor(first.images[0].get_array().data), matrix)
+    assert second.images[0].get_clim() == (0, 1), "the same shade is the same weight"
+    assert [label.get_text() for label in first.get_yticklabels()] == ["it", "sat"]
+    assert [label.get_text() for label in first.get_xticklabels()] == ["a", "b", "c"]
+    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+    [axes] = plot.weights([matrix[:, :2]], ["it", "sat"], numbers=True).axes
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(0, 0): "0.25", (1, 0): "0.75", (0, 1): "1.00", (1, 1): "0.00"}
+
+
 @pytest.mark.parametrize(
     "draw",
     [
@@ -129,8 +143,9 @@ def test_maps_show_pictures_and_maps():
         lambda: plot.dots(RUNS),
         lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
         lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
+        lambda: plot.weights([torch.rand(3, 3)] * 3, ["[CLS]", "unaffable", "it"], numbers=True),
     ],
-    ids=["lines", "dots", "bars", "maps"],
+    ids=["lines", "dots", "bars", "maps", "weights"],
 )
 def test_a_figure_is_light_white_and_whole(draw):
     before = dict(matplotlib.rcParams)
@@ -165,6 +180,8 @@ def test_pyplot_forgets_the_figure():
         (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
         (lambda: plot.maps([torch.rand(3, 3)], []), "1 images and 0 titles"),
         (lambda: plot.maps([torch.rand(4, 3, 3)]), r"got \(4, 3, 3\)"),
+        (lambda: plot.weights([], ["it"]), "0 matrices and 0 titles"),
+        (lambda: plot.weights([torch.rand(2, 2)], ["it"]), r"1 tokens .* weights \(2, 2\)"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw, said):

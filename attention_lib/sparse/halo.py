@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import shaped
 
 
@@ -26,9 +27,9 @@ class HaloAttention(nn.Module):
 
     What lies beyond the map is masked, and so is what completes the last blocks of a map that
     blocks do not divide.  The paper writes no scale, and one vector r for both offsets.  Here keys
-    and offsets meet scaled queries, and r is a sum, as in code that one of the authors published
-    for another network; in an earlier paper of theirs r is r^H and r^W side by side, each of half
-    the width.  It replaces a convolution between two 1×1 ones: no projection follows.
+    and offsets meet scaled queries, and r is a sum, as in one author's code of another network; in
+    an earlier paper of theirs r^H and r^W stand side by side, each of half the width.  It replaces
+    a convolution between two 1×1 ones: no projection follows.
 
     Args:
         channels: channels of the map, C, coming in and going out.
@@ -37,8 +38,7 @@ class HaloAttention(nn.Module):
         halo_size: how far a block sees beyond itself, η; 3 there.
 
     Raises:
-        ValueError: if `channels` is not a multiple of `heads`; if the halo is negative, or
-            another number below 1.
+        ValueError: if `channels` is no multiple of `heads`, the halo negative, a number below 1.
     """
 
     def __init__(self, channels: int, heads: int = 8, block_size: int = 8, halo_size: int = 3):
@@ -83,7 +83,7 @@ class HaloAttention(nn.Module):
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.
         """
         query, key, _, bias = self._blocks(x)
-        return (query @ key.mT * self.head_dim**-0.5 + bias).softmax(dim=-1)
+        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
 
     def _blocks(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries of each block, keys and values of its neighbourhood, and what places add."""

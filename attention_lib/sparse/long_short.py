@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
 
@@ -80,8 +81,8 @@ class LongShortDistanceAttention(nn.Module):
         Members beyond the edge of the map get none; what they themselves would gather is dropped.
         """
         query, key, _ = self._project(x)
-        logits = query @ key.mT / query.shape[-1] ** 0.5 + self._bias(x)
-        return logits.softmax(dim=-1).unflatten(1, (-1, self.heads))
+        logits = scaled_products(query, key) + self._bias(x)
+        return logits.softmax(dim=-1).to(x.dtype).unflatten(1, (-1, self.heads))
 
     def _sides(self, x: Tensor) -> dict[str, int]:
         """How many blocks of GI × GI cover the map, and what a block is made of."""

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import SignatureError, shaped
 
@@ -35,8 +36,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         channels: channels of the map, C, coming in and going out; 128 in the first stage of MOA-B.
         heads: heads, h; each works on d_h = C / h channels; 4 in that stage.
         window_size: places along a side of a window, w; 14 in the paper.
-        overlap: places by which keys and values reach further on each side, o; 1 in the authors'
-            code.
+        overlap: places by which keys and values reach further on each side, o; 1 in their code.
         reduction: z has C / r channels, r; 32 in the authors' code.
         max_windows: the most windows along an axis, g; 4 in that stage, for a map of 56 × 56.
 
@@ -93,7 +93,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
     ) -> Float[Tensor, "batch heads tokens others"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
-        return (query @ key.mT / query.shape[-1] ** 0.5 + bias).softmax(dim=-1)
+        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
 
     def _sides(self, x: Tensor) -> tuple[int, int]:
         """Rows and columns of windows."""
