@@ -268,8 +268,11 @@ def which(page, address):
     return page
 
 
-@pytest.mark.parametrize("by", selection.ORDERS)
-@pytest.mark.parametrize("need", NEEDS, ids=str)
+RANKINGS = [(need, "macs") for need in NEEDS]
+RANKINGS += [(need, by) for need in (NEEDS[0], NEEDS[5]) for by in selection.ORDERS[1:]]
+
+
+@pytest.mark.parametrize(("need", "by"), RANKINGS, ids=str)
 def test_the_script_ranks_as_the_library_does(which, need, by):
     asked = asdict(need) | {"by": by, "tokens": need.places, "memory": need.memory or 0}
     found = which.evaluate(
@@ -297,49 +300,62 @@ def test_no_text_of_the_flow_chart_leaves_its_box(which):
 
 
 def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
-    told = which.locator("#selection").get_by_role("status")
-    assert told.inner_text().startswith("31 of 31" if len(catalog()) == 39 else "")
-    which.get_by_label("What comes in").focus()
+    form = which.locator("#selection")
+    form.get_by_label("What comes in").focus()
     which.keyboard.press("ArrowDown")
-    which.wait_for_function("document.querySelector('#selection table th a').innerText")
-    which.get_by_label("Tokens").focus()
+    form.get_by_label("Tokens").focus()
     which.keyboard.press("Control+a")
     which.keyboard.type("4096")
-    which.get_by_label("Causal").focus()
+    form.get_by_label("Causal").focus()
     which.keyboard.press("Space")
-    rows = which.locator("#selection tbody tr")
     causal = [card for card in catalog() if selection.can_be_causal(card)]
-    assert rows.count() == len(causal)
-    assert told.inner_text().startswith(f"{len(causal)} of ")
-    assert "tokens=4096" in which.url and "causal=1" in which.url
+    assert form.locator("tbody tr").count() == len(causal)
+    assert form.get_by_role("status").inner_text().startswith(f"{len(causal)} of ")
+    assert form.get_by_label("Task").is_disabled(), "where an order is kept nothing else is asked"
+    assert not form.get_by_label("Height").is_visible()
+    assert "tokens=4096" in which.url and "causal=1" in which.url and "height" not in which.url
     shared = chromium.new_page(viewport=WIDE)
     shared.goto(which.url, wait_until="load")
-    assert shared.get_by_label("Tokens").input_value() == "4096"
-    wanted = which.locator("#selection tbody").inner_text()
+    assert shared.locator("#selection").get_by_label("Tokens").input_value() == "4096"
+    wanted = form.locator("tbody").inner_text()
     assert shared.locator("#selection tbody").inner_text() == wanted
     shared.close()
 
 
 def test_nonsense_in_the_form_is_told(which):
-    told = which.locator("#selection").get_by_role("status")
+    form = which.locator("#selection")
+    told = form.get_by_role("status")
+    height = form.get_by_label("Height")
     for value in ("0", "", "3.5", "99999"):
-        which.get_by_label("Height").fill(value)
+        height.fill(value)
         assert told.inner_text().startswith(f"Please correct: height={value or 'nothing'} must be")
-        assert which.locator("#selection table").count() == 0
-        assert which.get_by_label("Height").get_attribute("aria-invalid") == "true"
-    which.get_by_label("Height").fill("8")
-    assert which.locator("#selection table").count() == 1
-    which.get_by_label("Channels or features").fill("1")
-    which.get_by_label("Task").select_option("scores")
-    which.get_by_label("Memory").fill("0.0001")
+        assert form.locator("table").count() == 0
+        assert height.get_attribute("aria-invalid") == "true"
+    height.fill("8")
+    assert form.locator("table").count() == 1
+    form.get_by_label("Memory").fill("-1")
+    assert told.inner_text().startswith("Please correct: the memory must be")
+    form.get_by_label("Task").select_option("scores")
+    form.get_by_label("Memory").fill("0.0001")
     assert told.inner_text().startswith("None of ")
-    assert "its largest tensor alone takes" in which.locator("#selection").text_content()
+    assert "its largest tensor alone takes" in form.text_content()
+
+
+def test_a_forged_address_does_no_harm(which, address):
+    query = "layout=<b>&height=x&task=nothing&by=nothing&nobody=1&dtype=int8&features=64"
+    which.goto(f"{address}/book/intro.html")
+    which.goto(f"{address}/book/selection.html#{query}", wait_until="load")
+    form = which.locator("#selection")
+    assert form.get_by_label("What comes in").input_value() == "maps"
+    assert form.get_by_label("Channels").input_value() == "64"
+    assert form.get_by_label("Numbers").input_value() == "float32"
+    assert form.get_by_role("status").inner_text().startswith("Please correct: height=nothing")
 
 
 def test_axe_finds_nothing_in_an_opened_ranking(which):
     which.evaluate(AXE_SCRIPT)
     for layout in ("tokens", "maps"):
-        which.get_by_label("What comes in").select_option(layout)
+        which.locator("#selection").get_by_label("What comes in").select_option(layout)
         which.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
         for theme in ("light", "dark"):
             dress(which, theme)

@@ -138,7 +138,7 @@
   function build(data) {
     const { most } = data;
     const tick = () => make("input", { type: "checkbox" });
-    const memory = make("input", { type: "number", min: 1, step: "any" });
+    const memory = make("input", { type: "number", min: 0, step: "any" });
     const tokens = number(1024, most.tokens);
     const height = number(56, most.side);
     const width = number(56, most.side);
