@@ -303,7 +303,7 @@ def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
     form = which.locator("#selection")
     form.get_by_label("What comes in").focus()
     which.keyboard.press("ArrowDown")
-    form.get_by_label("Tokens").focus()
+    form.get_by_label("Tokens", exact=True).focus()
     which.keyboard.press("Control+a")
     which.keyboard.type("4096")
     form.get_by_label("Causal").focus()
@@ -316,7 +316,7 @@ def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
     assert "tokens=4096" in which.url and "causal=1" in which.url and "height" not in which.url
     shared = chromium.new_page(viewport=WIDE)
     shared.goto(which.url, wait_until="load")
-    assert shared.locator("#selection").get_by_label("Tokens").input_value() == "4096"
+    assert shared.get_by_label("Tokens", exact=True).input_value() == "4096"
     wanted = form.locator("tbody").inner_text()
     assert shared.locator("#selection tbody").inner_text() == wanted
     shared.close()

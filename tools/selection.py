@@ -280,7 +280,7 @@ def sizes_page(table: Callable) -> str:
         rows = [
             [
                 link(choice.card),
-                f"{choice.macs:,}",
+                f"{choice.macs:,}" if choice.macs else "0: none counted",
                 f"{choice.params:,}",
                 _unit(choice.bytes, "B"),
                 clock(choice),

@@ -121,8 +121,9 @@
   }
 
   function field(label, control, name, wanted) {
-    control.name = name;
-    return make("label", { className: `for-${wanted}` }, `${label} `, control);
+    Object.assign(control, { name, id: `selection-${name}` });
+    const told = make("label", { htmlFor: control.id }, label);
+    return make("span", { className: `field for-${wanted}` }, told, " ", control);
   }
 
   function number(value, most) {
@@ -164,9 +165,9 @@
   // Keep what fits the layout: its sizes, its tasks.
   function adapt(form, data) {
     const { layout, task, causal } = form.elements;
-    for (const label of form.querySelectorAll("label"))
-      label.hidden =
-        label.classList.contains(layout.value === "maps" ? "for-tokens" : "for-maps");
+    const unfit = layout.value === "maps" ? "for-tokens" : "for-maps";
+    for (const field of form.querySelectorAll(".field"))
+      field.hidden = field.classList.contains(unfit);
     const known = Object.entries(data.tasks[layout.value]);
     const before = task.value;
     task.replaceChildren(
@@ -236,7 +237,7 @@
       return make("tr", {},
         make("td", {}, need.by === "time" && !measured ? "–" : String(rank)),
         make("th", { scope: "row" }, make("a", { href: mechanism.page }, mechanism.title)),
-        make("td", {}, whole(choice.macs)),
+        make("td", {}, choice.macs ? whole(choice.macs) : "0: none counted"),
         make("td", {}, whole(choice.params)),
         make("td", {}, binary(choice.bytes)),
         make("td", {}, measured
@@ -247,9 +248,10 @@
     const head = make("tr", {}, ...heads.map((text) =>
       text ? make("th", { scope: "col" }, text) : make("td"))); // prettier-ignore
     const machines = new Set(choices.flatMap((c) => (c.measured ? [c.measured.machine] : [])));
+    const note = make("p", { className: "told" }, "Costs are counted for the whole batch at the" +
+      " sizes above. Times were measured at the size beside them" +
+      ` (${[...machines].join("; ") || "none is stored"}).`); // prettier-ignore
     const table = make("table", { className: "table ranking" },
-      make("caption", {}, "Costs are counted for the whole batch at the sizes above. Times were" +
-        ` measured at the size beside them (${[...machines].join("; ") || "none is stored"}).`),
       make("thead", {}, head), make("tbody", {}, ...rows)); // prettier-ignore
     const scroll = make("div", { className: "scroll", tabIndex: 0 }, table);
     scroll.setAttribute("role", "region");
@@ -257,7 +259,7 @@
     const findings = new Set(choices.flatMap((choice) => choice.path.findings));
     const asked = left.filter(({ mechanism }) => mechanism.layout === need.layout);
     const list = (items) => make("ul", {}, ...items.map((item) => make("li", {}, item)));
-    place.replaceChildren(...(choices.length ? [scroll] : []));
+    place.replaceChildren(...(choices.length ? [note, scroll] : []));
     if (findings.size)
       place.append(make("details", {}, make("summary", {}, "What stored experiments found"),
         list([...findings]))); // prettier-ignore
@@ -275,7 +277,7 @@
     const state = new URLSearchParams();
     for (const control of form.elements) {
       const value = control.type === "checkbox" ? (control.checked ? "1" : "") : control.value;
-      if (value && !control.closest("label").hidden) state.set(control.name, value);
+      if (value && !control.closest(".field").hidden) state.set(control.name, value);
     }
     history.replaceState(null, "", `#${state}`);
   }
