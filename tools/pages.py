@@ -4,6 +4,7 @@
     book/api/symbols.md            the table of the notation page
     book/api/chapters.md           the table of chapters of the first page
     book/api/paths.md              its table of reading paths, with their minutes
+    book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
 
@@ -25,6 +26,7 @@ from pybtex.database import parse_file
 from attention_lib import bench, notation, properties
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
+from tools import selection
 from tools.chapters import ROOT, chapters, notebook_of
 
 COST_NAMES = {
@@ -362,7 +364,9 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     """Every generated page and what it says."""
     book = root / "book"
     cards = {book / f"api/{card.family}/{card}.md": card for card in catalog()}
+    which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
     return {path: mechanism_page(card, root) for path, card in cards.items()} | {
+        **which,
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
         book / "api/paths.md": paths_table(root),
