@@ -21,7 +21,7 @@ HTML := _build/html
 SITE := $(HTML)/.built
 
 # An installation is named after what was asked for, so a change of these files asks again.
-PINS := $(shell cat pyproject.toml constraints.txt tests/oracles/alone.txt | sha256sum | cut -c1-12)
+PINS := $(shell cat pyproject.toml constraints.txt book/weights.txt tests/oracles/alone.txt | sha256sum | cut -c1-12)
 BOOK := $(VENV)/installed-book-$(PINS)
 TEST := $(VENV)/installed-test-$(PINS)
 
@@ -73,6 +73,18 @@ experiments: $(BOOK)  ## make the stored measurements of the chapters anew (minu
 .PHONY: bench
 bench: $(BOOK)  ## time a family's mechanisms and store the result (FAMILY=channel ARGS="--device cuda")
 	@$(PY) -m tools.bench $(FAMILY) $(ARGS)
+
+.PHONY: peers
+peers: $(TEST)  ## time mechanisms beside other packages and store the result (NAME=cbam: print it)
+	@$(PY) -m tools.peers $(NAME) $(ARGS)
+
+.PHONY: roofline
+roofline: $(TEST)  ## measure how near each mechanism comes to the machine's speeds, and store it
+	@$(PY) -m tools.roofline $(ARGS)
+
+.PHONY: counts
+counts: $(TEST)  ## count anew what each mechanism costs; a test fails where one grows
+	@$(PY) -m tools.counts
 
 .PHONY: mutants
 mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)

@@ -8,6 +8,7 @@ import ast
 import inspect
 import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ Examples:
   attention-lib compare se eca --features 256 --height 56
   attention-lib check my_gate.py:MyGate channels=16
   attention-lib bench se eca --axis height,width --sizes 8,16,32,64,128
+  attention-lib recommend --layout tokens --tokens 16384 --features 512 --memory 2GiB
 """
 COLOURS = {"kept": "green", "excused": "yellow", "broken": "bold red"}
 UNITS = {
@@ -345,6 +347,86 @@ def bench(
     if json:
         measured = dict(axis=axis, fixed=fixed, backward=backward, rows=rows)
         say(f"stored in {write(json, dict(provenance=origin, sweeps=[measured]))}", soft_wrap=True)
+
+
+@app.command()
+def peers(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Mechanisms; all if none.")
+    ] = None,
+    device: Device = "cpu",
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile both sides.")] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="To measure each ratio.")] = 3,
+) -> None:
+    """Time mechanisms beside other packages.
+
+    The same weights and inputs, equal answers demanded first; then time and peak memory, as ratios
+    above 1 where ours is ahead.  Needs a clone of the repository, and the packages of its tests.
+    """
+    clone = Path(__file__).parents[1]
+    if not (clone / "tools/peers.py").is_file():
+        raise ValueError("the peers are known to a clone of the repository only: type make peers")
+    for name in names or ():
+        find(name)  # a slip is told before anything is started
+    command = [sys.executable, "-m", "tools.peers", *(names or ()), "--device", device]
+    command += ["--seconds", str(seconds)] + ["--compiled"] * compiled
+    if code := subprocess.run(command, cwd=clone).returncode:
+        raise typer.Exit(code)
+
+
+@app.command()
+def recommend(
+    layout: Annotated[str, typer.Option(help="tokens or maps.")],
+    features: Annotated[int, typer.Option(min=1, help="Channels, or size of a token.")] = 256,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Else height times width.")] = None,
+    height: Annotated[int | None, typer.Option(min=1, help="Of the map.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Of the map; else its height.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples in a call.")] = 1,
+    memory: Annotated[
+        str | None, typer.Option(help="For the largest tensor, as 512MiB or 2GiB.")
+    ] = None,
+    causal: Annotated[bool, typer.Option("--causal", help="No token looks ahead.")] = False,
+    padding: Annotated[
+        bool, typer.Option("--padding", help="Sequences of several lengths in a batch.")
+    ] = False,
+    task: Annotated[str, typer.Option(help="What for, as gate or far; an error lists all.")] = "",
+    by: Annotated[str, typer.Option(help="macs, params, memory, or time.")] = "macs",
+    backward: Annotated[bool, typer.Option("--backward", help="Times with gradients.")] = False,
+    dtype: Precision = "float32",
+) -> None:
+    """Rank what fits a task by counted cost, and say why.
+
+    Multiply-adds, parameters and the largest tensor are counted at the size given.  Times were
+    measured, at the stored size nearest to it.  What cannot be used is left out, with the reason.
+    """
+    from attention_lib import selection
+
+    need = selection.Need(
+        layout, features, tokens, height, width or height, batch,
+        selection.parse_bytes(memory) if memory else None, causal, padding, task, backward, dtype,
+    )  # fmt: skip
+    advice = selection.recommend(need, by)
+    say = _console().print
+    say(f"{need}; counted for the whole batch, ordered by {by}\n", soft_wrap=True)
+    rows = []
+    for choice in advice.choices:
+        time = choice.measured
+        rows.append([
+            choice.name,
+            f"{choice.macs:,}",
+            f"{choice.params:,}",
+            _unit(choice.bytes, "B"),
+            _unit(time.seconds, "s") if time else "not measured",
+            f"{time.where}, {time.machine}" if time else "",
+        ])  # fmt: skip
+    head = ["mechanism", "multiply-adds", "parameters", "largest tensor", "time", "measured at"]
+    if rows:
+        _table(head, rows, right=range(1, 5))
+    else:
+        say("nothing fits")
+    say()
+    for line in selection.reasons(advice):
+        say(line, soft_wrap=True)
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> torch.dtype:

@@ -5,6 +5,7 @@ softmax and gates are not.  The largest tensor is the largest that an operation 
 what an operation allocates inside itself and frees again is not seen.
 """
 
+import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -70,6 +71,66 @@ def _fused_attention(query: torch.Size, key: torch.Size, value: torch.Size, *_, 
 
 # torch counts the fused attention of a GPU, but that of a CPU only from some version on
 _FUSED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_attention}
+
+
+def live_bytes(mechanism: nn.Module, *inputs: Tensor | int, backward: bool = False) -> int:
+    """Bytes of the tensors that live at once, at most, during a call; the same on every machine.
+
+    Inputs and parameters do not count, what is returned does, and with `backward` the gradients of
+    all of them do.  An operation's own scratch is not seen: see `bench.peak_memory` for that.
+    """
+    living = _Living()
+    with FakeTensorMode() as ghosts:
+        weights = {name: _ghost(p).requires_grad_() for name, p in mechanism.named_parameters()}
+        buffers = {name: _ghost(tensor) for name, tensor in mechanism.named_buffers()}
+        given = tuple(_ghost(x).requires_grad_() if _learns(x) else x for x in inputs)
+    training = {module: module.training for module in mechanism.modules()}
+    mechanism.eval()
+    try:
+        with ghosts, torch.set_grad_enabled(backward), living:
+            answer = functional_call(mechanism, weights | buffers, given)
+            if backward:
+                leaves = [*weights.values(), *(x for x in given if _learns(x))]
+                torch.autograd.grad(answer, leaves, torch.ones_like(answer))
+    finally:
+        for module, was_training in training.items():
+            module.training = was_training
+    return living.most
+
+
+def _learns(x: object) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+class _Living(TorchDispatchMode):
+    """Watches every operation and adds up the storages made that are still referred to."""
+
+    def __init__(self):
+        super().__init__()
+        self.held: dict[int, int] = {}
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        before = {
+            self._key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
+        }
+        returned = operation(*args, **(kwargs or {}))
+        for leaf in tree_leaves(returned):
+            if isinstance(leaf, Tensor) and self._key(leaf) not in before | self.held.keys():
+                storage = leaf.untyped_storage()
+                key, size = self._key(leaf), storage.nbytes()
+                self.held[key] = size
+                self.now += size
+                weakref.finalize(storage, self._freed, key)
+        self.most = max(self.most, self.now)
+        return returned
+
+    @staticmethod
+    def _key(tensor: Tensor) -> int:
+        return tensor.untyped_storage()._cdata
+
+    def _freed(self, key: int) -> None:
+        self.now -= self.held.pop(key, 0)
 
 
 class _Largest(TorchDispatchMode):

@@ -8,6 +8,7 @@ page too; what colour says, a marker and a line style say again.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import wraps
+from itertools import product
 from typing import TYPE_CHECKING
 
 from attention_lib.bench import fit, interval
@@ -192,6 +193,54 @@ def dots(
 
 
 @_styled
+def curves(
+    runs: Sequence[Mapping],
+    x: str,
+    y: str = "accuracy",
+    *,
+    chance: float | None = None,
+) -> "Figure":
+    """Each variant's mean against `x`, with its 95 % confidence interval shaded, over the runs.
+
+    Args:
+        runs: {"variant": ..., x: ..., y: ...} each; of a variant several at every `x`.
+        x: what grows, by factors of two.
+        y: what to show of a run.
+        chance: what guessing reaches, drawn as a line.
+
+    Raises:
+        ValueError: if there are no runs, or they do not hold `x` and `y`.
+    """
+    if not runs:
+        raise ValueError("there are no runs to draw")
+    for name in (x, y):
+        if name not in runs[0]:
+            raise ValueError(f"runs have no {name!r}; they have {', '.join(runs[0])}")
+    variants = list(dict.fromkeys(run["variant"] for run in runs))
+    [axes] = _panels(1, height=2.4 + 0.2 * len(variants))
+    for variant in variants:
+        own = [run for run in runs if run["variant"] == variant]
+        sizes = sorted({run[x] for run in own})
+        bands = [interval([run[y] for run in own if run[x] == size]) for size in sizes]
+        mean, low, high = zip(*bands, strict=True)
+        style = look(variant, variants)
+        axes.plot(sizes, mean, label=_title(variant), **style)
+        axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    if chance is not None:
+        axes.axhline(chance, color="#333333", linestyle=":", linewidth=1)
+        axes.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), fontsize=8)
+        axes.set_ylim(bottom=min(axes.get_ylim()[0], chance - 0.03))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sorted({run[x] for run in runs}), labels=None)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.figure.legend(loc="outside upper left", fontsize=9, ncols=2)
+    return axes.figure
+
+
+@_styled
 def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Figure":
     """Named gates as horizontal bars, those of several mechanisms side by side.
 
@@ -223,6 +272,78 @@ def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Fig
     axes.set_xlabel(label)
     axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return axes.figure
+
+
+@_styled
+def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
+    """Ratios with their spread on a logarithmic axis, one line a name, the largest on top.
+
+    Args:
+        rows: {"name": ..., "series": ..., "ratio": ..., "low": ..., "high": ...} each; the series
+            of a name stand on one line and differ in colour and marker.
+        label: what the ratio is.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no ratios to draw")
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
+    names = sorted(best, key=best.get)
+    [axes] = _panels(1, height=0.8 + 0.21 * len(names), width=7.4)
+    for turn, one in enumerate(series):
+        chosen = [row for row in rows if row["series"] == one]
+        where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
+        values = [row["ratio"] for row in chosen]
+        margins = [[v - row["low"] for v, row in zip(values, chosen, strict=True)],
+                   [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
+        axes.errorbar(values, where, xerr=margins, linestyle="", marker=MARKERS[turn],
+                      color=COLOURS[turn], markersize=4, elinewidth=1, label=one)  # fmt: skip
+    axes.axvline(1, color="#333333", linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+    axes.set_ylim(-0.8, len(names) - 0.2)
+    axes.set_xlabel(label)
+    axes.legend(fontsize=9, loc="lower right")
+    return axes.figure
+
+
+@_styled
+def shares(rows: Sequence[Mapping]) -> "Figure":
+    """How much of the machine's two speeds each mechanism reaches, a panel a family.
+
+    Args:
+        rows: {"family": ..., "name": ..., "arithmetic": ..., "memory": ...} each, the last two
+            between 0 and 1: shares of the speed of a matrix product, and of a copy.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no shares to draw")
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    panels = _panels(len(families), 2, height=2.9, width=7.4, sharex=True, sharey=True)
+    for family, axes in zip(families, panels, strict=False):
+        chosen = [row for row in rows if row["family"] == family]
+        names = [row["name"] for row in chosen]
+        for row in chosen:
+            style = look(row["name"], names)
+            style.pop("linestyle")
+            axes.plot(row["memory"], row["arithmetic"], linestyle="", label=_title(row["name"]),
+                      **style)  # fmt: skip
+        axes.set_title(family, fontsize=10)
+        axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
+        axes.set_xlim(-0.03, 1.05)
+        axes.set_ylim(-0.03, 1.05)
+    for unused in panels[len(families) :]:
+        unused.set_axis_off()
+    panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
+    panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    return panels[0].figure
 
 
 @_styled
@@ -277,23 +398,25 @@ def weights(
     tokens: Sequence[str] = (),
     others: Sequence[str] = (),
     *,
-    columns: int = 3,
-    limits: tuple[float, float] = (0.0, 1.0),
-    side: float = 2.3,
+    numbers: bool = False,
+    columns: int = 2,
+    side: float = 3.0,
 ) -> "Figure":
-    """Attention weights as matrices: a row a query, a column a key, from dark to bright.
+    """Matrices of attention weights, white for 0 and dark for 1: a row a query, a column a key.
 
     Args:
-        matrices: title -> (tokens, others).
+        matrices: title -> (tokens, others), between 0 and 1.
         tokens: what the queries are called; numbers from 1 if none.
         others: what the keys are called, if not as the queries.
+        numbers: whether each weight is also written; for small matrices.
         columns: matrices in a row, at most.
-        limits: the weights that are darkest and brightest, in all matrices.
         side: the width of each on the page, in inches.
 
     Raises:
         ValueError: if there is no matrix, one is of another shape, or the names do not fit.
     """
+    from matplotlib.colors import LinearSegmentedColormap
+
     if not matrices:
         raise ValueError("there are no weights to draw")
     shown = [matrix.detach().cpu().float().numpy() for matrix in matrices.values()]
@@ -304,24 +427,27 @@ def weights(
     for names, size in ((tokens, high), (others, wide)):
         if names and len(names) != size:
             raise ValueError(f"{len(names)} names for {size} tokens")
+    shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
     columns = min(columns, len(shown))
-    height, width = side * high / wide + 0.6, side * columns + 0.8
+    height, width = side * high / wide + 0.5, side * columns + 0.5
     panels = _panels(len(shown), columns, height, width)
     for title, matrix, axes in zip(matrices, shown, panels, strict=False):
-        image = axes.imshow(
-            matrix, cmap="cividis", vmin=limits[0], vmax=limits[1], interpolation="nearest"
-        )
+        axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
         axes.grid(visible=False)
         axes.set_title(title, fontsize=10)
         axes.set_yticks(*_ticks(tokens, high))
         axes.set_xticks(*_ticks(others, wide), rotation=90 if others else 0)
         axes.tick_params(labelsize=8, length=0)
         axes.set_xlabel("key", fontsize=9)
+        for row, column in product(range(high), range(wide)) if numbers else ():
+            weight = matrix[row, column]
+            ink = "white" if weight > 0.4 else "#111111"
+            centred = dict(ha="center", va="center", fontsize=8)
+            axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
     for axes in panels[::columns]:
         axes.set_ylabel("query", fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
-    panels[0].figure.colorbar(image, ax=panels, shrink=0.7).ax.tick_params(labelsize=8)
     return panels[0].figure
 
 

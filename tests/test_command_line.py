@@ -123,7 +123,7 @@ def verdicts(out):
 def test_help_is_a_page_with_every_command(say):
     code, out, _ = say("--help")
     assert code == 0 and out == say()[1]
-    for command in ("list", "show", "cost", "check", "bench"):
+    for command in ("list", "show", "cost", "check", "bench", "recommend"):
         assert re.search(rf"^  {command}  +\w.*\.$", out, flags=re.MULTILINE), command
         code, page, _ = say(command, "--help")
         assert code == 0 and "Usage: attention-lib" in page
@@ -355,6 +355,6 @@ def test_a_narrow_terminal_wraps_and_loses_nothing(say, monkeypatch, capsys):
 
 def test_the_documented_examples_run(say):
     examples = re.findall(r"^ +attention-lib (.*)$", say("--help")[1], flags=re.MULTILINE)
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples[:3]:
         assert say(*example.split())[0] == 0, example

@@ -84,6 +84,7 @@ def test_what_is_fresh_does_not_run(root, done, capsys):
         "book/chapters/tiny.md",
         "book/results/cpu/tiny-times.json",
         "book/references.bib",
+        "book/weights.txt",
         "attention_lib/core.py",
         "attention_lib/samples/digits.npz",
         "constraints.txt",

@@ -157,3 +157,21 @@ def test_the_larger_of_two_grows_as_their_sum():
     card = replace(find("mha"), memory="Max(3 * tokens * dim, tokens**2 * Max(heads, 2) / dim)")
     assert card.order("memory") == r"\frac{N^{2} \max\left(2, h\right)}{d}"
     assert replace(card, macs="0").order("macs") == "0"
+
+
+LOOKS = [
+    (card, name)
+    for card in catalog()
+    for name in ("weights", "gate")
+    if hasattr(card.mechanism, name)
+]
+
+
+@pytest.mark.parametrize(("card", "name"), LOOKS, ids=lambda value: str(value))
+def test_what_is_looked_at_stays_finite(card, name):
+    """In float16 as well, which ends at 65504, for numbers of a thousand."""
+    mechanism, inputs = card.build().eval().half(), card.inputs(torch.float16)
+    given = [1000 * x if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs]
+    with torch.no_grad():
+        seen = getattr(mechanism, name)(*given)
+    assert seen.dtype == torch.float16 and seen.isfinite().all()

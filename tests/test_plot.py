@@ -105,6 +105,25 @@ def test_dots_show_every_run_and_the_interval_of_the_mean():
     assert len(first.lines) == 3 * 3 + 1, "three variants and the line of chance"
 
 
+GROWN = [
+    dict(variant=variant, writes=n, accuracy=at / n + seed / 100, seed=seed)
+    for variant, at in (("softmax", 1), ("aft", 2))
+    for n in (8, 16)
+    for seed in range(3)
+]
+
+
+def test_curves_show_the_means_and_their_intervals():
+    [axes] = plot.curves(GROWN, "writes", chance=0.1).axes
+    first, second, _ = axes.lines
+    assert list(first.get_xdata()) == [8, 16]
+    assert list(first.get_ydata()) == pytest.approx([1 / 8 + 0.01, 1 / 16 + 0.01])
+    assert second.get_color() == plot.look("aft")["color"]
+    top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(interval([0.125, 0.135, 0.145])[2])
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+
+
 def test_bars_are_as_long_as_the_gates():
     figure = plot.bars({"se": {"red": 0.2, "green": 0.9}, "eca": {"red": 0.3, "green": 0.8}})
     [axes] = figure.axes
@@ -125,7 +144,7 @@ def test_maps_show_pictures_and_maps():
 def test_weights_show_queries_down_and_keys_across():
     matrices = {"one": torch.rand(2, 3), "two": torch.rand(2, 3)}
     figure = plot.weights(matrices, ["a", "b"], ["x", "y", "z"])
-    one, two, _ = figure.axes  # and the bar of colours
+    one, two = figure.axes
     assert torch.equal(torch.tensor(two.images[0].get_array().data), matrices["two"])
     assert one.images[0].get_clim() == two.images[0].get_clim() == (0, 1)
     assert (one.get_title(), one.get_xlabel(), one.get_ylabel()) == ("one", "key", "query")
@@ -133,9 +152,13 @@ def test_weights_show_queries_down_and_keys_across():
     assert [label.get_text() for label in one.get_xticklabels()] == ["x", "y", "z"]
     [square, *unused] = plot.weights(dict.fromkeys("abcd", torch.eye(9)), columns=3).axes
     assert [label.get_text() for label in square.get_xticklabels()] == ["1", "4", "7"]
-    assert [axes.axison for axes in unused[:-1]] == [True] * 3 + [False] * 2
-    [named, _] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
+    assert [axes.axison for axes in unused] == [True] * 3 + [False] * 2
+    [named] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
     assert [label.get_text() for label in named.get_xticklabels()] == ["a", "b"]
+    matrix = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
+    [axes] = plot.weights({"": matrix}, numbers=True).axes
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(0, 0): "0.25", (1, 0): "0.75", (0, 1): "1.00", (1, 1): "0.00"}
 
 
 @pytest.mark.parametrize(
@@ -143,11 +166,12 @@ def test_weights_show_queries_down_and_keys_across():
     [
         lambda: plot.lines(ROWS),
         lambda: plot.dots(RUNS),
+        lambda: plot.curves(GROWN, "writes"),
         lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
         lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
         lambda: plot.weights({"one": torch.rand(5, 5), "two": torch.rand(5, 5)}, [*"abcde"]),
     ],
-    ids=["lines", "dots", "bars", "maps", "weights"],
+    ids=["lines", "dots", "curves", "bars", "maps", "weights"],
 )
 def test_a_figure_is_light_white_and_whole(draw):
     before = dict(matplotlib.rcParams)
@@ -178,6 +202,8 @@ def test_pyplot_forgets_the_figure():
         (lambda: plot.lines(ROWS, "time"), "no column 'time'; there are mechanism, axis, size"),
         (lambda: plot.dots([]), "no runs"),
         (lambda: plot.dots(RUNS, "loss"), "runs have no 'loss'; they have task, variant"),
+        (lambda: plot.curves([], "writes"), "no runs"),
+        (lambda: plot.curves(GROWN, "keys"), "runs have no 'keys'; they have variant, writes"),
         (lambda: plot.bars({}), "no bars"),
         (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
         (lambda: plot.weights({}), "no weights"),
@@ -190,3 +216,35 @@ def test_pyplot_forgets_the_figure():
 def test_what_cannot_be_drawn_is_refused(draw, said):
     with pytest.raises(ValueError, match=said):
         draw()
+
+
+def test_ratios_are_drawn_with_their_spread_largest_on_top():
+    rows = [
+        dict(name=name, series=series, ratio=ratio, low=ratio / 2, high=2 * ratio)
+        for name, series, ratio in (("a", "x", 2.0), ("b", "x", 4.0), ("a", "y", 1.0))
+    ]
+    [axes] = plot.ratios(rows, "how much").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    drawn = {}
+    for container in axes.containers:
+        line, _, [bars] = container
+        ends = [[start[0], end[0]] for start, end in bars.get_segments()]
+        drawn[container.get_label()] = sorted(zip(line.get_xdata().tolist(), ends, strict=True))
+    assert drawn == {"x": [(2.0, [1.0, 4.0]), (4.0, [2.0, 8.0])], "y": [(1.0, [0.5, 2.0])]}
+    assert axes.get_xscale() == "log"
+    with pytest.raises(ValueError, match="no ratios"):
+        plot.ratios([], "")
+
+
+def test_shares_stand_at_their_place_in_the_panel_of_their_family():
+    rows = [
+        dict(family="channel", name="SqueezeExcitation", arithmetic=0.1, memory=0.9),
+        dict(family="dense", name="MultiHeadAttention", arithmetic=0.8, memory=0.2),
+    ]
+    channel, dense = plot.shares(rows).axes[:2]
+    assert (channel.get_title(), dense.get_title()) == ("channel", "dense")
+    [line] = dense.lines
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (0.2, 0.8)
+    assert line.get_label() == "Multi-head attention"
+    with pytest.raises(ValueError, match="no shares"):
+        plot.shares([])

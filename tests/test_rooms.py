@@ -12,7 +12,7 @@ HOME = TESTS.parent / "attention_lib"
 PAGES = [p for family in FAMILIES for p in (HOME / family).glob("*.py") if p.stem != "__init__"]
 LIBRARY = {"torch", "einops", "jaxtyping"}
 PYTHON = {"math", "collections", "dataclasses", "inspect", "typing", "functools", "difflib", "re"}
-PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch"}
+PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch", "weakref"}
 OWN = {
     "shape": set(),
     "notation": set(),

@@ -19,7 +19,8 @@ PARAMETERS = {"preset": "ci", "device": "auto", "seed": 0}
 
 # NAME is the chapter's: of stored measurements it reads only those that begin with its name.
 SHAPES_OUTPUT = ("book/chapters/NAME.md", "book/results/*/NAME-*.json", "attention_lib/**/*.py",
-                 "attention_lib/samples/*", "book/references.bib", "constraints.txt")  # fmt: skip
+                 "attention_lib/samples/*", "book/references.bib", "book/weights.txt",
+                 "constraints.txt")  # fmt: skip
 
 # The first two code cells of every chapter, word for word; REPOSITORY becomes the address.
 PARAMETERS_CELL = """\

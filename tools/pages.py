@@ -3,6 +3,8 @@
     book/api/<family>/<Class>.md   a page for each mechanism
     book/api/symbols.md            the table of the notation page
     book/api/chapters.md           the table of chapters of the first page
+    book/api/paths.md              its table of reading paths, with their minutes
+    book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
 
@@ -24,6 +26,7 @@ from pybtex.database import parse_file
 from attention_lib import bench, notation, properties
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
+from tools import selection
 from tools.chapters import ROOT, chapters, notebook_of
 
 COST_NAMES = {
@@ -34,6 +37,13 @@ COST_NAMES = {
 # one size for all in the table: as many features at as many places, as tokens or as a map
 FEATURES, HEIGHT, WIDTH = 256, 14, 14
 Row = list[str]
+# Who reads what, in which order: chapters by name; those that are not written yet are left out.
+PATHS = {
+    "Vision engineer": "start channel spatial joint resnet50 dense sparse hybrid peers",
+    "Language-model engineer": "start dense linear sparse mixing peers",
+    "Student": "start dense linear channel spatial joint sparse hybrid mixing resnet50 peers",
+    "Teacher": "start dense channel",
+}
 
 
 def table(heads: Row, rows: Iterable[Row], name: str = "") -> str:
@@ -276,6 +286,36 @@ def chapters_table(root: Path = ROOT) -> str:
     return page(table(["Family", "It asks", "Mechanisms", "Chapter"], rows))
 
 
+def minutes(chapter: Path) -> int:
+    """How long a chapter takes to read, as its text says.
+
+    Raises:
+        ValueError: if it does not say.
+    """
+    text = " ".join(chapter.read_text(encoding="utf-8").split())
+    found = re.search(r"Reading takes about (\d+) minutes", text)
+    if not found:
+        raise ValueError(f"{chapter.name} does not say: Reading takes about … minutes")
+    return int(found[1])
+
+
+def paths_table(root: Path = ROOT) -> str:
+    """For each kind of reader, the chapters to read, in order, and how long they take together."""
+    written = {path.stem: path for path in chapters(root) if notebook_of(path).exists()}
+    rows = []
+    for reader, names in PATHS.items():
+        found = [written[name] for name in names.split() if name in written]
+        links = [f"[{title(path)}](../notebooks/{path.stem}.ipynb)" for path in found]
+        rows.append([reader, ", ".join(links), str(sum(map(minutes, found)))])
+    return page(table(["Reader", "Chapters, in this order", "Minutes"], rows))
+
+
+def title(chapter: Path) -> str:
+    """The title of a chapter, up to the colon."""
+    heading = re.search(r"^# (.*)", chapter.read_text(encoding="utf-8"), flags=re.M)[1]
+    return heading.partition(":")[0]
+
+
 def status_page(root: Path = ROOT) -> str:
     """What was executed and measured: where, when, for how long."""
     rows = []
@@ -324,9 +364,12 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     """Every generated page and what it says."""
     book = root / "book"
     cards = {book / f"api/{card.family}/{card}.md": card for card in catalog()}
+    which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
     return {path: mechanism_page(card, root) for path, card in cards.items()} | {
+        **which,
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
+        book / "api/paths.md": paths_table(root),
         book / "mechanisms.md": mechanisms_page(root),
         book / "status.md": status_page(root),
     }

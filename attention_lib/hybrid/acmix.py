@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.around import around
 from attention_lib.shape import shaped
 
 
@@ -19,19 +20,20 @@ class ACmix(nn.Module):
         + \beta \sum_{t \in k \times k} S_t * \sum_u W_{tu}\, z_u, \qquad z = [q, k, v]
 
     A k × k convolution is k² convolutions 1 × 1, shifted and added; attention begins with 1 × 1
-    convolutions too.  So both share these, and differ in how they gather: by weights over the
-    K × K pixels around, or by W, which mixes the 3 h pieces z_u into k² maps, and by small kernels
-    S_t, which begin as the k² shifts and learn.  The position p = W_p (column, row), from -1 to 1,
-    needs no bias; what p_i adds, all logits of a pixel share, and so it is not computed.
+    convolutions too.  So both share q, k and v, in 3 h pieces z_u of d_h channels.  Attention
+    weighs the K × K pixels N_K(i) around a pixel i.  For the convolution, W mixes the pieces into
+    k² maps of d_h channels, and k² learned kernels S_t, shifts at first, make h channels of each.
+    The position p = W_p (column, row), both from -1 to 1, says where a key lies; what p_i adds, all
+    logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.
 
     Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
-    allow, and loses the bias of S, which is kept here.
+    allow, and loses the bias of S, which is kept here.  It can also dilate the square.
 
     Args:
         channels: channels of the map, C, coming in and going out.
-        kernel_attention: side of the square that attention gathers from, K, odd; 7 in the paper.
-        heads: heads, h; each works on d_h = C / h channels; 4 in the paper.
-        kernel_convolution: side of the convolution's kernels, k, odd; 3 in the paper.
+        kernel_attention: side of the square that attention gathers from, K, odd; 7 in that code.
+        heads: heads, h; each works on d_h = C / h channels; 4 in that code.
+        kernel_convolution: side of the convolution's kernels, k, odd; 3 in that code.
         stride: steps between the pixels that are answered, s, so ⌈H / s⌉ × ⌈W / s⌉ of them.
 
     Raises:
@@ -100,23 +102,19 @@ class ACmix(nn.Module):
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
         wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
         query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
-        keys, edges = key - self._position(key), key.new_zeros(key.shape[-2:])
-        around = zip(self._around(keys), self._around(edges, -torch.inf), strict=True)
-        logits = [(query * near).sum(dim=2) + edge for near, edge in around]
+        square = dict(size=self.kernel_attention, stride=self.stride)
+        keys = around(key - self._position(key), **square)
+        edges = around(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
+        pairs = zip(keys, edges, strict=True)
+        logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
 
     def _gather(self, weights: Tensor, value: Tensor) -> Tensor:
         gathered = torch.zeros_like(value[..., :: self.stride, :: self.stride])
-        for weight, near in zip(weights.unbind(dim=2), self._around(value), strict=True):
+        values = around(value, self.kernel_attention, self.stride)
+        for weight, near in zip(weights.unbind(dim=2), values, strict=True):
             gathered = torch.addcmul(gathered, weight[:, :, None], near)
         return gathered.flatten(1, 2)
-
-    def _around(self, maps: Tensor, outside: float = 0.0) -> list[Tensor]:
-        """The maps seen from each place of the K × K square: views of one copy."""
-        (height, width), size, s = maps.shape[-2:], self.kernel_attention, self.stride
-        maps = F.pad(maps, (size // 2,) * 4, value=outside)
-        rows = [maps[..., a : a + height : s, :] for a in range(size)]
-        return [row[..., b : b + width : s] for row in rows for b in range(size)]
 
     def _position(self, like: Tensor) -> Tensor:
         """p of each pixel, (head_dim, height, width)."""

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.around import around
+from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
 
@@ -14,30 +16,29 @@ class ContextualTransformer(nn.Module):
 
     .. math::
         K^1 = \mathrm{ReLU}(\mathrm{BN}(W^k * x)), \qquad
-        A = \mathrm{GN}\bigl([K^1, x]\, W_\theta W_\delta\bigr), \qquad
-        K^2_{ijc} = \sum_{t \in k \times k} A_{ij,\,c \bmod C/s,\,t}\; V_{ij + t,\,c},
-        \qquad y = a_1 K^2 + a_2 K^1
+        A = \mathrm{GN}\bigl(W_\delta\, \mathrm{ReLU}(\mathrm{BN}(W_\theta\, [K^1, x]))\bigr),
+        \qquad K^2_{ijc} = f\Bigl(\sum_{t \in k \times k} A_{ij,\,c \bmod C/s,\,t}\;
+        V_{ij + t,\,c}\Bigr), \qquad y = a_1 K^2 + a_2 K^1
 
-    *Static* context: a convolution over k × k pixels.  *Dynamic* context: from the static one and
-    the pixel itself come, without any product of query and key, weights for the k × k values
-    around it; s channels share them.  A softmax over the two contexts, for each channel of the
-    map as in a selective kernel, fuses them.
+    The *static* context K¹ is a convolution over k × k pixels.  From it and the pixel itself come,
+    without any product of query and key, weights A for the k × k values V = BN(W^v x) around the
+    pixel, which s channels share: the *dynamic* context K².  The *fusion* makes, of the means of
+    both over the map, shares a_1 and a_2 that add up to 1 in each channel, as a selective kernel.
 
-    As in the authors' code, which settles what the text leaves open, BN and ReLU follow W_θ, group
-    normalisation W_δ, BN the values, BN and swish the dynamic context.  Theirs also has a bias in
-    front of a BN, in the fusion, which that BN takes away again; it is left out.
+    f is BN, then swish; GN takes the k² weights of s channels, at all pixels, together.  All norms
+    are as in the authors' code; a bias before the BN in its fusion, which BN undoes, is left out.
 
     Args:
         channels: channels of the map, C.
         kernel_size: side of the square of pixels that is read, k, odd; 3 in the paper.
-        groups: groups of the convolution that makes the static context, G; 4 in the paper.
-        share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the paper.
-        reduction: how many times narrower the middles of weights and fusion are, r; 2 in the paper.
-        minimum: the least width of the middle of the fusion, L; 32 in the paper.
+        groups: groups of the convolution that makes the static context, G; 4 in the code.
+        share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the code.
+        reduction: how many times narrower the middles of weights and fusion are, r; 2 in the code.
+        minimum: the least width of the middle of the fusion, L; 32 in the code.
 
     Raises:
-        ValueError: if `kernel_size` is even or below 3, `channels` not a multiple of `groups` and
-            of `share`, `reduction` not between 1 and C, or `minimum` below 1.
+        ValueError: if a number is below 1, `channels` not a multiple of `groups` and of `share`,
+            `kernel_size` even or below 3, or `reduction` above C.
 
     In training mode, a batch of one has no statistics for the fusion, and BatchNorm says so.
     """
@@ -52,13 +53,17 @@ class ContextualTransformer(nn.Module):
         minimum: int = 32,
     ):
         super().__init__()
+        counts = dict(channels=channels, groups=groups, share=share)
+        for name, given in (counts | dict(reduction=reduction, minimum=minimum)).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        for name, given in dict(groups=groups, share=share).items():
+            if channels % given:
+                raise ValueError(f"channels={channels} is not a multiple of {name}={given}")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
-        for name, given in dict(groups=groups, share=share).items():
-            if given < 1 or channels < 1 or channels % given:
-                raise ValueError(f"channels={channels} is not a multiple of {name}={given}")
-        if not 1 <= reduction <= channels or minimum < 1:
-            raise ValueError(f"reduction={reduction} must lie in [1, C], minimum={minimum} above 0")
+        if reduction > channels:
+            raise ValueError(f"reduction={reduction} must be at most channels={channels}")
         self.channels, self.kernel_size, self.share = channels, kernel_size, share
         self.planes, self.places = channels // share, kernel_size**2
         middle, reach = channels // reduction, kernel_size // 2
@@ -95,8 +100,7 @@ class ContextualTransformer(nn.Module):
         dynamic = F.silu(self.normalize(mixed))
         squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
         logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
-        first, second = logits.softmax(dim=-1)[..., None, None].unbind(dim=2)
-        return torch.addcmul(first * dynamic, second, static)
+        return blend([dynamic, static], logits.softmax(dim=-1).mT)
 
     @shaped
     def weights(
@@ -111,12 +115,10 @@ class ContextualTransformer(nn.Module):
 
     def _mix(self, value: Tensor, weights: Tensor) -> Tensor:
         """The k × k sums, as k² products of whole maps: no pixel's surroundings are copied."""
-        height, width = value.shape[-2:]
-        mixed = torch.zeros_like(value).unflatten(1, (self.share, self.planes))
-        padded = F.pad(value, (self.kernel_size // 2,) * 4).unflatten(1, (self.share, self.planes))
-        for place, weight in enumerate(weights[:, None].unbind(dim=3)):
-            row, column = divmod(place, self.kernel_size)
-            near = padded[..., row : row + height, column : column + width]
+        value = value.unflatten(1, (self.share, self.planes))
+        mixed = torch.zeros_like(value)
+        values = around(value, self.kernel_size)
+        for weight, near in zip(weights[:, None].unbind(dim=3), values, strict=True):
             mixed = torch.addcmul(mixed, weight, near)
         return mixed.flatten(1, 2)
 

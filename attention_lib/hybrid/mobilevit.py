@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import shaped
 
 
@@ -16,24 +17,23 @@ class MobileViTBlock(nn.Module):
 
     .. math::
         u = W_d\, f(K_1 * x), \qquad
-        v_{p} = \mathrm{LN}\bigl(T_L \circ \dots \circ T_1\,(u_{p})\bigr), \qquad
+        v_t = \mathrm{LN}\bigl(F_L \circ \dots \circ F_1\,(u_t)\bigr), \qquad
         y = f\bigl(K_2 * [\,x, f(W_C\, v)\,]\bigr), \qquad
         f = \mathrm{SiLU} \circ \mathrm{BN}
 
-    The map u is cut into N patches of P pixels.  For each place p in a patch, the pixels u_p there
-    of all N patches attend to one another in L transformer layers T.  So P attentions among N
-    tokens replace one among N P, and each pixel still hears of all: K_1 has mixed its patch before.
-    T(u) = a + W_2 SiLU(W_1 LN(a)) with a = u + MultiHead(LN(u)); W_1 makes 2 d features of d.
+    K_1, K_2 are k × k convolutions, W_d, W_C 1 × 1.  The map u is cut into N patches of p × p
+    pixels; the u_t at one place t of all patches attend to one another in L transformer layers F,
+    F(u) = a + W_2 SiLU(W_1 LN(a)), a = u + MultiHead(LN(u)), W_1 from d to 2 d features.  So p²
+    attentions among N tokens replace one among N p².  If p ≤ k, K_1 lets each hear of all.
 
-    Like the authors' code, the block resizes u bilinearly to the next size that patches tile, and v
-    back: where they tile the map already, that changes nothing; elsewhere it blurs.
+    Like the authors' code, the block resizes u bilinearly to a size that patches tile, and v back.
 
     Args:
         channels: channels of the map, C.
         dim: features of a token, d; 144, 192 and 240 for C = 96, 128 and 160 in MobileViT-S.
         depth: transformer layers, L; 2, 4 and 3 in the paper's three blocks.
-        heads: heads of each attention, h; 4 in the paper.
-        patch_size: side of a patch, p, so that P = p²; 2 in the paper.
+        heads: heads of each attention, h; 4 in the authors' code.
+        patch_size: side of a patch, p; 2 in the paper.
         kernel_size: side of both convolutions' kernels, k, odd; 3 in the paper.
 
     Raises:
@@ -85,8 +85,8 @@ class MobileViTBlock(nn.Module):
         tokens, found = self._unfold(x), []
         for layer in self.layers:
             query, key, _ = layer.project(tokens)
-            logits = query @ key.mT / query.shape[-1] ** 0.5
-            found.append(logits.softmax(dim=-1).unflatten(0, (-1, self.places)))
+            weights = scaled_products(query, key).softmax(dim=-1).to(x.dtype)
+            found.append(weights.unflatten(0, (-1, self.places)))
             tokens = layer(tokens)
         return torch.stack(found, dim=1)
 

@@ -20,19 +20,22 @@ class ParallelMultiScaleAttention(nn.Module):
         \qquad \mathrm{Conv}_k(V)_n = \sum_{t=0}^{k-1}
         \mathop{\mathrm{softmax}}_t (V_n P_k)_t\, V_{n + t - \lfloor k/2 \rfloor}
 
-    Attention alone spreads over a long sequence and loses what stands close by.  Beside it runs a
-    *dynamic convolution* (Wu et al., 2019) for each kernel size: every token makes its own kernel
-    out of its value, one for each head, and a softmax shares it out among the neighbours.  Both
-    read the *same* values, so that near and far are told in the same terms.  The third term, the
-    feed-forward layer, reads no neighbour.  Residual sum and LayerNorm belong to the network.
+    In deep layers attention tends to settle on single tokens and to lose what stands close by.
+    Beside it runs a *dynamic convolution* (Wu et al., 2019) for each kernel size k_s: by P, every
+    token makes its own kernel out of its value, one for each head, and softmax(α) weighs the sizes.
+    Attention and convolution read the *same* values V, so that near and far are told in the same
+    terms; beyond the ends V is zero.  The third term, the feed-forward layer, reads no neighbour.
 
-    The projections have no biases, as in the paper's formulas; the authors' code has them.
+    Residual sum and LayerNorm belong to the network.  The projections have no biases, as in the
+    paper's formulas; the authors' code has them.  It also has a decoder's form, which reads only
+    what came before, and leaves out kernel weights at random in training: neither is here.
 
     Args:
         dim: features of a token, d.
         heads: heads, h; each works on d_h = d / h features.
-        kernel_sizes: places that each convolution reads; 3 and 15 in the authors' code.
-        expansion: how many times wider than d the middle of the feed-forward layer is, e.
+        kernel_sizes: tokens that each convolution reads, k_s; 3 and 15 in the authors' code.
+        expansion: how many times wider than d the middle of the feed-forward layer is, e; 4 in
+            the authors' larger models, 2 in the smallest.
 
     Raises:
         ValueError: if `dim` is not a multiple of `heads`, if a number is below 1, or if there is
@@ -126,6 +129,7 @@ CARD = Card(
         dict(kernel_sizes=(2, 3, 7)),
         dict(heads=1),
         dict(expansion=4),
+        dict(heads=6, kernel_sizes=(31,)),
     ],
     sizes=dict(batch=2, tokens=7),
     params="5 * dim**2 + Min(scales - 1, 1) * scales"

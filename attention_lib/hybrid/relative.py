@@ -7,30 +7,34 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.heads import split_heads
+from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import scaled_products
+from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
 
 
 class RelativeAttention(nn.Module):
-    r"""Attend by what pixels hold and by how far apart they lie, as attention and a convolution do.
+    r"""Weigh pixels by what they hold, as attention does, and by offset, as a convolution does.
 
     .. math::
         a_i = x_i + W_o \Bigl[\,\sum_j \mathop{\mathrm{softmax}}_j\Bigl(
         \frac{q_i^\top k_j}{\sqrt{d_h}} + w_{i - j}\Bigr)\, v_j\,\Bigr]^{\text{heads}}, \qquad
         y_i = a_i + W_2\, \mathrm{GELU}\bigl(W_1\, \mathrm{LN}(a_i)\bigr)
 
-    The transformer block of CoAtNet, its queries, keys and values made of LN(x).  Plain attention
-    weighs a pair of pixels by their contents alone, a depthwise convolution by their offset i − j
-    alone; here the two logits are added.  An offset counts rows and columns, and each head has one
-    learned number w for each offset within a map of H_0 × W_0 pixels, whatever the map holds.
+    The transformer block of CoAtNet: queries q, keys k and values v are linear in LN(x).  Plain
+    attention weighs a pair of pixels i, j by what they hold alone, a depthwise convolution by the
+    offset i − j alone; here the logit of a pair is the sum of both.  An offset counts rows and
+    columns; each head learns one number w for each offset that occurs in a map of H_0 × W_0
+    pixels, and w is the same whatever the map holds.
 
-    For a map of another size the table is resized bilinearly, as the paper does when it goes on to
-    train at a higher resolution; offsets then count in shares of the map.
+    For a map of another size the table of w is resized bilinearly, as in the paper where training
+    goes on at a higher resolution: an offset then counts as a share of the map.
 
     Args:
         channels: channels of the map, C.
-        table_height: rows of the map that the table is made for, H_0; 14 in the paper's stage S3.
-        table_width: its columns, W_0; 14 in the paper's stage S3.
+        table_height: rows of the map that the table is made for, H_0; 14 in the paper's first
+            stage of such blocks, for images of 224 pixels a side, and 7 in its second.
+        table_width: columns of that map, W_0; the same in the paper.
         head_dim: features that a head works on, d_h; 32 in the paper.
         expansion: how many times more features W_1 makes, e; 4 in the paper.
 
@@ -84,14 +88,14 @@ class RelativeAttention(nn.Module):
     ) -> Float[Tensor, "batch heads pixels others"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
-        logits = query @ key.mT / query.shape[-1] ** 0.5
-        return (logits + self._bias(*x.shape[-2:])).softmax(dim=-1)
+        logits = scaled_products(query, key) + self._bias(*x.shape[-2:])
+        return logits.softmax(dim=-1).to(x.dtype)
 
     def _attend(self, pixels: Tensor, height: int, width: int) -> Tensor:
         query, key, value = self._project(pixels)
         bias = self._bias(height, width)
         gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.out(torch.cat(gathered.unbind(dim=1), dim=-1))
+        return self.out(merge_heads(gathered))
 
     def _project(self, pixels: Tensor) -> list[Tensor]:
         parts = self.query_key_value(self.norm(pixels)).chunk(3, dim=-1)
@@ -101,11 +105,7 @@ class RelativeAttention(nn.Module):
         """w_{i−j} of each head for all pairs of pixels; its first axis the fused kernel needs."""
         size = (2 * height - 1, 2 * width - 1)
         [table] = F.interpolate(self.table[None], size, mode="bilinear")
-        row = torch.arange(height, device=table.device)
-        column = torch.arange(width, device=table.device)
-        down = (row[:, None] - row + height - 1)[:, None, :, None]
-        right = (column[:, None] - column + width - 1)[None, :, None, :]
-        return table[:, down, right].flatten(3, 4).flatten(1, 2)[None]
+        return relative_bias(table, height, width)[None]
 
 
 CARD = Card(

@@ -21,8 +21,8 @@ class BottleneckAttention(nn.Module):
     around each place and vote for it.  The votes are added, and a gate between 0 and 1 of the map
     is laid on top of the map itself.
 
-    h is BatchNorm and ReLU, as in the authors' code; the paper does not say what stands between
-    its layers.  A layer before a BatchNorm has no bias, which would be subtracted again.  The
+    h is BatchNorm and ReLU, as in the authors' code; the paper's formulas show nothing between the
+    layers.  A layer before a BatchNorm (BN) has no bias, which would be subtracted again.  The
     authors' code departs from the paper: it multiplies the votes, normalises neither, and has a
     bias in every layer.  Their released weights need `multiply`, which is all of that.
 

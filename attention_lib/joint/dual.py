@@ -1,12 +1,12 @@
 """Dual Attention (Fu et al., 2019)."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
 
@@ -24,9 +24,9 @@ class DualAttention(nn.Module):
     *Channel attention*: each channel gathers from the channels that respond where it does, by
     itself: nothing is learned but β.  Neither product is scaled down.  α and β start at 0.
 
-    In the paper's network each module has 3×3 convolutions of its own before it and after it,
+    In the authors' network each module has a 3×3 convolution of its own before it and after it,
     and the sum is taken behind these.  They belong to the head of that network: to build it, use
-    `position` and `channel` apart.  The paper keeps C numbers for queries and keys; C / 8 is the
+    `position` and `channel` apart.  In the paper queries and keys have C numbers; C / 8 is from the
     authors' code.  That code subtracts the channels' likeness from its maximum before the softmax,
     so that a channel gathers from the *least* alike; here it is as in the paper.  The keys have
     no bias: it would add the same to all logits of a place, which a softmax does not see.
@@ -62,11 +62,15 @@ class DualAttention(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         """The map p: x and, α-fold, what each place gathers from the places."""
         tokens = x.flatten(-2).mT
-        # zeros at their ends change no product of query and key, and torch's fused kernels take
-        # only three of equal size; without these the weights of all pairs of places are stored
-        ends = (0, self.channels - self.hidden)
-        query, key = F.pad(self.query(tokens), ends), F.pad(self.key(tokens), ends)
-        gathered = _attend(query, key, self.value(tokens)).mT
+        query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
+        # One quarter of the places after another, so that the logits of all pairs are never there
+        # at once.  Torch's fused kernels would store none, but they take only queries as long as
+        # the values: filled up with zeros, those cost half as much time again.
+        size, parts = tokens.shape[1], []
+        for quarter in range(4):
+            some = query[:, size * quarter // 4 : size * (quarter + 1) // 4]
+            parts.append(_attend(some, key, value))
+        gathered = torch.cat(parts, dim=1).mT
         return torch.addcmul(x, self.position_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
@@ -84,7 +88,7 @@ class DualAttention(nn.Module):
     ) -> Float[Tensor, "batch tokens others"]:
         """The weights by which places mix places; made for looking, not for speed."""
         tokens = x.flatten(-2).mT
-        return (self.query(tokens) @ self.key(tokens).mT).softmax(dim=-1)
+        return _weights(self.query(tokens), self.key(tokens))
 
     @shaped
     def channel_weights(
@@ -92,13 +96,20 @@ class DualAttention(nn.Module):
     ) -> Float[Tensor, "batch channels others"]:
         """The weights by which channels mix channels; made for looking."""
         maps = x.flatten(-2)
-        return (maps @ maps.mT).softmax(dim=-1)
+        return _weights(maps, maps)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """One head that does not divide the products by the root of their length."""
-    one_head = (part[:, None] for part in (query, key, value))
-    return F.scaled_dot_product_attention(*one_head, scale=1.0)[:, 0]
+    return _weights(query, key) @ value
+
+
+def _weights(query: Tensor, key: Tensor) -> Tensor:
+    # in float16, which ends at 65504, products that are not scaled down would overflow
+    return at_least_float32(_softmax, query, key).to(query.dtype)
+
+
+def _softmax(query: Tensor, key: Tensor) -> Tensor:
+    return (query @ key.mT).softmax(dim=-1)
 
 
 CARD = Card(
@@ -110,8 +121,8 @@ CARD = Card(
     sizes=dict(batch=2, height=7, width=5),
     params="2 * channels * hidden + hidden + channels**2 + channels + 2",
     macs="(2 * channels * hidden + channels**2) * height * width"
-    " + 2 * channels * (height * width)**2 + 2 * channels**2 * height * width",
-    memory="channels * height * width",
+    " + (hidden + channels) * (height * width)**2 + 2 * channels**2 * height * width",
+    memory="height * width * ceiling(height * width / 4)",
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -18,13 +18,15 @@ class ParNetAttention(nn.Module):
         y = \mathrm{SiLU}\bigl(\mathrm{BN}_1(K_{1\times1} * x) + \mathrm{BN}_2(K_{3\times3} * x)
             + \sigma(W\, \mathrm{mean}_{ij} z) \odot z\bigr)
 
-    A RepVGG block with a gate on its skip connection.  A network of few layers sees little of the
-    map at a time; the gate has seen all of it.  As it stands on the skip and not behind the sum,
-    it adds nothing to the depth.
+    As in a RepVGG block, a 1×1 convolution, a 3×3 convolution and the map itself (the *skip*) are
+    normalised and added; new is a gate for each channel of the skip.  A network of few layers sees
+    little of the map at a time; the gate has seen all of it.  As it stands on the skip and not
+    behind the sum, it adds nothing to the depth.
 
-    Once trained, both convolutions and their normalisations are one 3×3 convolution with a bias:
-    see `folded`.  In training mode, one sample of one place has no statistics, and BatchNorm says
-    so.
+    W is one layer from C to C.  As in the authors' code, neither it nor the convolutions K have a
+    bias, and the gate reads the map behind its BatchNorm (BN).  Once trained, both convolutions and
+    their normalisations are one 3×3 convolution with a bias: see `folded`.  In training mode, one
+    sample of one place has no statistics, and BatchNorm says so.
 
     Args:
         channels: channels of the map, C.

@@ -21,13 +21,15 @@ class PolarizedSelfAttention(nn.Module):
     Each branch collapses one axis to a single query and keeps the other in full.  *Channel*: a
     softmax over the places says where to look, and what is seen there gives every channel a gate.
     *Place*: a softmax over C // 2 mixtures of channels says what to look for, and every place has a
-    gate by how much of it is there.  The two stand side by side, or one behind the other.
+    gate by how much of it is there.  The two stand side by side, or one behind the other.  W, w:
+    projections without a bias; p, j: places; LN: LayerNorm over the channels.
 
     Both sums are linear in the values, so the values are projected after they are summed: W_v
     sees one vector of a map, and W'_v is folded to one vector, in place of one for each place.
 
-    The authors' code departs from the paper: its softmax of the place branch is over the places,
-    and the LayerNorm is missing (in parallel) or inside a bottleneck (in sequence).
+    The authors' code departs from the paper.  Its softmax in the place branch is over the places:
+    of the gate's logits (in parallel) or of the values (in sequence).  The LayerNorm is missing (in
+    parallel) or inside a bottleneck that stands for W_z (in sequence).
 
     Args:
         channels: channels of the map, C.
@@ -47,8 +49,8 @@ class PolarizedSelfAttention(nn.Module):
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
         self.channel_out = nn.Linear(self.hidden, channels, bias=False)
         self.norm = nn.LayerNorm(channels)
-        self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
-        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+        self.place_query = nn.Linear(channels, self.hidden, bias=False)
+        self.place_value = nn.Linear(channels, self.hidden, bias=False)
 
     @shaped
     def forward(
@@ -66,8 +68,8 @@ class PolarizedSelfAttention(nn.Module):
     ) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         # one view for each use: the gradients of a shared one are added apart, in one map more
-        weights = self.channel_query(x.flatten(-2).mT).softmax(dim=1)
-        seen = (x.flatten(-2) @ weights).squeeze(-1)
+        weights = (self.channel_query.weight @ x.flatten(-2)).softmax(dim=-1)
+        seen = (x.flatten(-2) @ weights.mT).squeeze(-1)
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
@@ -79,8 +81,8 @@ class PolarizedSelfAttention(nn.Module):
         return self._gate_of_places(read).squeeze(1)
 
     def _gate_of_places(self, x: Tensor) -> Tensor:
-        weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
+        weights = self.place_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
+        wanted = weights @ self.place_value.weight  # how much of each channel to look for
         return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
 
 

@@ -18,11 +18,12 @@ class ShuffleAttention(nn.Module):
         x'_{2} = \sigma(W_2\, \mathrm{GN}(x_2) + b_2)\, x_2, \qquad
         y = \mathrm{shuffle}\bigl([\,x'_1, x'_2\,]_{g=1}^{G}\bigr)
 
-    The channels are cut into G groups, and each group into two halves.  The first half has one
-    gate a channel, from its mean over the map; the second has one a place, from how far the number
-    there lies from its channel's mean.  W and b are a number each for a channel, and all groups
-    share them: 3 C / G parameters in all.  Afterwards the first C / 2 channels and the last C / 2
-    are interleaved, so that groups meet in the layers that follow.
+    The channels are cut into G groups, and each group into two halves.  In the first half each
+    channel has a gate, from its mean over the map; in the second each number has its own, from how
+    far it lies from the mean of its channel, which GN (GroupNorm) normalises by itself.  W, b, and
+    the scale and the shift of GN are a number for each channel of a half, and all groups share
+    them: 3 C / G parameters in all.  Then the first C / 2 channels and the last C / 2 are
+    interleaved, so that groups meet in the layers that follow.
 
     W starts at 0 and b at 1, as in the authors' code: at first every gate is σ(1) = 0.73.
 
@@ -44,16 +45,18 @@ class ShuffleAttention(nn.Module):
         self.share = channels // (2 * groups)
         self.channel_scale = nn.Parameter(torch.zeros(self.share))
         self.channel_shift = nn.Parameter(torch.ones(self.share))
-        self.spatial_scale = nn.Parameter(torch.zeros(self.share))
-        self.spatial_shift = nn.Parameter(torch.ones(self.share))
+        self.place_scale = nn.Parameter(torch.zeros(self.share))
+        self.place_shift = nn.Parameter(torch.ones(self.share))
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
     @shaped
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
+        # halved once: the gradients of each halving are joined and added, in a map more
         first, second = self._halves(x)
-        first, second = self.channel_gate(x)[..., None, None] * first, self.place_gate(x) * second
+        first = self._gate_of_channels(first)[..., None, None] * first
+        second = self._gate_of_places(second) * second
         joined = torch.stack([first, second], dim=2).view_as(x)
         return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
 
@@ -62,18 +65,23 @@ class ShuffleAttention(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch groups share"]:
         """The gate of each channel in the first half of a group, between 0 and 1."""
-        means = self._halves(x)[0].mean(dim=(-2, -1))
-        return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
+        return self._gate_of_channels(self._halves(x)[0])
 
     @shaped
     def place_gate(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch groups share height width"]:
         """The gate of each number in the second half of a group, between 0 and 1."""
-        second = self._halves(x)[1]
+        return self._gate_of_places(self._halves(x)[1])
+
+    def _gate_of_channels(self, first: Tensor) -> Tensor:
+        means = first.mean(dim=(-2, -1))
+        return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
+
+    def _gate_of_places(self, second: Tensor) -> Tensor:
         # the norm's scale and shift, and then ours, are one scale and one shift
-        scale = self.spatial_scale * self.norm.weight
-        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm.bias)
+        scale = self.place_scale * self.norm.weight
+        shift = torch.addcmul(self.place_shift, self.place_scale, self.norm.bias)
         # torch's function, because the layer refuses a map that is a single number
         normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift, self.norm.eps)
         return normed.sigmoid().view_as(second)

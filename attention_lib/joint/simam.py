@@ -1,5 +1,6 @@
 """SimAM (Yang et al., 2021)."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,17 +18,18 @@ class SimAM(nn.Module):
         \frac{1}{e_{cij}} = \frac{(x_{cij} - \mu_c)^2}{4 (s_c^2 + \lambda)} + \frac{1}{2}, \qquad
         s_c^2 = \frac{1}{HW - 1} \sum_{i,j} (x_{cij} - \mu_c)^2
 
-    A neuron that fires apart from its neighbours is taken to matter.  How well a line could
+    A neuron that fires apart from its neighbours is taken to matter.  How badly a line would
     separate it from the others of its channel is an energy e, with a closed form: it is low where
-    the distance from the mean is large beside the spread.  A number at the mean has the gate
+    the distance from the mean μ is large beside the spread s.  A number at the mean has the gate
     σ(½) = 0.62; that of one far away comes near to 1.  Nothing is learned.
 
-    The paper's listing divides the spread by HW − 1, as here, its equation by HW.  A map of one
+    The paper's listing divides the squares by HW − 1, as here, its equation by HW.  A map of one
     place has no spread, and all its gates are σ(½).
 
     Args:
         channels: channels of the map, C.
-        regularization: what is added to the spread, λ; 1e-4 in the paper.
+        regularization: what is added to the squared spread, λ; 1e-4 is the default of the authors'
+            code, with which they trained on CIFAR; on ImageNet they trained with 0.1.
 
     Raises:
         ValueError: if `channels` is below 1, or `regularization` is not above 0.
@@ -54,10 +56,14 @@ class SimAM(nn.Module):
         """The gate σ(1/e) of each number, between 0.62 and 1."""
         places = x.shape[-2] * x.shape[-1]
         unbiased = 1 + 1 / max(places - 1, 1)  # HW / (HW - 1); nothing is spread at one place
-        # the layer squares nothing in half precision, where the square of a thousand is infinite
-        lines = unbiased**0.5 * x.flatten(-2)
-        distance = F.layer_norm(lines, lines.shape[-1:], eps=self.regularization)
-        return (distance.square() / (4 * unbiased) + 0.5).sigmoid().view_as(x)
+        # s² and λ are halved alike, so that no number grows: in half precision it could become
+        # infinite, as could its square, which the norm takes in a wider one
+        lines = (unbiased / 2) ** 0.5 * x.flatten(-2)
+        shape, quarter = lines.shape[-1:], 1 / (4 * unbiased)
+        weight = lines.new_full(shape, quarter**0.5)
+        distance = F.layer_norm(lines, shape, weight, eps=self.regularization / 2)
+        half = torch.full_like(distance[..., :1], 0.5)
+        return torch.addcmul(half, distance, distance).sigmoid().view_as(x)
 
 
 CARD = Card(

@@ -11,7 +11,7 @@ from attention_lib.shape import shaped
 
 
 class TripletAttention(nn.Module):
-    r"""Gate each number of a map by what its row, its column and its channels look like from aside.
+    r"""Gate each number of a map by three views of it: along the height, the width, the channels.
 
     .. math::
         g^{cw} = \sigma(\mathrm{BN}(K^{cw} * Z_h x)), \quad
@@ -25,9 +25,10 @@ class TripletAttention(nn.Module):
     the three gates that see it.  So channels meet rows and columns, as these meet one another.
 
     The paper rotates the box and rotates the answer back; here the pictures are turned instead,
-    which are far smaller.  The convolution along the channels depends on their order.  The
-    statistics move at the authors' momentum, 0.01.  In training mode, one sample of one place has
-    no statistics for the picture along the channels, and BatchNorm says so.
+    which are far smaller.  Two of the convolutions K run over neighbouring channels, and so depend
+    on their order.  The statistics of BN (BatchNorm) move at the authors' momentum, 0.01.  In
+    training mode, one sample of one place has none for the view along the channels, and BatchNorm
+    says so.
 
     Args:
         channels: channels of the map, C.

@@ -23,28 +23,32 @@ class GlobalFilter(nn.Module):
     a kernel as large as the map, which goes on at the other edge (see `kernel`), at the price of
     N log N instead of N² for N = HW places.  Channels do not meet, and nothing is compared.
 
-    A map of real numbers has mirrored frequencies, so that W // 2 + 1 columns of K are all.  On
-    maps of another size than the filter's, K is interpolated linearly between its corners, as
-    the authors do for larger images.  float16 and bfloat16 are transformed in float32.
+    Half of the frequencies of a map of real numbers mirror the others: W // 2 + 1 columns of K are
+    enough.  float16 and bfloat16 are transformed in float32.
+
+    For a map of another size K is resized bilinearly, corner to corner, whenever it is used, as in
+    the code of HorNet by the same authors; their code for this paper resizes it once, bicubically.
 
     Args:
         channels: channels of the map, C.
-        size: height and width of the map for which K is learned, n; 14 × 14 in the paper.
+        table_height: rows of the map that the filter K is made for, H_0; 14 in the paper's models
+            without a pyramid.
+        table_width: its columns, W_0; 14 there.
 
     Raises:
-        ValueError: if `channels` or one of the two numbers of `size` is below 1.
+        ValueError: if a number is below 1.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int] = (14, 14)):
+    def __init__(self, channels: int, table_height: int = 14, table_width: int = 14):
         super().__init__()
-        size = tuple(size)
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"size={size} must be a height and a width of at least 1")
-        self.channels, self.size = channels, size
+        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
+        for name, given in counts.items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        self.channels = channels
         # real parts, then imaginary ones: a complex parameter would not survive `.half()`
-        self.filter = nn.Parameter(torch.randn(2, channels, size[0], size[1] // 2 + 1) * 0.02)
+        parts = torch.randn(2, channels, table_height, table_width // 2 + 1)
+        self.filter = nn.Parameter(parts * 0.02)
 
     @shaped
     def forward(
@@ -82,18 +86,21 @@ CARD = Card(
     GlobalFilter,
     paper="rao2021gfnet",
     aliases=("global_filter", "gfnet"),
-    example=dict(channels=4, size=(7, 5)),
-    variants=[dict(size=(4, 8)), dict(size=(9, 7)), dict(size=(1, 1)), dict(channels=1)],
+    example=dict(channels=4, table_height=7, table_width=5),
+    variants=[
+        *(dict(table_height=4), dict(table_height=9), dict(table_width=8), dict(table_width=7)),
+        *(dict(table_height=4, table_width=8), dict(table_height=1, table_width=1)),
+        dict(channels=1),
+    ],
     sizes=dict(batch=2, height=7, width=5),
-    params="2 * channels * size[0] * (floor(size[1] / 2) + 1)",
+    params="2 * channels * table_height * (floor(table_width / 2) + 1)",
     macs="0",
     memory="channels * height * width",
     properties={properties.shift_equivariant},
     rejects=[
         dict(channels=0),
-        dict(channels=4, size=(0, 5)),
-        dict(channels=4, size=(7, -5)),
-        dict(channels=4, size=(7,)),
+        dict(channels=4, table_height=0),
+        dict(channels=4, table_width=-5),
     ],
     oracles=("mmpretrain.models.backbones.hornet.GlobalLocalFilter", "torch.nn.functional.conv2d"),
     cannot={

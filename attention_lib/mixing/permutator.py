@@ -25,38 +25,39 @@ class VisionPermutator(nn.Module):
     each channel and set by their means, weighs them.
 
     In the paper maps are square, and N = H = W, so that all layers are C wide.  Here R is H S wide
-    and Q is W S wide.  Biases and the width of the gate are those of the authors' code.
+    and Q is W S wide.  The gate's width and its GELU, and which layers have biases, are taken from
+    the authors' code, which counts the groups, N, where `segment_size` is S.
 
     Args:
         channels: channels of the map, C.
         height: rows of the map, H.
         width: columns of the map, W.
-        segments: neighbouring channels that are mixed together with the height or width, S; C / H
-            in the paper, which is 8 at first in its middle and large models.
+        segment_size: neighbouring channels that are mixed together with the height or width, S;
+            C / H in the paper, which is 8 at first in its middle and large models.
         reduction: how many times narrower than C the middle of the gate is, r; 4 in the authors'
             code.
 
     Raises:
-        ValueError: if a number is below 1, if `channels` is not a multiple of `segments`, or if
-            `reduction` is above `channels`.
+        ValueError: if a number is below 1, if `channels` is not a multiple of `segment_size`, or
+            if `reduction` is above `channels`.
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, segments: int = 8, reduction: int = 4
+        self, channels: int, height: int, width: int, segment_size: int = 8, reduction: int = 4
     ):
         super().__init__()
         sizes = dict(channels=channels, height=height, width=width)
-        for name, given in (sizes | dict(segments=segments, reduction=reduction)).items():
+        for name, given in (sizes | dict(segment_size=segment_size, reduction=reduction)).items():
             if given < 1:
                 raise ValueError(f"{name}={given} must be at least 1")
-        if channels % segments:
-            raise ValueError(f"channels={channels} is not a multiple of segments={segments}")
+        if channels % segment_size:
+            raise ValueError(f"{channels=} is not a multiple of {segment_size=}")
         if reduction > channels:
             raise ValueError(f"reduction={reduction} is above channels={channels}")
         self.channels, self.height, self.width = channels, height, width
-        self.segments, self.hidden = segments, channels // reduction
-        self.mix_rows = nn.Conv1d(segments * height, segments * height, 1, bias=False)
-        self.mix_columns = nn.Linear(segments * width, segments * width, bias=False)
+        self.segment_size, self.hidden = segment_size, channels // reduction
+        self.mix_rows = nn.Conv1d(segment_size * height, segment_size * height, 1, bias=False)
+        self.mix_columns = nn.Linear(segment_size * width, segment_size * width, bias=False)
         self.mix_channels = nn.Conv2d(channels, channels, 1, bias=False)
         self.squash = nn.Sequential(nn.Linear(channels, self.hidden), nn.GELU())
         self.excite = nn.Linear(self.hidden, 3 * channels)
@@ -77,7 +78,7 @@ class VisionPermutator(nn.Module):
         return self._weigh(self._branches(x))
 
     def _branches(self, x: Tensor) -> list[Tensor]:
-        axes = dict(s=self.segments, n=self.channels // self.segments)
+        axes = dict(s=self.segment_size, n=self.channels // self.segment_size)
         rows = self.mix_rows(rearrange(x, "b (n s) h w -> (b n) (s h) w", **axes))
         columns = self.mix_columns(rearrange(x, "b (n s) h w -> b n h (s w)", **axes))
         return [
@@ -97,27 +98,27 @@ CARD = Card(
     VisionPermutator,
     paper="hou2021permutator",
     aliases=("permutator", "vip"),
-    example=dict(channels=12, height=7, width=5, segments=3),
+    example=dict(channels=12, height=7, width=5, segment_size=3),
     variants=[
-        dict(segments=12),
-        dict(segments=1),
+        dict(segment_size=12),
+        dict(segment_size=1),
         dict(reduction=1),
         dict(reduction=5),
         dict(height=4),
         dict(width=8),
     ],
     sizes=dict(batch=2),
-    params="segments**2 * (height**2 + width**2) + 2 * channels**2 + channels"
+    params="segment_size**2 * (height**2 + width**2) + 2 * channels**2 + channels"
     " + 4 * hidden * channels + hidden + 3 * channels",
-    macs="channels * height * width * (segments * (height + width) + 2 * channels)"
+    macs="channels * height * width * (segment_size * (height + width) + 2 * channels)"
     " + 4 * hidden * channels",
     memory="channels * height * width",
     rejects=[
-        dict(channels=12, height=7, width=5, segments=5),
-        dict(channels=12, height=0, width=5, segments=3),
-        dict(channels=12, height=7, width=-5, segments=3),
-        dict(channels=12, height=7, width=5, segments=0),
-        dict(channels=12, height=7, width=5, segments=3, reduction=13),
+        dict(channels=12, height=7, width=5, segment_size=5),
+        dict(channels=12, height=0, width=5, segment_size=3),
+        dict(channels=12, height=7, width=-5, segment_size=3),
+        dict(channels=12, height=7, width=5, segment_size=0),
+        dict(channels=12, height=7, width=5, segment_size=3, reduction=13),
         dict(channels=-8, height=7, width=5),
     ],
     oracles=("fightingcv_attention.attention.ViP.WeightedPermuteMLP",),

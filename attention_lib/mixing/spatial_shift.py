@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
-FORTH, BACK = 1, -1
 WIDTH, HEIGHT = -2, -3  # axes of (batch, height, width, channels)
 
 
@@ -29,14 +29,14 @@ class SpatialShift(nn.Module):
     features of a place mixes those of its neighbours.  Which mixture counts, feature by feature, is
     decided once for the whole map by a split attention: a softmax over the three.
 
-    A place at the edge keeps what would have come from outside.  Where 4 does not divide C the
+    A place at the edge, to which nothing is moved, keeps its own.  Where 4 does not divide C the
     quarters end at C // 4, C // 2 and 3C // 4.  The paper's listing has axes (width, height,
     channels), so its first shifts are taken to be along the width.  How narrow the middle of the
     split attention is, the paper leaves open; C / 4 gives the parameters of its models.
 
     Args:
         channels: channels of the map, C, coming in and going out.
-        reduction: how many times narrower the middle of the split attention is, r.
+        reduction: how many times narrower than C the middle of the split attention is, r.
 
     Raises:
         ValueError: if fewer than one unit is left in the middle.
@@ -71,28 +71,35 @@ class SpatialShift(nn.Module):
 
     def _shifted(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, second, third = self.expand(rearrange(x, "b c h w -> b h w c")).chunk(3, dim=-1)
-        across, down = [(WIDTH, FORTH), (WIDTH, BACK)], [(HEIGHT, FORTH), (HEIGHT, BACK)]
+        across, down = [(_forth, WIDTH), (_back, WIDTH)], [(_forth, HEIGHT), (_back, HEIGHT)]
         return self._moved(first, across + down), self._moved(second, down + across), third
 
-    def _moved(self, x: Tensor, ways: list[tuple[int, int]]) -> Tensor:
+    def _moved(self, x: Tensor, ways: list[tuple]) -> Tensor:
         cuts = [self.channels // 4, self.channels // 2, self.channels * 3 // 4]
         quarters = x.tensor_split(cuts, dim=-1)
-        return torch.cat([_step(q, *way) for q, way in zip(quarters, ways, strict=True)], dim=-1)
+        moved = [step(q, axis) for q, (step, axis) in zip(quarters, ways, strict=True)]
+        return torch.cat(moved, dim=-1)
 
     def _compete(self, branches: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         # a sum over all places: too large for float16 on a large map
         wide = torch.promote_types(branches[0].dtype, torch.float32)
         summed = sum(branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
-        hidden = F.gelu(F.linear(summed, self.squash.weight.to(wide)))
-        logits = F.linear(hidden, self.excite.weight.to(wide)).unflatten(-1, (3, self.channels))
-        return logits.softmax(dim=1).to(branches[0].dtype)
+        weights = at_least_float32(self._weigh, summed, self.squash.weight, self.excite.weight)
+        return weights.to(branches[0].dtype)
+
+    def _weigh(self, summed: Tensor, squash: Tensor, excite: Tensor) -> Tensor:
+        logits = F.linear(F.gelu(F.linear(summed, squash)), excite)
+        return logits.unflatten(-1, (3, self.channels)).softmax(dim=1)
 
 
-def _step(x: Tensor, axis: int, way: int) -> Tensor:
-    """A copy moved by one place along an axis; the edge that is left keeps its own."""
+def _forth(x: Tensor, axis: int) -> Tensor:
+    """A copy in which each place has what was at the one before; the first keeps its own."""
+    return torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, x.shape[axis] - 1)], dim=axis)
+
+
+def _back(x: Tensor, axis: int) -> Tensor:
+    """A copy in which each place has what was at the one after; the last keeps its own."""
     last = x.shape[axis] - 1
-    if way == FORTH:
-        return torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, last)], dim=axis)
     return torch.cat([x.narrow(axis, 1, last), x.narrow(axis, last, 1)], dim=axis)
 
 

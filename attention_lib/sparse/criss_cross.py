@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
 
@@ -29,8 +30,8 @@ class CrissCrossAttention(nn.Module):
     changes nothing.
 
     Args:
-        channels: channels of the map, C, coming in and going out; 512 in the paper.
-        reduction: queries and keys have C // r channels, r; 8 in the paper's code.
+        channels: channels of the map, C, coming in and going out; 512 in the authors' networks.
+        reduction: queries and keys have C // r channels, r; 8 in the authors' code.
         recurrence: how often the map goes through the attention, R; 2 in the paper.
 
     Raises:
@@ -66,14 +67,15 @@ class CrissCrossAttention(nn.Module):
         The pixel itself has its weight in the row, and 0 in the column.
         """
         # in float16, which ends at 65504, products without a scale would overflow
-        wide = torch.promote_types(x.dtype, torch.float32)
-        query, key = self.query(x).to(wide), self.key(x).to(wide)
+        logits = at_least_float32(self._logits, self.query(x), self.key(x))
+        return logits.softmax(dim=-1).to(x.dtype)
+
+    def _logits(self, query: Tensor, key: Tensor) -> Tensor:
         columns = rearrange(query, "b c h w -> b w h c") @ rearrange(key, "b c h w -> b w c h")
         rows = rearrange(query, "b c h w -> b h w c") @ rearrange(key, "b c h w -> b h c w")
-        place = torch.arange(x.shape[-2], device=x.device)
+        place = torch.arange(query.shape[-2], device=query.device)
         columns = columns.masked_fill(place[:, None] == place, -torch.inf)
-        logits = torch.cat([columns.transpose(1, 2), rows], dim=-1)
-        return logits.softmax(dim=-1).to(x.dtype)
+        return torch.cat([columns.transpose(1, 2), rows], dim=-1)
 
     def _gather(self, value: Tensor, weights: Tensor) -> Tensor:
         columns, rows = weights.tensor_split([value.shape[-2]], dim=-1)

@@ -14,18 +14,18 @@ class DeformableAttention(nn.Module):
     r"""Let the map itself choose the places that all its pixels attend to.
 
     .. math::
-        y_p = W_o \bigl[\, \mathrm{softmax}_n\bigl(Q_{ip}^\top K_{in} / \sqrt{d_h}
+        y_p = W_o \bigl[\, \sum_n \mathrm{softmax}_n\bigl(Q_{ip}^\top K_{in} / \sqrt{d_h}
         + \hat B_i(p - r_n - \Delta_n)\bigr)\, V_{in} \,\bigr]_{i=1}^{h}, \qquad
-        \Delta_n = s \tanh \theta(Q)_n, \quad
+        \Delta_n = \rho \tanh \theta(Q)_n, \quad
         K_n = W_k\, x(r_n + \Delta_n), \; V_n = W_v\, x(r_n + \Delta_n)
 
-    Reference points r lie on an even grid, one for each T × T pixels.  A small network θ sees the
-    queries around a point and moves it; keys and values are read there, between pixels if need be,
-    so that offsets have gradients.  Each group of channels moves the points its own way.  The
-    table of biases too is read between its entries, at the steps from key to pixel.
+    Reference points r lie on an even grid, one for each s × s pixels.  A small network θ sees the
+    queries Q = W_q x around a point and moves it; keys and values are read there, between pixels
+    if need be, so that offsets have gradients.  Each group of channels moves the points its own
+    way.  The table of biases too is read between its entries, B̂_i, at the steps from key to pixel.
 
     Rows and columns run from -1 to 1 on map and grid, with zeros beyond; an offset stays below
-    s / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
+    ρ / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
     on the projections; its layer norm in θ is kept.
 
     Args:
@@ -33,13 +33,13 @@ class DeformableAttention(nn.Module):
         heads: heads, h, each of C / h channels; 16.
         groups: groups of channels with points of their own, G; 4.
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
-        stride: pixels from a reference point to the next, T; 2.
-        offset_range: how far a point may move, s; 2.
+        stride: pixels from a reference point to the next, s; 2, but 1 in the authors' settings.
+        offset_range: how far a point may move, ρ; 2.
         table_height: rows of the map that the table of biases is made for, H_0; 14.
         table_width: its columns, W_0; 14.
 
     Raises:
-        ValueError: if h does not divide C, or G not h; if k is even; if a number is too small.
+        ValueError: if h does not divide C, or G not h; if k is even; if a number is not above 0.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class DeformableAttention(nn.Module):
     ):
         super().__init__()
         if min(channels, heads, groups) < 1 or channels % heads or heads % groups:
-            raise ValueError(f"channels={channels}, {heads=}, {groups=} must divide one another")
+            raise ValueError(f"{channels=} must be a multiple of {heads=}, and that of {groups=}")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
         if min(stride, table_height, table_width, offset_range) <= 0:
             raise ValueError(
-                f"too small: {stride=}, {table_height=}, {table_width=}, {offset_range=}"
+                f"{stride=}, {table_height=}, {table_width=}, {offset_range=} must be above 0"
             )
         self.channels, self.heads, self.groups = channels, heads, groups
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.shape import shaped
 
 
@@ -21,12 +22,14 @@ class HaloAttention(nn.Module):
 
     All pixels of a block share one neighbourhood N: the block and a halo of η pixels on each
     side.  A block is read once for all its queries, not anew for each; in return, a pixel at its
-    rim sees less far to one side than to the other.  Learned vectors for the rows and for the
-    columns between query and key say where a key lies; the heads share them.
+    rim sees less far to one side than to the other.  Learned vectors r^H for the rows and r^W for
+    the columns from query to key say where a key lies; the heads share them.
 
     What lies beyond the map is masked, and so is what completes the last blocks of a map that
-    blocks do not divide.  The paper writes no scale; queries are scaled before they meet keys and
-    offsets, as is usual.  It replaces a convolution between two 1×1 ones: no projection follows.
+    blocks do not divide.  The paper writes no scale, and one vector r for both offsets.  Here keys
+    and offsets meet scaled queries, and r is a sum, as in one author's code of another network; in
+    an earlier paper of theirs r^H and r^W stand side by side, each of half the width.  It replaces
+    a convolution between two 1×1 ones: no projection follows.
 
     Args:
         channels: channels of the map, C, coming in and going out.
@@ -35,8 +38,7 @@ class HaloAttention(nn.Module):
         halo_size: how far a block sees beyond itself, η; 3 there.
 
     Raises:
-        ValueError: if `channels` is not a multiple of `heads`; if the halo is negative, or
-            another number below 1.
+        ValueError: if `channels` is no multiple of `heads`, the halo negative, a number below 1.
     """
 
     def __init__(self, channels: int, heads: int = 8, block_size: int = 8, halo_size: int = 3):
@@ -81,7 +83,7 @@ class HaloAttention(nn.Module):
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.
         """
         query, key, _, bias = self._blocks(x)
-        return (query @ key.mT * self.head_dim**-0.5 + bias).softmax(dim=-1)
+        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
 
     def _blocks(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries of each block, keys and values of its neighbourhood, and what places add."""

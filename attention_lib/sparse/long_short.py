@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
 
@@ -17,12 +18,12 @@ class LongShortDistanceAttention(nn.Module):
     .. math::
         y_p = W_o \Bigl[\, \sum_{q \in \mathcal{G}(p)} \mathop{\mathrm{softmax}}_{q} \Bigl(
         \frac{Q_{ip}^\top K_{iq}}{\sqrt{d_h}} + b_i\Bigl(\frac{p - q}{I}\Bigr) \Bigr)\, V_{iq}
-        \,\Bigr]_{i=1}^{h}
+        \,\Bigr]_{i=1}^{h} + b_o
 
     The map is cut into groups of G × G places, and a place attends to its own group.  *Short
     distance*: I = 1, the groups are windows.  *Long distance*: a group takes every I-th row and
     column of a block of GI × GI, so the groups interleave.  A CrossFormer alternates the two.
-    The bias b of two places is no table, but what a small network makes of the steps between them.
+    No table has the biases b of two places: a small network makes them of the steps between them.
 
     In the paper a map measures S = GI a side, and a long-distance group spans it; a larger map is
     tiled with such blocks, as in the authors' code for detection.  Places beyond the edge of the
@@ -80,8 +81,8 @@ class LongShortDistanceAttention(nn.Module):
         Members beyond the edge of the map get none; what they themselves would gather is dropped.
         """
         query, key, _ = self._project(x)
-        logits = query @ key.mT / query.shape[-1] ** 0.5 + self._bias(x)
-        return logits.softmax(dim=-1).unflatten(1, (-1, self.heads))
+        logits = scaled_products(query, key) + self._bias(x)
+        return logits.softmax(dim=-1).to(x.dtype).unflatten(1, (-1, self.heads))
 
     def _sides(self, x: Tensor) -> dict[str, int]:
         """How many blocks of GI × GI cover the map, and what a block is made of."""

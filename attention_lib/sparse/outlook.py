@@ -22,15 +22,15 @@ class OutlookAttention(nn.Module):
     pixel adds up (fold).  With a stride s, the layer reads means of s × s pixels in their place.
 
     Beyond the border lie zeros, which take part as values.  The algorithm printed in the paper
-    has one head, no stride and no scale; these are as in the authors' models.  Their code departs
-    from it where the stride is 1: there every pixel uses its own logits alone, for all of the
-    (2k - 1)² pixels that windows over it can reach.  As in their code, W_v has no bias.
+    has one head, no stride, no scale and no W_o; these are as in the authors' models, and so is a
+    W_v without a bias.  Their code departs from the algorithm where the stride is 1: there every
+    pixel uses its own logits alone, for all of the (2k - 1)² pixels that windows over it reach.
 
     Args:
         channels: channels of the map, C, coming in and going out.
-        heads: heads, h; each works on d_h = C / h channels; 32 channels a head in the paper.
+        heads: heads, h; each works on d_h = C / h channels; 32 channels a head in its models.
         kernel_size: side of a window, k, odd; 3 in the paper.
-        stride: steps from window to window, s; 1 in the paper's text, 2 in its models.
+        stride: steps from window to window, s; 1 in the paper's algorithm, 2 in its models.
 
     Raises:
         ValueError: if `channels` is not a multiple of `heads`; if `kernel_size` is even; if

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import SignatureError, shaped
 
@@ -16,32 +17,32 @@ class MultiResolutionOverlappedAttention(nn.Module):
 
     .. math::
         y_p = x_p + W_o \Bigl[\, \sum_b \mathop{\mathrm{softmax}}_{b} \Bigl(
-        \frac{Q_{ia}^\top K_{ib}}{\sqrt{d_h}} + B_i(a - b) \Bigr)\, V_{ib} \,\Bigr]_{i=1}^{h},
-        \qquad p \in a, \quad z = W_r\, x, \\
-        Q_a = W_q\, z(a), \quad K_b = W_k\, z(\bar b), \quad V_b = W_v\, z(\bar b)
+        \frac{Q_{ia}^\top K_{ib}}{\sqrt{d_h}} + B_i(a - b) \Bigr)\, V_{ib} \,\Bigr]_{i=1}^{h}
+        + b_o, \qquad p \in a, \quad z = W_r\, x + b_r, \\
+        Q_a = W_q\, z(a) + b_q, \quad K_b = W_k\, z(\bar b), \quad V_b = W_v\, z(\bar b)
 
     It follows layers that attend within windows of w × w places, which know nothing of each other.
-    Here a window is one token: its query is made of its places a, with few channels, and keys and
-    values of windows o places wider on each side, so that they overlap.  What a window gathers is
-    added to all its places.
+    Here a window a is one token: its query is made of all its places, z(a), which have few channels
+    each; key and value of a window b reach o places further on each side, z(b̄), so that windows
+    overlap.  A learned bias B belongs to the steps from window to window.  What a window gathers
+    is added to all its places.
 
-    Places outside the map are zeros of z, also where w does not divide its size.  Of the authors'
-    code, the norms before and after and the convolution that follows are left to the network.
-    There, tokens are reshaped to a map (and windows to tokens) without moving an axis, which mixes
-    places and channels; and keys and values have biases, which change nothing.
+    Places outside the map are zeros of z, also where w does not divide its size.  What the authors'
+    code has around it (norms, one more residual sum, a convolution) is left to the network.  There,
+    tokens are reshaped to a map (and windows to tokens) without moving an axis, which mixes places
+    and channels; and keys and values have biases, which softmax ignores and b_o makes up for.
 
     Args:
         channels: channels of the map, C, coming in and going out; 128 in the first stage of MOA-B.
         heads: heads, h; each works on d_h = C / h channels; 4 in that stage.
         window_size: places along a side of a window, w; 14 in the paper.
-        overlap: places by which keys and values reach further on each side, o; 1 in the authors'
-            code.
+        overlap: places by which keys and values reach further on each side, o; 1 in their code.
         reduction: z has C / r channels, r; 32 in the authors' code.
-        windows: the most windows along an axis, g; 4 in that stage, for a map of 56 × 56.
+        max_windows: the most windows along an axis, g; 4 in that stage, for a map of 56 × 56.
 
     Raises:
         ValueError: if C is not a multiple of `heads`; if a number is below 1, or `overlap` below 0;
-            if `reduction` leaves no channel; if a map has more than `windows` along an axis.
+            if `reduction` leaves no channel; if a map has more than `max_windows` along an axis.
     """
 
     def __init__(
@@ -51,18 +52,18 @@ class MultiResolutionOverlappedAttention(nn.Module):
         window_size: int = 14,
         overlap: int = 1,
         reduction: int = 32,
-        windows: int = 4,
+        max_windows: int = 4,
     ):
         super().__init__()
         if channels < 1 or heads < 1 or channels % heads:
             raise ValueError(f"channels={channels} must be a multiple of heads={heads}")
-        if window_size < 1 or windows < 1 or overlap < 0:
+        if window_size < 1 or max_windows < 1 or overlap < 0:
             raise ValueError(
-                f"{window_size=}, {windows=} must be at least 1, {overlap=} at least 0"
+                f"{window_size=}, {max_windows=} must be at least 1, {overlap=} at least 0"
             )
         if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and {channels}")
-        self.channels, self.heads, self.windows = channels, heads, windows
+            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        self.channels, self.heads, self.max_windows = channels, heads, max_windows
         self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
         self.reduce = nn.Conv2d(channels, self.hidden, 1)
         self.query = nn.Conv2d(self.hidden, channels, window_size, stride=window_size)
@@ -70,7 +71,8 @@ class MultiResolutionOverlappedAttention(nn.Module):
         self.key_value = nn.Conv2d(
             self.hidden, 2 * channels, wide, stride=window_size, padding=overlap, bias=False
         )
-        self.position_bias = nn.Parameter(torch.zeros(heads, 2 * windows - 1, 2 * windows - 1))
+        steps = 2 * max_windows - 1
+        self.position_bias = nn.Parameter(torch.zeros(heads, steps, steps))
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
@@ -91,18 +93,17 @@ class MultiResolutionOverlappedAttention(nn.Module):
     ) -> Float[Tensor, "batch heads tokens others"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
-        return (query @ key.mT / query.shape[-1] ** 0.5 + bias).softmax(dim=-1)
+        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
 
     def _sides(self, x: Tensor) -> tuple[int, int]:
         """Rows and columns of windows."""
-        most = self.windows * self.window_size
-        if x.shape[-2] > most or x.shape[-1] > most:
+        w, most = self.window_size, self.max_windows
+        if x.shape[-2] > most * w or x.shape[-1] > most * w:
             raise SignatureError(
-                f"MultiResolutionOverlappedAttention: x must be at most {most} = windows="
-                f"{self.windows} times {self.window_size} high and wide, got {tuple(x.shape)}"
+                f"MultiResolutionOverlappedAttention: x must be at most max_windows={most} times "
+                f"window_size={w} pixels high and wide, got {tuple(x.shape)}"
             )
-        rows, columns = ((side + self.window_size - 1) // self.window_size for side in x.shape[-2:])
-        return rows, columns
+        return tuple((side + w - 1) // w for side in x.shape[-2:])
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Query, key and value of each window, by head, and the bias of each pair of windows."""
@@ -119,17 +120,17 @@ CARD = Card(
     MultiResolutionOverlappedAttention,
     paper="patel2022moa",
     aliases=("moa",),
-    example=dict(channels=12, heads=3, window_size=3, reduction=5, windows=150),
+    example=dict(channels=12, heads=3, window_size=3, reduction=5, max_windows=150),
     variants=[
         dict(heads=1),
-        dict(window_size=2, windows=224),
+        dict(window_size=2, max_windows=224),
         dict(overlap=0),
         dict(overlap=4),
         dict(reduction=12),
     ],
     sizes=dict(batch=2, height=7, width=5),
     params="hidden * channels + hidden + channels * hidden * window_size**2 + channels"
-    " + 2 * channels * hidden * (window_size + 2 * overlap)**2 + heads * (2 * windows - 1)**2"
+    " + 2 * channels * hidden * (window_size + 2 * overlap)**2 + heads * (2 * max_windows - 1)**2"
     " + channels**2 + channels",
     macs="channels * hidden * height * width + ceiling(height / window_size)"
     " * ceiling(width / window_size) * (channels * hidden * window_size**2"
@@ -143,7 +144,7 @@ CARD = Card(
         dict(channels=12, reduction=13),
         dict(channels=12, reduction=0),
         dict(channels=12, reduction=1, window_size=0),
-        dict(channels=12, reduction=1, windows=0),
+        dict(channels=12, reduction=1, max_windows=0),
         dict(channels=12, reduction=1, overlap=-1),
     ],
 )

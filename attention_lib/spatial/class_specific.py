@@ -25,7 +25,8 @@ class ClassSpecificResidualAttention(nn.Module):
     sharply: T = 0 would be the mean again, and T = ∞ is the maximum.  Each head t has a
     temperature and a classifier m of its own, and their logits are added.
 
-    The authors' code writes 99 for T = ∞; here it is `math.inf`, and 99 is 99.
+    As in the authors' code each m is divided by its length, so that only its direction counts.
+    That code writes 99 for T = ∞; here it is `math.inf`, and 99 is 99.
 
     Args:
         channels: channels of the map, C.

@@ -20,12 +20,12 @@ class CoordinateAttention(nn.Module):
 
     Squeeze-and-Excitation takes the mean of the whole map and forgets where things are.  Here
     the mean is taken along each row, and along each column: H + W short descriptions that keep
-    the place along one axis.  All of them go through one narrow layer, with hard swish δ; then
-    rows and columns have each a layer of their own, and a gate for every channel.
+    the place along one axis.  All of them go through one narrow layer W₁, batch normalisation and
+    δ; then rows f^h and columns f^w have each a layer of their own, and a gate for every channel.
 
-    Departures: the paper leaves the least width of the middle and the biases open, and the
-    authors' code has at least 8 units, and biases.  Its bias before BN is left out here: the
-    normalisation takes it away again, and no gradient would reach it in training.
+    Hard swish for δ, biases, and a middle of at least 8 units are taken from the authors' code.
+    Its bias before BN is left out here: the normalisation takes it away again, and no gradient
+    would reach it in training.
 
     Args:
         channels: channels of the map, C.

@@ -18,8 +18,8 @@ class SpatialGroupEnhance(nn.Module):
         y_i = \sigma(\gamma\, t_i + \beta)\, x_i
 
     The channels are cut into G groups, each meant to become one semantic part, such as an eye.
-    Within a group the mean over all places, g, stands for that part: a place whose features
-    point its way is likely to show it.  The likeness is normalised over the map, since its size
+    Within a group the mean over all places, g, stands for that part: a place i whose features x_i
+    point its way is likely to show it.  The likeness c is normalised over the map, since its size
     says nothing, and two numbers for each group, γ and β, make it a gate.  Nothing else is learned.
 
     The standard deviation divides by the number of places, so that a single place has one; the

@@ -9,7 +9,7 @@ from attention_lib.joint import ConvolutionalBlockAttention
 
 # channels and number of the residual blocks of ResNet-50, and what is known of CBAM-ResNet-50
 RESNET50 = {256: 3, 512: 4, 1024: 6, 2048: 3}
-PLAIN, COUNTED, PUBLISHED = 25_557_032, 28_089_624, 28.09
+PLAIN, COUNTED, PUBLISHED, UNBIASED = 25_557_032, 28_089_624, 28.09, 28.07
 
 
 def ready(**arguments):
@@ -26,7 +26,7 @@ def test_the_published_size_needs_the_biases():
 
     assert size(bias=True) == COUNTED
     assert round(size(bias=True) / 1e6, 2) == PUBLISHED
-    assert round(size(bias=False) / 1e6, 2) != PUBLISHED
+    assert round(size(bias=False) / 1e6, 2) == UNBIASED
 
 
 def test_defaults_are_the_papers():

@@ -13,8 +13,8 @@ def ready(channels=16, reduction=8):
     return randomize(DualAttention(channels, reduction)).double()
 
 
-def test_defaults_are_the_papers():
-    """α and β are 0 at the start, so that each branch begins as the map itself."""
+def test_defaults_are_the_authors():
+    """α and β are 0 at the start, so that each branch begins as the map itself; C / 8 is theirs."""
     dual = DualAttention(64)
     assert dual.query.out_features == dual.key.out_features == 8
     assert dual.value.out_features == 64
@@ -40,8 +40,11 @@ def test_a_query_without_numbers_is_refused_by_name(reduction):
 @pytest.mark.parametrize("channels", [8, 9, 15, 17, 64])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (6, 4), (5, 11)])
 def test_any_channels_height_and_width(channels, height, width):
-    x = torch.randn(2, channels, height, width, dtype=torch.float64)
-    assert ready(channels)(x).shape == x.shape
+    dual, x = ready(channels), torch.randn(2, channels, height, width, dtype=torch.float64)
+    of_places = dual.position_weights(x) @ dual.value(x.flatten(2).mT)
+    of_channels = dual.channel_weights(x) @ x.flatten(2)
+    found = dual.position_scale * of_places.mT + dual.channel_scale * of_channels
+    assert_close(dual(x), 2 * x + found.view_as(x))
 
 
 def test_places_gather_by_the_weights_shown():
@@ -86,8 +89,9 @@ def test_products_are_not_scaled():
     assert_close(dual.position_weights(x).log(), logits.log_softmax(dim=-1))
 
 
-def test_no_weights_of_all_pairs_are_stored():
-    """4096 places have 16.8 million pairs; a map of 16 channels has 65 thousand numbers."""
+def test_logits_and_weights_of_all_pairs_are_not_there_at_once():
+    """Of the pairs of places a quarter is compared at a time, logits and weights."""
     dual, x = DualAttention(16), torch.randn(1, 16, 64, 64)
+    pairs = 4 * (64 * 64) ** 2  # bytes
     with torch.no_grad():
-        assert peak_memory(lambda: dual(x)) < 10 * x.nbytes
+        assert peak_memory(lambda: dual(x)) < 0.52 * pairs

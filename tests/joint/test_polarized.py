@@ -19,7 +19,7 @@ def test_defaults_are_the_papers():
     polarized = PolarizedSelfAttention(64)
     assert polarized.parallel
     assert polarized.channel_query.out_features == 1
-    layers = (polarized.channel_value, polarized.spatial_query, polarized.spatial_value)
+    layers = (polarized.channel_value, polarized.place_query, polarized.place_value)
     assert {layer.out_features for layer in layers} == {32}
 
 
@@ -70,9 +70,9 @@ def test_the_place_gate_mixes_the_values_of_each_place():
     polarized = ready()
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
     channels_last = x.movedim(1, -1)
-    weights = polarized.spatial_query(channels_last).mean(dim=(1, 2)).softmax(dim=-1)
+    weights = polarized.place_query(channels_last).mean(dim=(1, 2)).softmax(dim=-1)
     assert_close(weights.sum(dim=-1), torch.ones(2, dtype=torch.float64))
-    values = polarized.spatial_value(channels_last)
+    values = polarized.place_value(channels_last)
     logits = torch.einsum("bhwm,bm->bhw", values, weights)
     assert_close(polarized.place_gate(x), logits.sigmoid())
 

@@ -15,9 +15,9 @@ def ready(channels=12, groups=3):
 def open_gates(channels=12, groups=3):
     """Every gate is 1, so that only the shuffle is left."""
     shuffle = ready(channels, groups)
-    for name in ("channel_scale", "spatial_scale"):
+    for name in ("channel_scale", "place_scale"):
         getattr(shuffle, name).data.zero_()
-    for name in ("channel_shift", "spatial_shift"):
+    for name in ("channel_shift", "place_shift"):
         getattr(shuffle, name).data.fill_(100)
     return shuffle
 
@@ -68,7 +68,7 @@ def test_each_group_has_a_half_of_either_kind():
     weight, bias, scale, shift = (
         vector[:, None, None]
         for vector in (
-            shuffle.norm.weight, shuffle.norm.bias, shuffle.spatial_scale, shuffle.spatial_shift
+            shuffle.norm.weight, shuffle.norm.bias, shuffle.place_scale, shuffle.place_shift
         )
     )  # fmt: skip
     logits = scale * (weight * normed + bias) + shift
@@ -86,6 +86,7 @@ def test_gates_are_those_that_forward_uses():
 def test_one_number_a_map_is_enough():
     x = torch.randn(1, 2, 1, 1, dtype=torch.float64)
     shuffle = ready(2, groups=1)
-    gate = (shuffle.spatial_scale * shuffle.norm.bias + shuffle.spatial_shift).sigmoid()
+    gate = (shuffle.place_scale * shuffle.norm.bias + shuffle.place_shift).sigmoid()
     assert_close(shuffle.place_gate(x).flatten(), gate)
-    assert shuffle(x).shape == x.shape
+    gates = torch.cat([shuffle.channel_gate(x).flatten(), gate])
+    assert_close(shuffle(x).flatten(), gates * x.flatten())

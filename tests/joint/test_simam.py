@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from attention_lib.joint import SimAM
 
 
-def test_defaults_are_the_papers():
+def test_the_default_is_the_authors():
     attention = SimAM(8)
     assert attention.regularization == 1e-4
     assert not attention.state_dict()
@@ -65,3 +65,10 @@ def test_large_and_small_numbers_keep_their_gates_in_half_precision(scale):
     x = (scale * torch.randn(2, 3, 9, 7)).half()
     exact = SimAM(3).gate(x.double())
     assert (SimAM(3).gate(x).double() - exact).abs().max() < torch.finfo(torch.half).eps
+
+
+@pytest.mark.parametrize("numbers", [[5e4], [5e4, 4e4], [6e4, -6e4, 6e4]])
+def test_the_largest_numbers_of_half_precision_keep_their_gates_at_few_places(numbers):
+    """Where HW / (HW - 1) is far from 1, a number that it scales up would be infinite."""
+    x = torch.tensor([[[numbers]]], dtype=torch.half)
+    assert_close(SimAM(1).gate(x), SimAM(1).gate(x.double()).half())

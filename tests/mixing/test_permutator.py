@@ -14,7 +14,7 @@ LAYERS = ("mix_rows", "mix_columns", "mix_channels")
 
 
 def make(**sizes):
-    mix = VisionPermutator(**{**dict(channels=6, height=7, width=5, segments=3), **sizes})
+    mix = VisionPermutator(**{**dict(channels=6, height=7, width=5, segment_size=3), **sizes})
     return randomize(mix).double()
 
 
@@ -48,18 +48,18 @@ def test_defaults_are_the_papers():
     assert not any(getattr(mix, name).bias is not None for name in LAYERS)
 
 
-@pytest.mark.parametrize("name", ["channels", "height", "width", "segments", "reduction"])
+@pytest.mark.parametrize("name", ["channels", "height", "width", "segment_size", "reduction"])
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_number_below_one_is_refused_by_name(name, number):
     with pytest.raises(ValueError, match=f"{name}={number} must be at least 1"):
         make(**{name: number})
-    assert make(**{"segments": 1, "reduction": 1, name: 1})
+    assert make(**{"segment_size": 1, "reduction": 1, name: 1})
 
 
-def test_channels_must_be_a_multiple_of_segments():
-    with pytest.raises(ValueError, match="channels=6 is not a multiple of segments=4"):
-        make(segments=4)
-    assert make(segments=6).segments == 6
+def test_channels_must_be_a_multiple_of_the_segment_size():
+    with pytest.raises(ValueError, match="channels=6 is not a multiple of segment_size=4"):
+        make(segment_size=4)
+    assert make(segment_size=6).segment_size == 6
 
 
 def test_something_must_be_left_in_the_middle_of_the_gate():
@@ -147,7 +147,7 @@ def test_where_one_branch_is_far_ahead_the_others_do_not_count():
 @pytest.mark.parametrize("sizes", [dict(height=28, width=20), dict(height=20, width=31)])
 def test_the_largest_tensor_is_what_the_card_says(sizes):
     """Its sizes are set when it is made, so the contract does not let them grow."""
-    sizes = dict(channels=64, segments=1, **sizes)
+    sizes = dict(channels=64, segment_size=1, **sizes)
     with torch.device("meta"):
         counted = measure(
             VisionPermutator(**sizes), torch.empty(1, 64, sizes["height"], sizes["width"])

@@ -131,7 +131,7 @@ def ancestor_shuffle(m):
 
     theirs = ShuffleAttention(m.channels, G=m.groups)
     vectors = dict(cweight=m.channel_scale, cbias=m.channel_shift)
-    vectors |= dict(sweight=m.spatial_scale, sbias=m.spatial_shift)
+    vectors |= dict(sweight=m.place_scale, sbias=m.place_shift)
     state = {name: vector[None, :, None, None] for name, vector in vectors.items()}
     return theirs, state | _renamed(m.norm, "gn")
 
@@ -145,7 +145,7 @@ def ancestor_polarized(m):
     )
     theirs = (parallel if m.parallel else sequential)(m.channels)
     layers = dict(ch_wq=m.channel_query, ch_wv=m.channel_value, ch_wz=m.channel_out)
-    layers |= dict(sp_wq=m.spatial_query, sp_wv=m.spatial_value)
+    layers |= dict(sp_wq=m.place_query, sp_wv=m.place_value)
     state = _renamed(m.norm, "ln")
     for name, layer in layers.items():
         getattr(theirs, name).bias = None  # theirs always has biases

@@ -24,7 +24,7 @@ def mmpretrain_global_filter(m):
             "mmpretrain.models.utils": {"LayerScale": nn.Identity},
         },
     )
-    theirs = _Half(hornet.GlobalLocalFilter(2 * m.channels, m.size[0], m.size[1] // 2 + 1))
+    theirs = _Half(hornet.GlobalLocalFilter(2 * m.channels, *m.filter.shape[2:]))
     return theirs, {"both.complex_weight": m.filter.permute(1, 2, 3, 0)}
 
 
@@ -65,8 +65,8 @@ class _Circular(nn.Module):
 
 
 def ancestor_permutator(m):
-    theirs = WeightedPermuteMLP(m.channels, seg_dim=m.channels // m.segments)
-    rows, columns = m.segments * m.height, m.segments * m.width
+    theirs = WeightedPermuteMLP(m.channels, seg_dim=m.channels // m.segment_size)
+    rows, columns = m.segment_size * m.height, m.segment_size * m.width
     theirs.mlp_h = nn.Linear(rows, rows, bias=False)  # theirs are C wide, for square maps
     theirs.mlp_w = nn.Linear(columns, columns, bias=False)
     theirs.reweighting.fc1 = nn.Linear(m.channels, m.hidden)
@@ -77,10 +77,10 @@ def ancestor_permutator(m):
     excite_bias = rearrange(m.excite.bias, their_order, k=3).flip(0)
     return _ChannelsLast(theirs), {
         "theirs.mlp_h.weight": rearrange(
-            m.mix_rows.weight[..., 0], places_first, s=m.segments, t=m.segments
+            m.mix_rows.weight[..., 0], places_first, s=m.segment_size, t=m.segment_size
         ),
         "theirs.mlp_w.weight": rearrange(
-            m.mix_columns.weight, places_first, s=m.segments, t=m.segments
+            m.mix_columns.weight, places_first, s=m.segment_size, t=m.segment_size
         ),
         "theirs.mlp_c.weight": m.mix_channels.weight.flatten(1),
         "theirs.reweighting.fc1.weight": m.squash[0].weight,

@@ -137,13 +137,13 @@ def shuffle_attention(m, x):
     shuffled with two groups: new channel 2 j + i is old channel i C/2 + j.  The vectors have C / 2G
     numbers and serve every group: 3 C / G parameters in all.
 
-    Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.spatial_scale,
-    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
+    Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.place_scale,
+    m.place_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
     """
     _, channels, height, width = x.shape
     half, places = channels // (2 * m.groups), height * width
     channel_scale, channel_shift = m.channel_scale.flatten(), m.channel_shift.flatten()
-    spatial_scale, spatial_shift = m.spatial_scale.flatten(), m.spatial_shift.flatten()
+    place_scale, place_shift = m.place_scale.flatten(), m.place_shift.flatten()
     y = []
     for sample in x:
         gated = []
@@ -159,7 +159,7 @@ def shuffle_attention(m, x):
                 variance = ((channel - mean) ** 2).sum() / places
                 normed = (channel - mean) / (variance + m.norm.eps).sqrt()
                 normed = normed * m.norm.weight[c] + m.norm.bias[c]
-                gated.append(channel * _sigmoid(spatial_scale[c] * normed + spatial_shift[c]))
+                gated.append(channel * _sigmoid(place_scale[c] * normed + place_shift[c]))
         for j in range(channels // 2):
             for i in range(2):
                 y.append(gated[i * (channels // 2) + j])
@@ -177,7 +177,7 @@ def polarized_self_attention(m, x):
 
     Reads m.parallel (a bool) and six layers, the first five 1x1 (Linear or Conv2d) without bias:
     m.channel_query (C -> 1), m.channel_value (C -> C // 2), m.channel_out (C // 2 -> C),
-    m.spatial_query (C -> C // 2), m.spatial_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
+    m.place_query (C -> C // 2), m.place_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
     """
     by_channel = torch.stack([_channel_gated(m, sample) for sample in x])
     if m.parallel:
@@ -203,7 +203,7 @@ def _channel_gated(m, sample):
 
 def _place_gated(m, sample):
     channels, height, width = sample.shape
-    query, value = m.spatial_query.weight.flatten(1), m.spatial_value.weight.flatten(1)
+    query, value = m.place_query.weight.flatten(1), m.place_value.weight.flatten(1)
     queries = [query @ sample[:, i, j] for i in range(height) for j in range(width)]
     powers = [(sum(q[c] for q in queries) / (height * width)).exp() for c in range(len(query))]
     shares = [power / sum(powers) for power in powers]

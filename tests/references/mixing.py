@@ -116,10 +116,10 @@ def vision_permutator(m, x):
         a = softmax over the three,   y_ij = W (a_1 h + a_2 w + a_3 c)_ij + b.
 
     Reads m.mix_rows (R), m.mix_columns (Q), m.mix_channels (P), m.squash[0] and m.excite (W_1 and
-    W_2; number k C + c of the last is for branch k and channel c), m.out (W), and m.segments (S).
+    W_2; number k C + c of the last is for branch k and channel c), m.out (W), m.segment_size (S).
     """
     _, channels, height, width = x.shape
-    size, groups = m.segments, channels // m.segments
+    size, groups = m.segment_size, channels // m.segment_size
     y = []
     for sample in x:
         along_height, along_width, along_channels = {}, {}, {}  # (c, i, j) -> number

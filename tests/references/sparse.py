@@ -189,15 +189,15 @@ def multi_resolution_overlapped_attention(m, x):
     outside the map are zeros of z, below and right of it too where w does not divide the size;
     each window holds a place of the map, so no token is hidden.
 
-    Sizes: m.channels, m.heads, m.window_size (w), m.overlap, m.windows (g, the most windows along
-    an axis); d_h = channels / heads; C / R is the length of z.
+    Sizes: m.channels, m.heads, m.window_size (w), m.overlap, m.max_windows (g, the most windows
+    along an axis); d_h = channels / heads; C / R is the length of z.
     Weights: m.reduce.weight, as many numbers as (C / R, C), .bias (C / R,); m.query.weight
     (C, C / R, w, w), .bias (C,); m.key_value.weight (2 C, C / R, w + 2 overlap, w + 2 overlap), the
     keys first, no bias; m.position_bias (heads, 2 g - 1, 2 g - 1) at [h, row of a - row of b + g -
     1, column of a - column of b + g - 1]; m.out.weight, as many as (C, C), .bias (C,).
     """
     batch, channels, height, width = x.shape
-    w, size, last = m.window_size, channels // m.heads, m.windows - 1
+    w, size, last = m.window_size, channels // m.heads, m.max_windows - 1
     narrow = m.reduce.weight.reshape(-1, channels)
     out = m.out.weight.reshape(channels, channels)
     y = []

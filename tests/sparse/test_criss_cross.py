@@ -92,8 +92,15 @@ def test_equal_pixels_stay_equal_where_products_pass_the_largest_number_of_float
     """Then the weights are equal too; logits of infinity would make them nan."""
     attention = criss_cross(recurrence=1).half()
     x = (1000 * X[:, :, :1, :1]).expand_as(X).half()
-    assert_close(attention.weights(x).sum(-1), torch.ones(2, 7, 5).half(), rtol=1e-2, atol=0)
+    assert_close(attention.weights(x).sum(-1), torch.ones(2, 7, 5).half())
     assert attention(x).isfinite().all()
+
+
+def test_products_do_not_overflow_where_autocast_would_have_them_in_float16():
+    attention = criss_cross(recurrence=1).float()
+    x = (1000 * X[:, :, :1, :1]).expand_as(X).float()
+    with torch.autocast("cpu", dtype=torch.float16):
+        assert_close(attention.weights(x).sum(-1), torch.ones(2, 7, 5))
 
 
 @pytest.mark.parametrize(

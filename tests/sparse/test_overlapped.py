@@ -83,16 +83,18 @@ def test_no_axis_is_scrambled():
 
 
 def test_a_map_with_more_windows_than_the_table_is_refused():
-    attention = made(windows=2)
+    attention = made(max_windows=2)
     assert attention(X[..., :6, :]).shape == (2, 4, 6, 5)
     for x in (X, X.mT):
-        with pytest.raises(SignatureError, match=r"at most 6 = windows=2 times 3 .* got \(2, 4"):
+        with pytest.raises(
+            SignatureError, match=r"at most max_windows=2 times window_size=3 .* \(2, 4"
+        ):
             attention(x)
 
 
 def test_defaults_are_those_of_the_authors_first_stage():
     attention = MultiResolutionOverlappedAttention(128)
-    assert (attention.heads, attention.windows, attention.hidden) == (4, 4, 4)
+    assert (attention.heads, attention.max_windows, attention.hidden) == (4, 4, 4)
     assert attention.query.kernel_size == attention.query.stride == (14, 14)
     assert attention.key_value.kernel_size == (16, 16) and attention.key_value.bias is None
 
@@ -104,10 +106,10 @@ def test_defaults_are_those_of_the_authors_first_stage():
         (dict(heads=0), "channels=12 must be a multiple of heads=0"),
         (dict(heads=-1), "channels=12 must be a multiple of heads=-1"),
         (dict(window_size=0), "window_size=0, .* must be at least 1"),
-        (dict(windows=0), "windows=0 must be at least 1"),
+        (dict(max_windows=0), "max_windows=0 must be at least 1"),
         (dict(overlap=-1), "overlap=-1 at least 0"),
-        (dict(reduction=13), "reduction=13 must lie between 1 and 12"),
-        (dict(reduction=0), "reduction=0 must lie between 1 and 12"),
+        (dict(reduction=13), "reduction=13 must lie between 1 and channels=12"),
+        (dict(reduction=0), "reduction=0 must lie between 1 and channels=12"),
     ],
 )
 def test_nonsense_is_refused_by_name(arguments, message):
@@ -116,5 +118,5 @@ def test_nonsense_is_refused_by_name(arguments, message):
 
 
 def test_windows_of_one_place_and_a_reduction_to_one_channel_are_fine():
-    attention = made(window_size=1, windows=7, reduction=4, overlap=0)
+    attention = made(window_size=1, max_windows=7, reduction=4, overlap=0)
     assert attention.hidden == 1 and attention(X).isfinite().all()

@@ -1,0 +1,26 @@
+"""What lies around the pixels of a map."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def around(
+    maps: Float[Tensor, "*batch height width"], size: int, stride: int = 1, outside: float = 0.0
+):
+    """The maps shifted to each place of a square, row by row: views of one padded copy.
+
+    They come one at a time, each as it is asked for: were all views made before the first is used,
+    the gradients of all would have to be kept until the last of them is known.
+
+    Args:
+        maps: the maps; at a pixel of the n-th view stands what lies at the n-th place around it.
+        size: side of the square that is centred on a pixel; odd.
+        stride: steps from one pixel that looks around to the next.
+        outside: what there is to see beyond the map.
+    """
+    height, width = maps.shape[-2:]
+    maps = F.pad(maps, (size // 2,) * 4, value=outside)
+    for a in range(size):
+        for b in range(size):
+            yield maps[..., a : a + height : stride, b : b + width : stride]

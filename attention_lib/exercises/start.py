@@ -1,0 +1,73 @@
+"""Judges for the exercises of the first chapter."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+EXACT = dict(dtype=torch.float64)
+
+
+def _close(given: object, wanted: Tensor, case: str) -> None:
+    """Refuse what is no tensor, has another shape or other numbers, and say so."""
+    assert given is not None, "it returned nothing"
+    assert isinstance(given, Tensor), f"it returned {type(given).__name__}, wanted is a tensor"
+    assert given.shape == wanted.shape, (
+        f"{case} it has shape {tuple(given.shape)}, wanted is {tuple(wanted.shape)}"
+    )
+    assert not given.isnan().any(), f"{case} it gives nan"
+    gap = (given - wanted).abs().max()
+    assert gap < 1e-9, f"{case} a number is off by {gap:.2g}"
+
+
+def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 4, 5, generator=draw, **EXACT)
+    barred = torch.tensor([0.0, 1.0, -torch.inf], **EXACT)
+    for case, given in (
+        ("for logits (3, 4, 5)", logits),
+        ("for logits near 2,000", 1000 * (logits + 2)),
+        ("where a logit is -inf", barred),
+    ):
+        _close(answer(given.clone()), given.softmax(dim=-1), case)
+
+
+def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
+        query, key, value = (torch.randn(shape, generator=draw, **EXACT) for shape in shapes)
+        weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(dim=-1)
+        case = f"for query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
+        _close(answer(query, key, value), weights @ value, case)
+
+
+def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    for shape in ((4, 4), (6, 12, 9, 9)):
+        weights = torch.randn(shape, generator=draw, **EXACT).softmax(dim=-1)
+        places = range(2, shape[-1] - 1)
+        wanted = torch.stack([weights[..., i, i - 1] for i in places]).mean(dim=0)
+        _close(answer(weights.clone()), wanted, f"for weights {shape}")
+
+
+def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+    for tokens in (3, 16, 64):
+        given = answer(tokens)
+        assert given is not None, "it returned nothing"
+        query, key = (torch.as_tensor(part).double() for part in given)
+        case = f"for {tokens} tokens"
+        assert query.shape == key.shape, f"{case} query and key differ in shape"
+        assert query.ndim == 2 and len(query) == tokens, f"{case} query is {tuple(query.shape)}"
+        features = query.shape[1]
+        assert features <= 8, f"{case} it takes {features} features, at most 8 are allowed"
+        weights = (query @ key.T / features**0.5).softmax(dim=-1)
+        least = weights.diagonal(-1).min()
+        assert least >= 0.99, f"{case} a token has only {least:.2f} on the one before it"
+
+
+JUDGES = {
+    2: _softmax,
+    3: _attend,
+    5: _previous_share,
+    6: _look_back,
+}

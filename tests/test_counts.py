@@ -1,0 +1,59 @@
+"""No mechanism becomes dearer unawares: what it costs was counted once, and is counted again."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from attention_lib import bench
+from attention_lib.catalog import catalog
+from attention_lib.cost import live_bytes
+from tools.counts import COUNTS, counted
+
+KNOWN = json.loads(COUNTS.read_text("utf-8"))
+
+
+def test_every_mechanism_is_counted():
+    assert set(KNOWN) == {str(card) for card in catalog()}, "type: make counts"
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_no_cost_grows(card):
+    now, before = counted(card), KNOWN[str(card)]
+    grown = {what: f"{before[what]:,} to {now[what]:,}" for what in now if now[what] > before[what]}
+    assert not grown, f"{card} costs more than it did: {grown}"
+    assert now == before, f"{card} costs less than it did: keep that, type: make counts"
+
+
+class Steps(nn.Module):
+    """Makes a tensor of 4 KiB, two more of it, lets the first go, and returns one of 1 KiB."""
+
+    def forward(self, x):
+        x = x.repeat(4)
+        x = x + 1
+        y = x.exp()
+        return (x * y)[:256].clone()
+
+
+def test_what_lives_at_once_is_counted():
+    wanted = 3 * 4096 + 1024  # x, its exponential, their product, and what is returned
+    assert live_bytes(Steps(), torch.ones(256)) == wanted
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_linear_layer_is_counted_by_hand(backward):
+    x, answer, weight = 8 * 64, 8 * 32, 64 * 32  # numbers of four bytes
+    wanted = answer + (answer + x + weight) * backward  # the gradients: of answer, input, weight
+    layer = nn.Linear(64, 32, bias=False)
+    assert live_bytes(layer, torch.ones(8, 64), backward=backward) == 4 * wanted
+
+
+@pytest.mark.parametrize("name", ["mha", "cbam", "axial", "gfnet"])
+def test_it_is_what_the_allocator_reports(name):
+    """The two know nothing of each other; an operation's own scratch is the allocator's alone."""
+    large = bench.realistic(bench.find(name))
+    mechanism, inputs = large.build().eval(), large.inputs()
+    with torch.no_grad():
+        reported = bench.peak_memory(lambda: mechanism(*inputs))
+    assert 0.7 * reported < live_bytes(mechanism, *inputs) < 1.01 * reported

@@ -1,0 +1,55 @@
+"""The pages that follow from the chapters: who reads what, and for how long."""
+
+import re
+
+import pytest
+
+from tools import pages
+from tools.chapters import chapters
+
+SAYS = "# {title}: of what\n\n**You need** time. Reading takes\nabout {minutes} minutes; more.\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A book of three chapters, one of which was never executed."""
+    (tmp_path / "book/chapters").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    for name, minutes in (("start", 40), ("channel", 60), ("dense", 50)):
+        text = SAYS.format(title=name.title(), minutes=minutes)
+        (tmp_path / f"book/chapters/{name}.md").write_text(text)
+        if name != "dense":
+            (tmp_path / f"notebooks/{name}.ipynb").touch()
+    return tmp_path
+
+
+def rows(text):
+    """Reader -> (the chapters it links to, the minutes)."""
+    found = re.findall(r"^\* - (.*)\n  - (.*)\n  - (.*)$", text, flags=re.M)
+    return {who: (re.findall(r"notebooks/(\w+)\.ipynb", what), long) for who, what, long in found}
+
+
+def test_paths_sum_the_minutes_of_the_chapters_that_there_are(root):
+    found = rows(pages.paths_table(root))
+    assert list(found) == ["Reader", *pages.PATHS]
+    assert found["Vision engineer"] == (["start", "channel"], "100")
+    assert found["Language-model engineer"] == (["start"], "40")
+    assert "[Start](../notebooks/start.ipynb), [Channel]" in pages.paths_table(root)
+
+
+def test_a_chapter_that_does_not_say_its_minutes_is_named(root):
+    (root / "book/chapters/start.md").write_text("# Start\n\nReading takes a while.\n")
+    with pytest.raises(ValueError, match=r"start\.md does not say"):
+        pages.paths_table(root)
+
+
+def test_students_read_every_chapter_and_nobody_reads_one_twice():
+    assert {path.stem for path in chapters()} <= set(pages.PATHS["Student"].split())
+    for names in pages.PATHS.values():
+        assert len(set(names.split())) == len(names.split())
+        assert names.startswith("start ")
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_every_chapter_says_its_minutes(chapter):
+    assert 10 <= pages.minutes(chapter) <= 120

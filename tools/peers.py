@@ -1,0 +1,195 @@
+"""Time mechanisms beside other people's implementations: the same weights, the same inputs.
+
+    python -m tools.peers               # all; stored as book/results/<device>/peers-eager.json
+    python -m tools.peers mha cbam      # some; printed
+
+Who is compared, at which sizes, stands in tests/oracles/peers.py.  First the answers must be equal,
+in double precision; then both run forward, and forward with all gradients, in the same rounds in
+random order, and their peak memory is taken.  A ratio is theirs / ours, round by round: above 1,
+ours is faster or leaner.
+
+On a CPU all of it is done twice, each time in a process of its own: under the C library's usual
+allocator, and under one told to keep large tensors (see tools/bench.py).  With --compiled both
+sides are compiled by torch.compile, at the first size alone, under the second allocator.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from math import exp, log
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+
+from attention_lib import bench, checks
+from attention_lib.card import Card
+from attention_lib.catalog import catalog, find
+from tests.oracles.peers import SIZES, Peer, peers
+from tools.bench import ALLOCATORS
+
+
+def pairs(names: list[str]) -> list[tuple[Card, Peer]]:
+    """Every mechanism that has a peer, or those named, with each of its peers.
+
+    Raises:
+        ValueError: if a mechanism that is named has none.
+    """
+    cards = [find(name) for name in names] or catalog()
+    found = [(card, peer) for card in cards for peer in peers(str(card), card.family)]
+    if names and (lonely := {str(c) for c in cards} - {str(card) for card, _ in found}):
+        raise ValueError(f"no peer of {', '.join(sorted(lonely))} is known to compute the same")
+    return found
+
+
+def side_by_side(
+    card: Card, peer: Peer, size: dict[str, int], *, device: str, compiled: bool, seconds: float
+) -> list[dict]:
+    """The rows of one pair at one size: forward, and forward with gradients."""
+    large = bench.realistic(card, **size)
+    with torch.device(device):
+        torch.manual_seed(0)
+        ours, inputs = checks.randomize(large.build()).eval(), large.inputs()
+    theirs = equal(ours, peer, inputs)
+    if compiled:
+        torch.compiler.reset()
+        ours, theirs = torch.compile(ours), torch.compile(theirs)
+    rows = []
+    for backward in (False, True):
+        runs = {"ours": run(ours, inputs, backward), "theirs": run(theirs, inputs, backward)}
+        timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
+        ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
+        peak = {name: bench.peak_memory(call, device) for name, call in runs.items()}
+        rows.append(
+            dict(mechanism=str(card), peer=peer.name, size=size, backward=backward)
+            | dict(time_ratio=ratio, low=low, high=high, rounds=len(timed["ours"].rounds))
+            | dict(memory_ratio=peak["theirs"] / max(peak["ours"], 1))
+            | {f"{name}_seconds": timing.median for name, timing in timed.items()}
+            | {f"{name}_bytes": number for name, number in peak.items()}
+        )
+    return rows
+
+
+def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
+    """Theirs with our weights, which in double precision must give our answer."""
+    doubled = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs]
+    theirs, state = peer.make(ours.double())
+    theirs = theirs.to(doubled[0]).eval()
+    theirs.load_state_dict({name: tensor.detach() for name, tensor in state.items()})
+    with torch.no_grad():
+        mine, other = ours(*doubled), theirs(*doubled)
+    who = f"{peer.mechanism} and {peer.name}"
+    torch.testing.assert_close(other, mine, msg=lambda text: f"{who} differ: {text}")
+    ours.float()
+    return theirs.float()
+
+
+def run(module: nn.Module, inputs: tuple, backward: bool):
+    """What is timed; the inputs get gradients too, as in the middle of a network."""
+    if not backward:
+
+        def forward() -> Tensor:
+            with torch.no_grad():
+                return module(*inputs)
+
+        return forward
+    inputs = [x.detach().requires_grad_() if torch.is_tensor(x) else x for x in inputs]
+    leaves = [*(x for x in inputs if torch.is_tensor(x)), *module.parameters()]
+    with torch.no_grad():
+        direction = torch.randn_like(module(*inputs))
+    return lambda: torch.autograd.grad(module(*inputs), leaves, direction)
+
+
+def geometric_mean(ratios: list[float]) -> float:
+    return exp(fmean(log(ratio) for ratio in ratios))
+
+
+def told(row: dict) -> str:
+    """A line for people: who, what, the ratios."""
+    what = "with gradients" if row["backward"] else "forward"
+    spread = f"{row['time_ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    size = " ".join(f"{name}={number}" for name, number in row["size"].items())
+    return f"{row['peer']}, {size}, {what}: time {spread}, memory {row['memory_ratio']:.2f}"
+
+
+def measure(options: argparse.Namespace, label: str, file: object) -> list[dict]:
+    """All pairs, in this process."""
+    rows, found = [], pairs(options.names)
+    for number, (card, peer) in enumerate(found, 1):
+        print(f"[{number}/{len(found)}] {card}, {label}", file=file, flush=True)
+        for size in SIZES[str(card)][: 1 if options.compiled else 2]:
+            made = side_by_side(
+                *(card, peer, size),
+                device=options.device,
+                compiled=options.compiled,
+                seconds=options.seconds,
+            )
+            for row in made:
+                rows.append(row | dict(allocator=label, compiled=options.compiled))
+                print(f"      {told(row)}", file=file, flush=True)
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and store all pairs; those named are only printed."""
+    parser = argparse.ArgumentParser(
+        prog="attention-lib peers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mechanisms; all if none")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--seconds", default=3.0, type=float, help="to measure, each ratio")
+    parser.add_argument("--compiled", action="store_true", help="compile both sides first")
+    parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
+    options = parser.parse_args(arguments)
+    try:
+        pairs(options.names)
+    except ValueError as error:
+        parser.error(str(error))
+    torch.set_num_threads(1)
+    if options.part:
+        warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
+        rows = measure(options, options.part, sys.stderr)
+        options.folder.write_text(json.dumps(rows), "utf-8")
+        return
+    name = "peers-compiled" if options.compiled else "peers-eager"
+    origin = bench.provenance(options.device, command=f"make peers ARGS={' '.join(sys.argv[1:])!r}")
+    labels = ["tuned"] if options.compiled else list(ALLOCATORS)
+    rows = []
+    for label in ["default"] if options.device == "cuda" else labels:
+        rows += _apart(options, label)
+    for label in dict.fromkeys(row["allocator"] for row in rows):
+        chosen = [row for row in rows if row["allocator"] == label]
+        means = (geometric_mean([row[f"{what}_ratio"] for row in chosen])
+                 for what in ("time", "memory"))  # fmt: skip
+        words = "geometric mean over {} ratios, {} allocator: time {:.2f}, memory {:.2f}"
+        print(words.format(len(chosen), label, *means))
+    if not options.names or options.folder:
+        path = bench.save(
+            name, dict(provenance=origin, rows=rows), options.folder, device=options.device
+        )
+        print(f"stored in {os.path.relpath(path)}")
+
+
+def _apart(options: argparse.Namespace, label: str) -> list[dict]:
+    """`measure` in a process of its own, since an allocator is chosen when a process starts."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "tools.peers", *options.names, "--part", label]
+        command += ["--seconds", str(options.seconds), "--folder", str(answer)]
+        command += ["--device", options.device] + ["--compiled"] * options.compiled
+        if subprocess.run(command, env={**kept, **ALLOCATORS[label]}).returncode:
+            sys.exit("error: the peers were not measured (above is why); nothing is stored")
+        return json.loads(answer.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()

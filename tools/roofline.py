@@ -1,0 +1,96 @@
+"""How near each mechanism comes to what the machine can do: its multiply-adds and bytes a second.
+
+    python -m tools.roofline [family ...] [--device cuda]     # stored as peers-roofline.json
+
+In the same rounds as the mechanisms of a family run a large matrix product and a large copy.  What
+a mechanism must do at least is counted: its multiply-adds, and the bytes of input, parameters and
+output, each once.  The shares of the two probes' speeds that it reaches say what binds it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from attention_lib import bench
+from attention_lib.card import Card
+from attention_lib.catalog import FAMILIES, catalog
+from attention_lib.cost import measure
+from tests.oracles.peers import SIZES, STAGE
+from tools.bench import ALLOCATORS
+
+SIDE = 2048  # of the matrices; their product is 2048³ multiply-adds
+COPIED = 2**27  # bytes, far more than any cache holds
+TOKENS = dict(dim=512, tokens=1024)
+
+
+def realistic(card: Card) -> Card:
+    """At the first of the sizes at which it is timed beside peers, or at one like it."""
+    size = SIZES[str(card)][0] if str(card) in SIZES else STAGE[0]
+    if str(card) not in SIZES and card.layout == "tokens":
+        size = TOKENS
+    return bench.realistic(card, **size)
+
+
+def bytes_at_least(module: torch.nn.Module, inputs: tuple) -> int:
+    """Of input, parameters and output, each once."""
+    with torch.no_grad():
+        answer = module(*inputs)
+    tensors = [*(x for x in inputs if torch.is_tensor(x)), *module.parameters(), answer]
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def family_rows(family: str, device: str, seconds: float) -> list[dict]:
+    """A row a mechanism: its speeds, and those of the two probes in the same rounds."""
+    runs, counted = {}, {}
+    for card in catalog(family):
+        large = realistic(card)
+        with torch.device(device):
+            module, inputs = large.build().eval(), large.inputs()
+        runs[str(card)] = bench._run(module, *inputs, False, 0)
+        counted[str(card)] = measure(module, *inputs).macs, bytes_at_least(module, inputs)
+    left, right = (torch.randn(SIDE, SIDE, device=device) for _ in range(2))
+    source = torch.randn(COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    runs["matrix product"], counted["matrix product"] = lambda: left @ right, (SIDE**3, 0)
+    runs["copy"], counted["copy"] = lambda: target.copy_(source), (0, 2 * COPIED)
+    timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
+    return [
+        dict(family=family, name=name, seconds=timed[name].median, macs=macs, bytes=size)
+        for name, (macs, size) in counted.items()
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the families named, or all, and store the result; part of a family is not stored."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.roofline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("families", nargs="*", metavar="family", help=", ".join(FAMILIES))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--seconds", default=10.0, type=float, help="to measure, a family")
+    parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.families) - set(FAMILIES):
+        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
+    tuned = ALLOCATORS["tuned"]
+    if options.device == "cpu" and not tuned.items() <= os.environ.items():
+        command = [sys.executable, "-m", "tools.roofline", *(arguments or sys.argv[1:])]
+        sys.exit(subprocess.run(command, env=os.environ | tuned).returncode)
+    torch.set_num_threads(1)
+    origin, rows = bench.provenance(options.device, command="make roofline"), []
+    for family in options.families or FAMILIES:
+        print(f"      {family}", flush=True)
+        rows += family_rows(family, options.device, options.seconds)
+    payload = dict(provenance=origin, rows=rows)
+    path = bench.save("peers-roofline", payload, options.folder, device=options.device)
+    print(f"      stored in {os.path.relpath(path)}")
+
+
+if __name__ == "__main__":
+    main()
