@@ -507,6 +507,36 @@ def fits(rows: Sequence["Row | Mapping"], value: str = "seconds") -> dict[str, F
     return {name: fit(*zip(*pairs, strict=True)) for name, pairs in points.items()}
 
 
+def crossing(
+    rows: Sequence["Row | Mapping"], dearer: str, other: str, value: str = "seconds"
+) -> float | None:
+    """The size from which on `other` costs less than `dearer`, up to the largest measured.
+
+    Between two sizes both are taken for straight lines, log–log.
+
+    Returns:
+        That size; the smallest measured if `other` is below throughout; None if it is not below
+        at the largest.
+
+    Raises:
+        ValueError: if the two were not measured at the same sizes.
+    """
+    table = [asdict(row) if is_dataclass(row) else row for row in rows]
+    first, second = (
+        {row["size"]: row[value] for row in table if row["mechanism"] == name}
+        for name in (dearer, other)
+    )
+    if not first or first.keys() != second.keys():
+        raise ValueError(f"{dearer} has the sizes {[*first]}, {other} has {[*second]}")
+    gaps = [(log(size), log(second[size] / first[size])) for size in sorted(first, reverse=True)]
+    if gaps[0][1] >= 0:
+        return None
+    for (x, below), (left, above) in pairwise(gaps):
+        if above >= 0:
+            return exp(left + (x - left) * above / (above - below))
+    return min(first)
+
+
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean, and its 95 % confidence interval by Student's t; one value has no interval."""
     mean = fmean(values)

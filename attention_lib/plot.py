@@ -193,6 +193,54 @@ def dots(
 
 
 @_styled
+def curves(
+    runs: Sequence[Mapping],
+    x: str,
+    y: str = "accuracy",
+    *,
+    chance: float | None = None,
+) -> "Figure":
+    """Each variant's mean against `x`, with its 95 % confidence interval shaded, over the runs.
+
+    Args:
+        runs: {"variant": ..., x: ..., y: ...} each; of a variant several at every `x`.
+        x: what grows, by factors of two.
+        y: what to show of a run.
+        chance: what guessing reaches, drawn as a line.
+
+    Raises:
+        ValueError: if there are no runs, or they do not hold `x` and `y`.
+    """
+    if not runs:
+        raise ValueError("there are no runs to draw")
+    for name in (x, y):
+        if name not in runs[0]:
+            raise ValueError(f"runs have no {name!r}; they have {', '.join(runs[0])}")
+    variants = list(dict.fromkeys(run["variant"] for run in runs))
+    [axes] = _panels(1, height=2.4 + 0.2 * len(variants))
+    for variant in variants:
+        own = [run for run in runs if run["variant"] == variant]
+        sizes = sorted({run[x] for run in own})
+        bands = [interval([run[y] for run in own if run[x] == size]) for size in sizes]
+        mean, low, high = zip(*bands, strict=True)
+        style = look(variant, variants)
+        axes.plot(sizes, mean, label=_title(variant), **style)
+        axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    if chance is not None:
+        axes.axhline(chance, color="#333333", linestyle=":", linewidth=1)
+        axes.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), fontsize=8)
+        axes.set_ylim(bottom=min(axes.get_ylim()[0], chance - 0.03))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sorted({run[x] for run in runs}), labels=None)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.figure.legend(loc="outside upper left", fontsize=9, ncols=2)
+    return axes.figure
+
+
+@_styled
 def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Figure":
     """Named gates as horizontal bars, those of several mechanisms side by side.
 
@@ -346,60 +394,69 @@ def maps(
 
 @_styled
 def weights(
-    matrices: "Sequence[Tensor]",
-    tokens: Sequence[str],
-    titles: Sequence[str] | None = None,
+    matrices: "Mapping[str, Tensor]",
+    tokens: Sequence[str] = (),
+    others: Sequence[str] = (),
     *,
-    others: Sequence[str] | None = None,
     numbers: bool = False,
     columns: int = 2,
-    side: float = 3.3,
+    side: float = 3.0,
 ) -> "Figure":
     """Matrices of attention weights, white for 0 and dark for 1: a row a query, a column a key.
 
     Args:
-        matrices: (tokens, others) each, between 0 and 1.
-        tokens: names the rows.
-        titles: one each.
-        others: names the columns, if they are not the tokens.
+        matrices: title -> (tokens, others), between 0 and 1.
+        tokens: what the queries are called; numbers from 1 if none.
+        others: what the keys are called, if not as the queries.
         numbers: whether each weight is also written; for small matrices.
         columns: matrices in a row, at most.
         side: the width of each on the page, in inches.
 
     Raises:
-        ValueError: if there is no matrix, or one does not fit its titles or names.
+        ValueError: if there is no matrix, one is of another shape, or the names do not fit.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    others = tokens if others is None else others
-    shown = [matrix.detach().cpu().float().numpy() for matrix in matrices]
-    titles = [""] * len(shown) if titles is None else titles
-    if not shown or len(shown) != len(titles):
-        raise ValueError(f"{len(shown)} matrices and {len(titles)} titles")
-    for matrix in shown:
-        if matrix.shape != (len(tokens), len(others)):
-            raise ValueError(
-                f"{len(tokens)} tokens and {len(others)} others, but weights {matrix.shape}"
-            )
+    if not matrices:
+        raise ValueError("there are no weights to draw")
+    shown = [matrix.detach().cpu().float().numpy() for matrix in matrices.values()]
+    high, wide = shown[0].shape
+    if any(matrix.shape != (high, wide) for matrix in shown):
+        raise ValueError(f"matrices differ in shape: {[matrix.shape for matrix in shown]}")
+    others = others or (tokens if high == wide else ())
+    for names, size in ((tokens, high), (others, wide)):
+        if names and len(names) != size:
+            raise ValueError(f"{len(names)} names for {size} tokens")
     shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
     columns = min(columns, len(shown))
-    height = side * len(tokens) / len(others) + 0.3
-    panels = _panels(len(shown), columns, height=height, width=side * columns)
-    for matrix, title, axes in zip(shown, titles, panels, strict=False):
+    height, width = side * high / wide + 0.5, side * columns + 0.5
+    panels = _panels(len(shown), columns, height, width)
+    for title, matrix, axes in zip(matrices, shown, panels, strict=False):
         axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
-        axes.set_xticks(range(len(others)), labels=others, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(tokens)), labels=tokens, fontsize=8)
-        axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.set_title(title, fontsize=10)
-        for row, column in product(range(len(tokens)), range(len(others))) if numbers else ():
+        axes.set_yticks(*_ticks(tokens, high))
+        axes.set_xticks(*_ticks(others, wide), rotation=90 if others else 0)
+        axes.tick_params(labelsize=8, length=0)
+        axes.set_xlabel("key", fontsize=9)
+        for row, column in product(range(high), range(wide)) if numbers else ():
             weight = matrix[row, column]
             ink = "white" if weight > 0.4 else "#111111"
             centred = dict(ha="center", va="center", fontsize=8)
             axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
+    for axes in panels[::columns]:
+        axes.set_ylabel("query", fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
     return panels[0].figure
+
+
+def _ticks(names: Sequence[str], size: int) -> tuple[list[int], list[str]]:
+    """Where the axis of a matrix is named, and how: each token by its name, or every third."""
+    if names:
+        return list(range(size)), list(names)
+    places = list(range(0, size, 1 if size < 6 else 3))
+    return places, [str(place + 1) for place in places]
 
 
 def _panels(

@@ -87,6 +87,47 @@ def overwritten(samples: int, seed: int, writes: int, keys: int = 8, values: int
     return Sequences(torch.cat([context, asked], dim=1), last, keys + values, values)
 
 
+def elsewhere(length: int) -> dict[str, list[int]]:
+    """Where each place of a sequence is to look, by name; the sequence closes to a ring.
+
+    >>> elsewhere(4)["mirror"], elsewhere(4)["previous"]
+    ([3, 2, 1, 0], [3, 0, 1, 2])
+    """
+    places = range(length)
+    return {
+        "mirror": [length - 1 - i for i in places],
+        "previous": [(i - 1) % length for i in places],
+        "next": [(i + 1) % length for i in places],
+        "opposite": [(i + length // 2) % length for i in places],
+    }
+
+
+def rearranged(samples: int, seed: int, sources: list[list[int]], kinds: int) -> Sequences:
+    """Random tokens; asked at each place for the tokens at one or more other places.
+
+    Args:
+        sources: for each place where to look, such as `elsewhere(12)["mirror"]`; several such lists
+            ask for several tokens at once, and each combination is one answer: the first list
+            counts most, `first * kinds + second`.
+        kinds: of tokens; there are as many answers as `kinds` to the power of `len(sources)`.
+
+    Raises:
+        ValueError: if the lists are not of one length, point outside, or there is nothing to make.
+    """
+    lengths = {len(source) for source in sources}
+    if len(lengths) != 1:
+        raise ValueError(f"sources must be lists of one length, got {sorted(lengths)}")
+    [length] = lengths
+    if not all(0 <= place < length for source in sources for place in source):
+        raise ValueError(f"sources must lie between 0 and {length - 1}")
+    generator = _generator(samples, seed)
+    tokens = torch.randint(kinds, (samples, length), generator=generator)
+    answers = torch.zeros_like(tokens)
+    for source in sources:
+        answers = answers * kinds + tokens[:, torch.tensor(source)]
+    return Sequences(tokens, answers, kinds, kinds ** len(sources))
+
+
 def _generator(samples: int, seed: int) -> torch.Generator:
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}")

@@ -113,6 +113,8 @@ class SequenceNet(nn.Module):
         nn.init.normal_(self.embed.weight, std=dim**-0.5)
         self.place = nn.Parameter(torch.randn(positions, dim) * dim**-0.5) if positions else None
         self.shift = nn.Conv1d(dim, dim, before + 1, groups=dim) if before else None
+        if before:  # a random bias, the same for all tokens, drowns the small vectors of them
+            nn.init.zeros_(self.shift.bias)
         self.mixers = nn.ModuleList(mixer(dim) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2 * layers))
         self.mlps = nn.ModuleList(

@@ -311,6 +311,20 @@ def test_fits_are_by_mechanism():
         fits(rows, "time")
 
 
+def test_a_crossing_is_where_the_lines_meet():
+    costs = dict(squares=lambda n: n**2, lines=lambda n: 24 * n, dear=lambda n: n**3)
+    rows = [
+        dict(mechanism=name, size=n, seconds=cost(n))
+        for n in (8, 16, 32, 64)
+        for name, cost in costs.items()
+    ]
+    assert bench.crossing(rows, "squares", "lines") == pytest.approx(24)
+    assert bench.crossing(rows, "dear", "squares") == 8, "below throughout"
+    assert bench.crossing(rows, "squares", "dear") is None, "never below"
+    with pytest.raises(ValueError, match=r"lines has the sizes \[8, 16, 32, 64\], none has \[\]"):
+        bench.crossing(rows, "lines", "none")
+
+
 # ---- what is stored
 
 

@@ -105,6 +105,25 @@ def test_dots_show_every_run_and_the_interval_of_the_mean():
     assert len(first.lines) == 3 * 3 + 1, "three variants and the line of chance"
 
 
+GROWN = [
+    dict(variant=variant, writes=n, accuracy=at / n + seed / 100, seed=seed)
+    for variant, at in (("softmax", 1), ("aft", 2))
+    for n in (8, 16)
+    for seed in range(3)
+]
+
+
+def test_curves_show_the_means_and_their_intervals():
+    [axes] = plot.curves(GROWN, "writes", chance=0.1).axes
+    first, second, _ = axes.lines
+    assert list(first.get_xdata()) == [8, 16]
+    assert list(first.get_ydata()) == pytest.approx([1 / 8 + 0.01, 1 / 16 + 0.01])
+    assert second.get_color() == plot.look("aft")["color"]
+    top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(interval([0.125, 0.135, 0.145])[2])
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+
+
 def test_bars_are_as_long_as_the_gates():
     figure = plot.bars({"se": {"red": 0.2, "green": 0.9}, "eca": {"red": 0.3, "green": 0.8}})
     [axes] = figure.axes
@@ -122,16 +141,22 @@ def test_maps_show_pictures_and_maps():
     assert [axes.get_title() for axes in figure.axes] == ["all", "red", "green"]
 
 
-def test_weights_show_matrices_with_the_names_of_tokens():
-    matrix = torch.tensor([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]])
-    figure = plot.weights([matrix, matrix / 2], ["it", "sat"], ["one", "two"], others=[*"abc"])
-    first, second = figure.axes
-    assert torch.equal(torch.tensor(first.images[0].get_array().data), matrix)
-    assert second.images[0].get_clim() == (0, 1), "the same shade is the same weight"
-    assert [label.get_text() for label in first.get_yticklabels()] == ["it", "sat"]
-    assert [label.get_text() for label in first.get_xticklabels()] == ["a", "b", "c"]
-    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
-    [axes] = plot.weights([matrix[:, :2]], ["it", "sat"], numbers=True).axes
+def test_weights_show_queries_down_and_keys_across():
+    matrices = {"one": torch.rand(2, 3), "two": torch.rand(2, 3)}
+    figure = plot.weights(matrices, ["a", "b"], ["x", "y", "z"])
+    one, two = figure.axes
+    assert torch.equal(torch.tensor(two.images[0].get_array().data), matrices["two"])
+    assert one.images[0].get_clim() == two.images[0].get_clim() == (0, 1)
+    assert (one.get_title(), one.get_xlabel(), one.get_ylabel()) == ("one", "key", "query")
+    assert [label.get_text() for label in one.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in one.get_xticklabels()] == ["x", "y", "z"]
+    [square, *unused] = plot.weights(dict.fromkeys("abcd", torch.eye(9)), columns=3).axes
+    assert [label.get_text() for label in square.get_xticklabels()] == ["1", "4", "7"]
+    assert [axes.axison for axes in unused] == [True] * 3 + [False] * 2
+    [named] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
+    assert [label.get_text() for label in named.get_xticklabels()] == ["a", "b"]
+    matrix = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
+    [axes] = plot.weights({"": matrix}, numbers=True).axes
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(0, 0): "0.25", (1, 0): "0.75", (0, 1): "1.00", (1, 1): "0.00"}
 
@@ -141,11 +166,12 @@ def test_weights_show_matrices_with_the_names_of_tokens():
     [
         lambda: plot.lines(ROWS),
         lambda: plot.dots(RUNS),
+        lambda: plot.curves(GROWN, "writes"),
         lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
         lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
-        lambda: plot.weights([torch.rand(3, 3)] * 3, ["[CLS]", "unaffable", "it"], numbers=True),
+        lambda: plot.weights({"one": torch.rand(5, 5), "two": torch.rand(5, 5)}, [*"abcde"]),
     ],
-    ids=["lines", "dots", "bars", "maps", "weights"],
+    ids=["lines", "dots", "curves", "bars", "maps", "weights"],
 )
 def test_a_figure_is_light_white_and_whole(draw):
     before = dict(matplotlib.rcParams)
@@ -176,12 +202,15 @@ def test_pyplot_forgets_the_figure():
         (lambda: plot.lines(ROWS, "time"), "no column 'time'; there are mechanism, axis, size"),
         (lambda: plot.dots([]), "no runs"),
         (lambda: plot.dots(RUNS, "loss"), "runs have no 'loss'; they have task, variant"),
+        (lambda: plot.curves([], "writes"), "no runs"),
+        (lambda: plot.curves(GROWN, "keys"), "runs have no 'keys'; they have variant, writes"),
         (lambda: plot.bars({}), "no bars"),
         (lambda: plot.bars({"se": {"a": 1}, "eca": {"b": 1}}), r"eca names \['b'\], se \['a'\]"),
+        (lambda: plot.weights({}), "no weights"),
+        (lambda: plot.weights({"a": torch.eye(2), "b": torch.eye(3)}), "differ in shape"),
+        (lambda: plot.weights({"a": torch.eye(2)}, ["one"]), "1 names for 2 tokens"),
         (lambda: plot.maps([torch.rand(3, 3)], []), "1 images and 0 titles"),
         (lambda: plot.maps([torch.rand(4, 3, 3)]), r"got \(4, 3, 3\)"),
-        (lambda: plot.weights([], ["it"]), "0 matrices and 0 titles"),
-        (lambda: plot.weights([torch.rand(2, 2)], ["it"]), r"1 tokens .* weights \(2, 2\)"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw, said):

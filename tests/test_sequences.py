@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attention_lib import train
-from attention_lib.sequences import overwritten, recall
+from attention_lib.sequences import elsewhere, overwritten, rearranged, recall
 
 
 def read(context: list[int], key: int) -> int:
@@ -38,6 +38,9 @@ def test_a_seed_says_it_all():
         (lambda: recall(2, 0, pairs=9, keys=8), "pairs=9 must lie between 1 and keys=8"),
         (lambda: overwritten(2, 0, writes=3, keys=8), "writes=3 must be at least keys=8"),
         (lambda: recall(0, 0, pairs=2), "samples must be at least 1, got 0"),
+        (lambda: rearranged(2, 0, [[0, 1], [0]], kinds=3), r"of one length, got \[1, 2\]"),
+        (lambda: rearranged(2, 0, [], kinds=3), r"of one length, got \[\]"),
+        (lambda: rearranged(2, 0, [[0, 2]], kinds=3), "must lie between 0 and 1"),
     ],
 )
 def test_what_cannot_be_made_is_refused(make, message):
@@ -75,3 +78,14 @@ def test_a_sequence_net_is_causal_but_for_its_mixer():
     moved = (net.eval()(tokens) - net(changed)).abs().amax(dim=(0, 2)) > 0
     assert moved.tolist() == [False] * 4 + [True] * 3  # its own place and the two behind it
     assert net(tokens).shape == (2, 7, 5) and net.seen(tokens, 0).shape == (2, 7, 8)
+
+
+def test_rearranged_asks_for_the_tokens_elsewhere():
+    sources = elsewhere(6)
+    assert sources["next"] == [1, 2, 3, 4, 5, 0] and sources["opposite"] == [3, 4, 5, 0, 1, 2]
+    task = rearranged(20, 0, [sources["mirror"], sources["previous"]], kinds=5)
+    assert task.vocabulary == 5 and task.choices == 25
+    for tokens, answers in zip(task.tokens.tolist(), task.answers.tolist(), strict=True):
+        wanted = [5 * tokens[5 - i] + tokens[i - 1] for i in range(6)]
+        assert answers == wanted
+    assert set(task.tokens.flatten().tolist()) == set(range(5))

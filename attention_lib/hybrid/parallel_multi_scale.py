@@ -129,6 +129,7 @@ CARD = Card(
         dict(kernel_sizes=(2, 3, 7)),
         dict(heads=1),
         dict(expansion=4),
+        dict(heads=6, kernel_sizes=(31,)),
     ],
     sizes=dict(batch=2, tokens=7),
     params="5 * dim**2 + Min(scales - 1, 1) * scales"

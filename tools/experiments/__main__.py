@@ -11,9 +11,13 @@ import argparse
 
 import torch
 
-from tools.experiments import channel
+from tools.experiments import channel, dense, linear
 
-EXPERIMENTS = {"channel": channel.EXPERIMENTS}
+EXPERIMENTS = {
+    "channel": channel.EXPERIMENTS,
+    "dense": dense.EXPERIMENTS,
+    "linear": linear.EXPERIMENTS,
+}
 
 
 def main() -> None:

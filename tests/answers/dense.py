@@ -1,0 +1,73 @@
+"""Answers to the exercises on dense attention: two right and three wrong ones each."""
+
+import torch
+from torch.nn import functional as F
+
+
+def allowed(query, real):
+    return torch.ones(query.shape[1], query.shape[1]).tril().bool() & real[:, None]
+
+
+def by_fused(query, key, value, real):
+    return F.scaled_dot_product_attention(query, key, value, allowed(query, real))
+
+
+def by_powers(query, key, value, real):
+    logits = query @ key.mT / query.shape[-1] ** 0.5
+    powers = (logits - logits.amax(-1, keepdim=True)).exp() * allowed(query, real)
+    return powers @ value / powers.sum(-1, keepdim=True).clamp_min(1e-300)
+
+
+def by_softmax(query, key, value, real, hidden=-torch.inf):
+    logits = query @ key.mT / query.shape[-1] ** 0.5
+    return logits.masked_fill(~allowed(query, real), hidden).softmax(-1) @ value
+
+
+def nan_to_zero(query, key, value, real):
+    logits = query @ key.mT / query.shape[-1] ** 0.5
+    hidden = torch.zeros(1).double().masked_fill(~allowed(query, real), -torch.inf)
+    return ((logits + hidden).softmax(-1) @ value).nan_to_num(0.0)
+
+
+def merge(one, two):
+    largest = torch.maximum(one[0], two[0])
+    shrink = [(part[0] - largest).exp() for part in (one, two)]
+    pairs = list(zip(shrink, (one, two), strict=True))
+    return largest, sum(s * p[1] for s, p in pairs), sum(s * p[2] for s, p in pairs)
+
+
+def merge_by_logarithms(one, two):
+    whole = torch.logaddexp(*(m + s.log() for m, s, _ in (one, two)))
+    largest = torch.maximum(one[0], two[0])
+    total = (whole - largest).exp()
+    return largest, total, sum((m - largest).exp() * a for m, _, a in (one, two))
+
+
+RIGHT = {
+    2: [
+        lambda n, m, d: 2 * n * d * d + 2 * m * d * d + 2 * n * m * d,
+        lambda n, m, d: 2 * d * ((n + m) * d + n * m),
+    ],
+    3: [by_fused, by_powers],
+    5: [merge, merge_by_logarithms],
+}
+WRONG = {
+    2: [
+        lambda n, m, d: None,
+        lambda n, m, d: 4 * n * d * d + 2 * n * m * d,  # keys and values come from the others
+        lambda n, m, d: 2 * n * d * d + 2 * m * d * d + n * m * d,
+    ],
+    3: [
+        by_softmax,
+        lambda *given: by_softmax(*given, hidden=-1e9),
+        nan_to_zero,  # the answer is right, its gradient is nan
+    ],
+    5: [
+        lambda one, two: None,
+        lambda one, two: (torch.maximum(one[0], two[0]), one[1] + two[1], one[2] + two[2]),
+        lambda one, two: (
+            torch.maximum(one[0], two[0]),
+            *(one[0].exp() * a + two[0].exp() * b for a, b in zip(one[1:], two[1:], strict=True)),
+        ),
+    ],
+}
