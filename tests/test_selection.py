@@ -157,9 +157,10 @@ def test_what_was_not_trained_is_said():
     assert "channel-experiment" in selection.experiments_with("SqueezeExcitation")
     assert selection.experiments_with("NoSuchMechanism") == []
     assert not any(name.endswith("-bench") for name in selection.experiments_with("SimAM"))
-    [said] = selection.uncompared(["SqueezeExcitation", "NoSuchMechanism"])
+    *known, said = selection.experiments_of(["SqueezeExcitation", "NoSuchMechanism"])
     assert said.endswith("merit: NoSuchMechanism.")
-    assert selection.uncompared(["SqueezeExcitation"]) == []
+    assert "Stored experiment channel-experiment has SqueezeExcitation." in known
+    assert selection.experiments_of(["SqueezeExcitation"]) == known
 
 
 def test_models_are_cited():

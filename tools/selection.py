@@ -230,7 +230,11 @@ def as_list() -> str:
                 continue
             leaf, cards = answer.then, selection.members(Path((*way, answer)))
             lines.append(f"   - {answer.label}{why}: {leaf.use}: {', '.join(map(link, cards))}.")
-            told = (leaf.caveat, *leaf.finding(), *selection.uncompared([str(c) for c in cards]))
+            told = (
+                leaf.caveat,
+                *leaf.finding(),
+                *selection.experiments_of([str(c) for c in cards]),
+            )
             lines += [f"     - {line}" for line in told if line]
     return "\n".join(lines)
 

@@ -209,8 +209,8 @@
     if (!macs)
       lines.push(uncounted);
     lines.push(mechanism.trained.length
-      ? `trained in stored experiments: ${mechanism.trained.join(", ")}`
-      : "not trained in any stored experiment"); // prettier-ignore
+      ? `in stored experiments: ${mechanism.trained.join(", ")}`
+      : "in no stored experiment with others"); // prettier-ignore
     return make("ul", {}, ...lines.map((line) => make("li", {}, line)));
   }
 
