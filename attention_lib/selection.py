@@ -21,7 +21,7 @@ import torch
 
 from attention_lib import bench, properties
 from attention_lib.card import COSTS, Card
-from attention_lib.catalog import catalog, find
+from attention_lib.catalog import FAMILIES, catalog, find
 from attention_lib.checks import randomize
 from attention_lib.cost import run_without_numbers
 
@@ -509,11 +509,11 @@ class Measured:
 
 @cache
 def measurements() -> tuple[Measured, ...]:
-    """All stored times; those of the default allocator only where there are no others."""
+    """The stored times of each family; the default allocator's only where there are no others."""
     found = []
-    for name, payloads in _stored().items():
-        for payload in payloads:
-            sweeps = payload.get("sweeps", ())
+    for name in (f"{family}-bench" for family in FAMILIES):
+        for payload in _stored().get(name, ()):
+            sweeps = payload["sweeps"]
             tuned = [s for s in sweeps if s.get("allocator") != "default"]
             for number, sweep in enumerate(tuned or sweeps):
                 made = payload["provenance"]
@@ -780,7 +780,7 @@ def reasons(advice: Advice) -> list[str]:
         lines.append(f"  {', '.join(names)}: {leaf.use}")
         lines += [f"    {why}" for why in (group[0].path.why, leaf.caveat) if why]
         lines += [f"    {sentence}" for sentence in leaf.finding()]
-        lines += [f"    {line}" for line in uncompared(names)]
+        lines += [f"    {line}" for line in experiments_of(names)]
         for choice in group:
             lines += [f"    {choice.name}: {note}" for note in choice.notes]
     if advice.left_out:
@@ -794,9 +794,17 @@ def reasons(advice: Advice) -> list[str]:
     return lines
 
 
-def uncompared(names: Sequence[str]) -> list[str]:
-    """A sentence on those that no stored experiment has trained."""
+def experiments_of(names: Sequence[str]) -> list[str]:
+    """Which stored experiments name some of them, and which of them are named in none."""
+    named: dict[str, list[str]] = {}
+    for name in names:
+        for stored in experiments_with(name):
+            named.setdefault(stored, []).append(name)
+    told = [f"Stored experiment {stored} has {', '.join(who)}." for stored, who in named.items()]
     missing = [name for name in names if not experiments_with(name)]
     if not missing:
-        return []
-    return [f"Not trained in any stored experiment, so not ranked by merit: {', '.join(missing)}."]
+        return told
+    return [
+        *told,
+        f"In no stored experiment with others, so not ranked by merit: {', '.join(missing)}.",
+    ]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from torch import nn
 
 from attention_lib import bench, properties, selection
 from attention_lib.__main__ import main
@@ -90,6 +91,23 @@ def test_a_footprint_is_what_the_mathematics_says():
         assert selection.footprint(name) == selection.Footprint(places, distance, flat), name
 
 
+class RowGate(nn.Module):
+    """A factor for each row, the same at all places of it."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x):
+        return x * torch.arange(1, x.shape[-2] + 1, dtype=x.dtype)[:, None]
+
+
+def test_a_gate_that_differs_from_row_to_row_is_not_flat(monkeypatch):
+    card = replace(find("SimAM"), mechanism=RowGate, example=dict(channels=3))
+    monkeypatch.setattr(selection, "find", lambda name: card)
+    assert selection.footprint.__wrapped__("RowGate") == selection.Footprint(1, 0, False)
+
+
 def test_a_gate_agrees_with_the_properties_of_the_cards():
     for card in filter(selection.on_maps, catalog()):
         if properties.only_attenuates in card.properties:
@@ -139,9 +157,10 @@ def test_what_was_not_trained_is_said():
     assert "channel-experiment" in selection.experiments_with("SqueezeExcitation")
     assert selection.experiments_with("NoSuchMechanism") == []
     assert not any(name.endswith("-bench") for name in selection.experiments_with("SimAM"))
-    [said] = selection.uncompared(["SqueezeExcitation", "NoSuchMechanism"])
+    *known, said = selection.experiments_of(["SqueezeExcitation", "NoSuchMechanism"])
     assert said.endswith("merit: NoSuchMechanism.")
-    assert selection.uncompared(["SqueezeExcitation"]) == []
+    assert "Stored experiment channel-experiment has SqueezeExcitation." in known
+    assert selection.experiments_of(["SqueezeExcitation"]) == known
 
 
 def test_models_are_cited():
@@ -434,6 +453,8 @@ def test_rules_are_found_or_refused():
     assert str(parts.as_formula(at, at.get)) == "Max(3, floor(features/16))"
     stepped = parts.as_formula({1: 3, 64: 3, 128: 5, 256: 5}, lambda c: 3 if c < 77 else 5)
     assert [stepped.subs("features", c) for c in (1, 76, 77, 256)] == [3, 3, 5, 5]
+    far = parts.as_formula({1: 3, 4096: 5}, lambda c: 3 if c < 3000 else 5)
+    assert [far.subs("features", c) for c in (2999, 3000)] == [3, 5]
     assert parts.as_formula({1: 7, 9: 7}, None) == 7
     with pytest.raises(ValueError, match="no rule for a word"):
         parts.as_formula({c: c * c % 97 for c in range(1, 40)}, lambda c: c * c % 97)

@@ -45,14 +45,14 @@ STATIC = (
 # ---- rules for the script --------------------------------------------------------------------
 
 
-def need_of(card: Card, features: int, side: int = 8, causal: bool = False) -> Need:
-    return Need(card.layout, features, height=side, width=side, causal=causal)
+def need_of(card: Card, features: int, side: int = 8) -> Need:
+    return Need(card.layout, features, height=side, width=side)
 
 
-def words_at(card: Card, features: int, causal: bool = False) -> dict[str, object] | None:
+def words_at(card: Card, features: int) -> dict[str, object] | None:
     """The words of its formulas at a width; None if it cannot have that width."""
     try:
-        return selection.at_size(card, need_of(card, features, causal=causal)).words()
+        return selection.at_size(card, need_of(card, features)).words()
     except ValueError:
         return None
 
@@ -98,16 +98,16 @@ def as_formula(points: dict[int, int], at: Callable[[int], int]) -> sympy.Expr:
 
 
 @cache
-def rules(name: str, causal: bool = False) -> dict[str, object]:
+def rules(name: str) -> dict[str, object]:
     """What the script must know of a mechanism: its formulas in the sizes alone, and its limits."""
     card = selection.find(name)
-    found = {width: words_at(card, width, causal) for width in WIDTHS}
+    found = {width: words_at(card, width) for width in WIDTHS}
     accepted = {width: words for width, words in found.items() if words}
     multiple, least = divisor(card, set(accepted))
     typical = next(w for w in (256, *sorted(accepted, reverse=True)) if w in accepted)
 
     def at(word: str) -> Callable[[int], int]:
-        return cache(lambda width: words_at(card, -(-width // multiple) * multiple, causal)[word])
+        return cache(lambda width: words_at(card, -(-width // multiple) * multiple)[word])
 
     held, formulas = accepted[typical], {}
     for kind in COSTS:
@@ -173,7 +173,7 @@ def data() -> dict[str, object]:
                 "trained": selection.experiments_with(name),
                 "measured": measured.get(name, []),
                 **rules(name),
-                "causal": rules(name, True) if selection.can_be_causal(card) else None,
+                "causal": selection.can_be_causal(card),
             }
         )
     told = [
@@ -230,7 +230,11 @@ def as_list() -> str:
                 continue
             leaf, cards = answer.then, selection.members(Path((*way, answer)))
             lines.append(f"   - {answer.label}{why}: {leaf.use}: {', '.join(map(link, cards))}.")
-            told = (leaf.caveat, *leaf.finding(), *selection.uncompared([str(c) for c in cards]))
+            told = (
+                leaf.caveat,
+                *leaf.finding(),
+                *selection.experiments_of([str(c) for c in cards]),
+            )
             lines += [f"     - {line}" for line in told if line]
     return "\n".join(lines)
 

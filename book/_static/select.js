@@ -21,19 +21,18 @@
   }
 
   function refusal(mechanism, path, need) {
-    const rule = (need.causal && mechanism.causal) || mechanism;
     if (mechanism.layout !== need.layout) return `works on ${mechanism.layout}`;
     if (need.causal && !mechanism.causal) return "has no causal form";
     if (!path) return "is no answer to this task";
     if (need.padding && !mechanism.padding) return "takes no padding mask";
     if (mechanism.rows && !need.height)
       return "needs to know the height and width that its tokens have as pixels";
-    if (need.features % rule.multiple || need.features < rule.least)
-      return rule.multiple > 1
-        ? `needs a multiple of ${rule.multiple} features, at least ${rule.least}`
-        : `needs at least ${rule.least} features`;
-    if (rule.side && Math.max(need.height, need.width) > rule.side)
-      return `takes maps of at most ${rule.side} × ${rule.side}`;
+    if (need.features % mechanism.multiple || need.features < mechanism.least)
+      return mechanism.multiple > 1
+        ? `needs a multiple of ${mechanism.multiple} features, at least ${mechanism.least}`
+        : `needs at least ${mechanism.least} features`;
+    if (mechanism.side && Math.max(need.height, need.width) > mechanism.side)
+      return `takes maps of at most ${mechanism.side} × ${mechanism.side}`;
     return "";
   }
 
@@ -64,12 +63,10 @@
         left.push({ mechanism, reason });
         continue;
       }
-      const rule = (need.causal && mechanism.causal) || mechanism;
-      const sizes = need;
-      const choice = { mechanism, path, params: evaluate(rule.params, sizes) };
-      choice.macs = evaluate(`(${rule.macs}) * batch`, sizes);
+      const choice = { mechanism, path, params: evaluate(mechanism.params, need) };
+      choice.macs = evaluate(`(${mechanism.macs}) * batch`, need);
       const input = need.batch * need.tokens * need.features;
-      choice.memory = Math.max(evaluate(`(${rule.memory}) * batch`, sizes), input);
+      choice.memory = Math.max(evaluate(`(${mechanism.memory}) * batch`, need), input);
       choice.bytes = choice.memory * data.bytes[need.dtype];
       choice.measured = nearest(mechanism, need);
       if (need.memory && choice.bytes > need.memory)
@@ -212,8 +209,8 @@
     if (!macs)
       lines.push(uncounted);
     lines.push(mechanism.trained.length
-      ? `trained in stored experiments: ${mechanism.trained.join(", ")}`
-      : "not trained in any stored experiment"); // prettier-ignore
+      ? `in stored experiments: ${mechanism.trained.join(", ")}`
+      : "in no stored experiment with others"); // prettier-ignore
     return make("ul", {}, ...lines.map((line) => make("li", {}, line)));
   }
 
