@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import wraps
 from itertools import product
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from attention_lib.bench import fit, interval
@@ -296,6 +297,68 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
     panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
     panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
     return panels[0].figure
+
+
+@_styled
+def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
+    """Mechanisms as points, log–log, with their short names; what is nought stands at the edge.
+
+    Args:
+        rows: {"mechanism": ..., x: ..., y: ...} each.
+        x, y: the columns, which name the axes too.
+
+    Raises:
+        ValueError: if there are no rows, or a number is negative.
+    """
+    if not rows:
+        raise ValueError("there are no points to draw")
+    if (least := min(row[column] for row in rows for column in (x, y))) < 0:
+        raise ValueError(f"{least} is negative: there is no place for it")
+    [axes] = _panels(1, height=5.6, width=7.4)
+    for turn, family in enumerate(FAMILIES):
+        own = [row for row in rows if find(row["mechanism"]).family == family]
+        if own:
+            axes.plot([row[x] for row in own], [row[y] for row in own], linestyle="", label=family,
+                      marker=MARKERS[turn], color=COLOURS[turn])  # fmt: skip
+    for column, set_scale, set_label in ((x, axes.set_xscale, axes.set_xlabel),
+                                         (y, axes.set_yscale, axes.set_ylabel)):  # fmt: skip
+        smallest = min((row[column] for row in rows if row[column]), default=1)
+        set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
+        set_label(column)
+    axes.margins(0.06)
+    axes.figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
+    axes.figure.draw_without_rendering()
+    taken = [axes.transData.transform((row[x], row[y])) for row in rows]
+    taken = [(left - 4, low - 4, left + 4, low + 4) for left, low in taken]
+    for row in rows:
+        taken.append(_beside(axes, find(row["mechanism"]).aliases[0], (row[x], row[y]), taken))
+    return axes.figure
+
+
+def _beside(
+    axes: "Axes", name: str, point: tuple[float, float], taken: Sequence[tuple[float, ...]]
+) -> tuple[float, ...]:
+    """Write a name beside a point, where it covers least of what is taken, and say where."""
+
+    def covered(box: tuple[float, ...]) -> float:
+        sides = [
+            [min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1)]
+            for other in taken
+        ]
+        return sum(width * height for width, height in sides if width > 0 and height > 0)
+
+    across, up = axes.transData.transform(point)
+    long, tall = 5.2 * len(name), 10
+    places = [
+        (across + right * 6 - (0 if right > 0 else long if right else long / 2), up + rise - 5)
+        for distance in (0, 9, 16)
+        for right in (1, -1, 0)
+        for rise in ((distance, -distance) if right or distance else (10, -10))
+    ]
+    boxes = [(left, low, left + long, low + tall) for left, low in places]
+    best = min(boxes, key=covered)
+    axes.annotate(name, axes.transData.inverted().transform(best[:2]), fontsize=7.5)
+    return best
 
 
 @_styled

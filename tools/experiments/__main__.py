@@ -11,9 +11,9 @@ import argparse
 
 import torch
 
-from tools.experiments import channel
+from tools.experiments import channel, resnet50
 
-EXPERIMENTS = {"channel": channel.EXPERIMENTS}
+EXPERIMENTS = {"channel": channel.EXPERIMENTS, "resnet50": resnet50.EXPERIMENTS}
 
 
 def main() -> None:
