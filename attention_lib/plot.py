@@ -303,6 +303,8 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
 def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
     """Mechanisms as points, log–log, with their short names; what is nought stands at the edge.
 
+    A name that finds no free place beside its point is left out: draw a crowd again by itself.
+
     Args:
         rows: {"mechanism": ..., x: ..., y: ...} each.
         x, y: the columns, which name the axes too.
@@ -314,7 +316,7 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
         raise ValueError("there are no points to draw")
     if (least := min(row[column] for row in rows for column in (x, y))) < 0:
         raise ValueError(f"{least} is negative: there is no place for it")
-    [axes] = _panels(1, height=5.6, width=7.4)
+    [axes] = _panels(1, height=5.2, width=7.4)
     for turn, family in enumerate(FAMILIES):
         own = [row for row in rows if find(row["mechanism"]).family == family]
         if own:
@@ -328,37 +330,30 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
     axes.margins(0.06)
     axes.figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
     axes.figure.draw_without_rendering()
-    taken = [axes.transData.transform((row[x], row[y])) for row in rows]
-    taken = [(left - 4, low - 4, left + 4, low + 4) for left, low in taken]
-    for row in rows:
-        taken.append(_beside(axes, find(row["mechanism"]).aliases[0], (row[x], row[y]), taken))
+    points = [axes.transData.transform((row[x], row[y])) for row in rows]
+    taken = [(across - 4, up - 4, across + 4, up + 4) for across, up in points]
+    for row, point in zip(rows, points, strict=True):
+        name = find(row["mechanism"]).aliases[0]
+        if box := _free(point, 5.4 * len(name), 11, taken):
+            taken.append(box)
+            axes.annotate(name, axes.transData.inverted().transform(box[:2]), fontsize=7.5)
     return axes.figure
 
 
-def _beside(
-    axes: "Axes", name: str, point: tuple[float, float], taken: Sequence[tuple[float, ...]]
-) -> tuple[float, ...]:
-    """Write a name beside a point, where it covers least of what is taken, and say where."""
-
-    def covered(box: tuple[float, ...]) -> float:
-        sides = [
-            [min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1)]
-            for other in taken
-        ]
-        return sum(width * height for width, height in sides if width > 0 and height > 0)
-
-    across, up = axes.transData.transform(point)
-    long, tall = 5.2 * len(name), 10
-    places = [
-        (across + right * 6 - (0 if right > 0 else long if right else long / 2), up + rise - 5)
-        for distance in (0, 9, 16)
-        for right in (1, -1, 0)
-        for rise in ((distance, -distance) if right or distance else (10, -10))
-    ]
-    boxes = [(left, low, left + long, low + tall) for left, low in places]
-    best = min(boxes, key=covered)
-    axes.annotate(name, axes.transData.inverted().transform(best[:2]), fontsize=7.5)
-    return best
+def _free(
+    point: Sequence[float], long: float, tall: float, taken: Sequence[tuple[float, ...]]
+) -> tuple[float, ...] | None:
+    """A box of this size near a point that meets none of the taken ones: left, low, right, high."""
+    across, up = point
+    for rise in (0, 9, -9, 16, -16, 24, -24):
+        for left in (across + 6, across - 6 - long, across - long / 2):
+            box = (left, up + rise - tall / 2, left + long, up + rise + tall / 2)
+            if not any(
+                box[0] < right and other < box[2] and box[1] < high and low < box[3]
+                for other, low, right, high in taken
+            ):
+                return box
+    return None
 
 
 @_styled
