@@ -8,6 +8,7 @@ from torch import nn
 from attention_lib import data, train
 from attention_lib.channel import PyramidSplitAttention, SelectiveKernel, SqueezeExcitation
 from attention_lib.cost import measure
+from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision)
 
 
 def weights(model: nn.Module) -> torch.Tensor:
@@ -157,8 +158,6 @@ def test_signal_to_noise():
 
 
 def test_resnet50_is_that_of_torchvision():
-    from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision)
-
     from torchvision.models import resnet50
 
     ours, theirs = train.ResNet50(classes=10).eval(), resnet50(num_classes=10).eval()
