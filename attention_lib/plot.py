@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import wraps
 from itertools import product
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from attention_lib.bench import fit, interval
@@ -344,6 +345,63 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
     panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
     panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
     return panels[0].figure
+
+
+@_styled
+def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
+    """Mechanisms as points, log–log, with their short names; what is nought stands at the edge.
+
+    A name that finds no free place beside its point is left out: draw a crowd again by itself.
+
+    Args:
+        rows: {"mechanism": ..., x: ..., y: ...} each.
+        x, y: the columns, which name the axes too.
+
+    Raises:
+        ValueError: if there are no rows, or a number is negative.
+    """
+    if not rows:
+        raise ValueError("there are no points to draw")
+    if (least := min(row[column] for row in rows for column in (x, y))) < 0:
+        raise ValueError(f"{least} is negative: there is no place for it")
+    [axes] = _panels(1, height=5.2, width=7.4)
+    for turn, family in enumerate(FAMILIES):
+        own = [row for row in rows if find(row["mechanism"]).family == family]
+        if own:
+            axes.plot([row[x] for row in own], [row[y] for row in own], linestyle="", label=family,
+                      marker=MARKERS[turn], color=COLOURS[turn])  # fmt: skip
+    for column, set_scale, set_label in ((x, axes.set_xscale, axes.set_xlabel),
+                                         (y, axes.set_yscale, axes.set_ylabel)):  # fmt: skip
+        smallest = min((row[column] for row in rows if row[column]), default=1)
+        set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
+        set_label(column)
+    axes.margins(0.06)
+    axes.figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
+    axes.figure.draw_without_rendering()
+    points = [axes.transData.transform((row[x], row[y])) for row in rows]
+    taken = [(across - 4, up - 4, across + 4, up + 4) for across, up in points]
+    for row, point in zip(rows, points, strict=True):
+        name = find(row["mechanism"]).aliases[0]
+        if box := _free(point, 5.4 * len(name), 11, taken):
+            taken.append(box)
+            axes.annotate(name, axes.transData.inverted().transform(box[:2]), fontsize=7.5)
+    return axes.figure
+
+
+def _free(
+    point: Sequence[float], long: float, tall: float, taken: Sequence[tuple[float, ...]]
+) -> tuple[float, ...] | None:
+    """A box of this size near a point that meets none of the taken ones: left, low, right, high."""
+    across, up = point
+    for rise in (0, 8, -8):
+        for left in (across + 6, across - 6 - long, across - long / 2):
+            box = (left, up + rise - tall / 2, left + long, up + rise + tall / 2)
+            if not any(
+                box[0] < right and other < box[2] and box[1] < high and low < box[3]
+                for other, low, right, high in taken
+            ):
+                return box
+    return None
 
 
 @_styled

@@ -136,6 +136,8 @@ def insert(
     if not chosen:
         raise ValueError(f"where={where!r} fits no module of {type(network).__name__}")
     child = card.mechanism.__module__.rpartition(".")[2]
+    if hasattr(nn.Module, child):  # such as double, which makes any module one of float64
+        child += "_attention"
     picture = torch.empty(1, 3, 224, 224, device="meta") if example is None else example
     maps, placed = _maps(network, chosen, picture), []
     for name, module in chosen.items():

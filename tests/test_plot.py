@@ -248,3 +248,37 @@ def test_shares_stand_at_their_place_in_the_panel_of_their_family():
     assert line.get_label() == "Multi-head attention"
     with pytest.raises(ValueError, match="no shares"):
         plot.shares([])
+
+
+POINTS = [
+    dict(mechanism=name, params=10**place, macs=0 if place == 2 else 3 * 10**place)
+    for place, name in enumerate(["se", "eca", "sge", "cbam", "moa"])
+]
+
+
+def test_points_stand_where_the_rows_say_with_their_names_beside_them():
+    [axes] = plot.scatter(POINTS, "params", "macs").axes
+    drawn = {tuple(point) for line in axes.lines for point in line.get_xydata()}
+    assert drawn == {(row["params"], row["macs"]) for row in POINTS}
+    assert {text.get_text() for text in axes.texts} == {row["mechanism"] for row in POINTS}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("params", "macs")
+    assert len(axes.lines) == 4 == len(axes.figure.legends[0].get_texts()), "one look a family"
+
+
+def test_names_of_points_do_not_cover_each_other():
+    crowd = [dict(mechanism=str(card), x=100 * 2 ** (i % 3), y=100 * 2 ** (i // 3))
+             for i, card in enumerate(catalog()[:9])]  # fmt: skip
+    figure = plot.scatter([*crowd, dict(mechanism="se", x=1e6, y=1e6)], "x", "y")
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    hidden = [sum(a.overlaps(b) for b in boxes) - 1 for a in boxes]
+    assert sum(hidden) == 0 and len(boxes) > len(crowd) / 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [([], "there are no points to draw"), ([dict(mechanism="se", x=-1, y=2)], "-1 is negative")],
+)
+def test_points_that_cannot_be_drawn_are_named(rows, message):
+    with pytest.raises(ValueError, match=message):
+        plot.scatter(rows, "x", "y")

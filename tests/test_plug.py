@@ -190,6 +190,14 @@ def test_the_same_place_is_not_taken_twice():
     insert(net, "eca", "1.0", example=PICTURE)
 
 
+@pytest.mark.parametrize("card", [c for c in catalog("linear") if c.layout == "maps"], ids=str)
+def test_a_file_named_as_a_method_of_modules_gets_another_name(card):
+    net = nn.Sequential(nn.Conv2d(3, 32, 1))
+    [place] = insert(net, str(card), "0", example=PICTURE.float())
+    assert net.get_submodule(place.name) is place.mechanism
+    assert net.double().get_submodule(place.name) is place.mechanism
+
+
 def test_a_classifier_head_goes_into_no_network():
     heads = [c for c in catalog() if "classes" in c.shapes["return"]]
     for card in heads:

@@ -10,7 +10,7 @@ chapter stand in a file of its name; each is given the answer, and asserts what 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attention_lib.exercises import channel, dense, linear, peers, start
+from attention_lib.exercises import channel, dense, linear, peers, resnet50, start
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,6 @@ def judge(exercise: str, answer: object) -> Verdict:
 
 JUDGES: dict[str, Callable[[object], None]] = {
     f"{chapter.__name__.rpartition('.')[2]} {number}": hold
-    for chapter in (channel, dense, linear, peers, start)
+    for chapter in (channel, dense, linear, peers, resnet50, start)
     for number, hold in chapter.JUDGES.items()
 }

@@ -11,12 +11,13 @@ import argparse
 
 import torch
 
-from tools.experiments import channel, dense, linear
+from tools.experiments import channel, dense, linear, resnet50
 
 EXPERIMENTS = {
     "channel": channel.EXPERIMENTS,
     "dense": dense.EXPERIMENTS,
     "linear": linear.EXPERIMENTS,
+    "resnet50": resnet50.EXPERIMENTS,
 }
 
 

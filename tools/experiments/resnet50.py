@@ -1,0 +1,65 @@
+"""What the page on ResNet-50 reports: how long a forward pass takes, with modules and without."""
+
+import time
+from functools import partial
+
+import torch
+
+from attention_lib import bench, train
+from attention_lib.plug import insert
+
+TIME = dict(batches=[1, 8], height=224, width=224, seconds=60.0, least=20, seed=0, clock="process")
+VARIANTS = {
+    "plain": [],
+    "SE": [("se", "bn3", {})],
+    "CBAM": [("cbam", "bn3", {})],
+    "ECA": [
+        ("eca", f"layer{stage}.*.bn3", dict(kernel_size=k))
+        for stage, k in enumerate((3, 5, 5, 7), start=1)
+    ],
+}
+
+
+def forward_passes(fresh: bool) -> None:
+    """Four networks, in the same rounds; see bench.time_together."""
+    if not fresh and any(
+        found["provenance"]["device"] == bench.device_slug() and found["settings"] == TIME
+        for found in bench.stored("resnet50-time")
+    ):
+        return
+    networks = {}
+    for name, insertions in VARIANTS.items():
+        torch.manual_seed(TIME["seed"])
+        networks[name] = train.ResNet50().eval()
+        for mechanism, where, arguments in insertions:
+            insert(networks[name], mechanism, where, **arguments)
+    runs = []
+    for batch in TIME["batches"]:
+        pictures = torch.randn(batch, 3, TIME["height"], TIME["width"])
+        with torch.inference_mode():
+            timings = bench.time_together(
+                {name: partial(net, pictures) for name, net in networks.items()},
+                seconds=TIME["seconds"],
+                least=TIME["least"],
+                most=200,
+                seed=TIME["seed"],
+                clock=time.process_time,  # of this process, whoever else is at work
+            )
+        for name, timing in timings.items():
+            ratio, low, high = timing.ratio_to(timings["plain"])
+            runs.append(
+                dict(
+                    network=name,
+                    batch=batch,
+                    seconds=timing.median,
+                    ratio=ratio,
+                    ratio_low=low,
+                    ratio_high=high,
+                    rounds=list(timing.rounds),
+                )
+            )
+            print(f"batch {batch}, {name}: {timing.median:.3f} s, {ratio:.3f} times plain")
+    bench.save("resnet50-time", {"settings": TIME, "runs": runs})
+
+
+EXPERIMENTS = (forward_passes,)
