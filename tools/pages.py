@@ -254,8 +254,10 @@ def measurements(root: Path = ROOT) -> dict[str, dict]:
 def exponents(root: Path = ROOT) -> dict[str, list[str]]:
     """For each mechanism, how time and memory of a forward pass were measured to grow."""
     found: dict[str, list[str]] = {}
-    for payload in measurements(root).values():
-        for sweep in payload.get("sweeps", ()):
+    for path, payload in measurements(root).items():
+        if not path.endswith("-bench.json"):
+            continue  # an experiment, whose sweeps are of another kind
+        for sweep in payload["sweeps"]:
             if sweep["backward"] or sweep.get("allocator") == "default":
                 continue  # the default allocator bends what it measures
             place = f"{sweep['dtype']}, {sweep['rows'][0]['device']}"

@@ -115,9 +115,18 @@ COMMON = dict(steps=300, training=8000, test=1000, development_seeds=[0, 1], dev
 SETTINGS = {
     "dense-heads": COMMON
     | dict(
-        tasks=["two places", "four places", "recall"],
+        tasks=["two places", "four places"],
         batch=32,
         dims=[32],
+        rates=[0.003, 0.01, 0.03],
+        seeds=list(range(100, 106)),
+    ),
+    "dense-recall": COMMON
+    | dict(
+        tasks=["recall"],
+        batch=32,
+        dims=[32],
+        steps=600,
         rates=[0.003, 0.01, 0.03],
         seeds=list(range(100, 106)),
     ),
@@ -191,6 +200,7 @@ def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
 def how_many_heads(fresh: bool) -> None:
     """One head or several, learned comparisons or none: who solves what, see FAIR."""
     compare("dense-heads", HEADS, fresh)
+    compare("dense-recall", HEADS, fresh)
 
 
 def which_scale(fresh: bool) -> None:
