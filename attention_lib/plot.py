@@ -319,7 +319,8 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
 
     Args:
         rows: {"family": ..., "name": ..., "arithmetic": ..., "memory": ...} each, the last two
-            between 0 and 1: shares of the speed of a matrix product, and of a copy.
+            shares of the speed of a matrix product, and of a copy; what lies in a cache can be
+            faster than a large copy.
 
     Raises:
         ValueError: if there are no rows.
@@ -338,8 +339,8 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
                       **style)  # fmt: skip
         axes.set_title(family, fontsize=10)
         axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
-        axes.set_xlim(-0.03, 1.05)
-        axes.set_ylim(-0.03, 1.05)
+        for limit, side in ((axes.set_xlim, "memory"), (axes.set_ylim, "arithmetic")):
+            limit(-0.03, 1.05 * max(1.0, *(row[side] for row in rows)))
     for unused in panels[len(families) :]:
         unused.set_axis_off()
     panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
@@ -456,6 +457,7 @@ def weights(
     tokens: Sequence[str] = (),
     others: Sequence[str] = (),
     *,
+    sides: tuple[str, str] = ("query", "key"),
     numbers: bool = False,
     columns: int = 2,
     side: float = 3.0,
@@ -466,6 +468,7 @@ def weights(
         matrices: title -> (tokens, others), between 0 and 1.
         tokens: what the queries are called; numbers from 1 if none.
         others: what the keys are called, if not as the queries.
+        sides: what rows and columns are.
         numbers: whether each weight is also written; for small matrices.
         columns: matrices in a row, at most.
         side: the width of each on the page, in inches.
@@ -496,14 +499,14 @@ def weights(
         axes.set_yticks(*_ticks(tokens, high))
         axes.set_xticks(*_ticks(others, wide), rotation=90 if others else 0)
         axes.tick_params(labelsize=8, length=0)
-        axes.set_xlabel("key", fontsize=9)
+        axes.set_xlabel(sides[1], fontsize=9)
         for row, column in product(range(high), range(wide)) if numbers else ():
             weight = matrix[row, column]
             ink = "white" if weight > 0.4 else "#111111"
             centred = dict(ha="center", va="center", fontsize=8)
             axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
     for axes in panels[::columns]:
-        axes.set_ylabel("query", fontsize=9)
+        axes.set_ylabel(sides[0], fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
     return panels[0].figure

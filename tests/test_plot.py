@@ -246,6 +246,8 @@ def test_shares_stand_at_their_place_in_the_panel_of_their_family():
     [line] = dense.lines
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (0.2, 0.8)
     assert line.get_label() == "Multi-head attention"
+    fast = plot.shares([{**rows[0], "memory": 1.4}]).axes[0]
+    assert fast.get_xlim()[1] > 1.4, "what lies in a cache is in the picture"
     with pytest.raises(ValueError, match="no shares"):
         plot.shares([])
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from attention_lib import bench, checks
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
-from tests.oracles.peers import SIZES, Peer, peers
+from tests.oracles.peers import NOT_COMPILED, SIZES, Peer, peers
 from tools.bench import ALLOCATORS
 
 
@@ -120,6 +120,8 @@ def told(row: dict) -> str:
 def measure(options: argparse.Namespace, label: str, file: object) -> list[dict]:
     """All pairs, in this process."""
     rows, found = [], pairs(options.names)
+    if options.compiled:
+        found = [(card, peer) for card, peer in found if peer.name not in NOT_COMPILED]
     for number, (card, peer) in enumerate(found, 1):
         print(f"[{number}/{len(found)}] {card}, {label}", file=file, flush=True)
         for size in SIZES[str(card)][: 1 if options.compiled else 2]:

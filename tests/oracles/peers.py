@@ -170,6 +170,15 @@ NOT_TIMED = {  # oracles that no one would use so
     "torch.nn.functional.conv2d": "the definition: a convolution as large as the map",
     "aft_pytorch.AFTSimple": "has no position biases: the test calls it once for each token",
 }
+BARE = "loaded without the packages round it, which the compiler would import"
+NOT_COMPILED = {
+    "holocron.nn.modules.attention.TripletAttention": BARE,
+    "mmcv.ops.cc_attention.CrissCrossAttention": BARE,
+    "mmpretrain.models.heads.multi_label_csra_head.CSRAModule": BARE,
+    "mmpretrain.models.backbones.hornet.GlobalLocalFilter": BARE,
+    "fightingcv_attention.attention.DAT.DAttentionBaseline": BARE,
+    "keras_cv_attention_models.cotnet.cotnet.cot_attention": "a model of another framework",
+}
 
 STAGE = (
     dict(channels=64, height=56, width=56, batch=8),
