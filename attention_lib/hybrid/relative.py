@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
@@ -95,7 +95,8 @@ class RelativeAttention(nn.Module):
         query, key, value = self._project(pixels)
         bias = self._bias(height, width)
         gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.out(merge_heads(gathered))
+        # heads laid side by side; one view of them ONNX cannot make while height and width are free
+        return self.out(torch.cat(gathered.unbind(dim=1), dim=-1))
 
     def _project(self, pixels: Tensor) -> list[Tensor]:
         parts = self.query_key_value(self.norm(pixels)).chunk(3, dim=-1)
