@@ -7,6 +7,7 @@
 """
 
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from shutil import copytree
 
@@ -56,14 +57,23 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 
 def lighten_pictures(app: Sphinx, error: Exception | None) -> None:
-    """Leave out of each picture an alpha that says opaque everywhere, and pack it well."""
+    """Keep of each picture the 256 colours that show it best, and no alpha that says opaque."""
     if error or app.builder.format != "html":
         return
     for path in Path(app.outdir, "_images").glob("*.png"):
         with Image.open(path) as picture:
-            opaque = picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255)
-            if opaque:
-                picture.convert("RGB").save(path, optimize=True)
+            opaque = picture.mode == "RGB" or (
+                picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255)
+            )
+            if not opaque:
+                continue
+            plain = picture.convert("RGB")
+        drawn = plain.getcolors(4096)  # None of a photograph, whose shades are mixed of dots
+        dither = Image.Dither.NONE if drawn else Image.Dither.FLOYDSTEINBERG
+        packed = BytesIO()
+        plain.quantize(256, dither=dither).save(packed, "PNG", optimize=True)
+        if packed.tell() < path.stat().st_size:
+            path.write_bytes(packed.getvalue())
 
 
 def demand_text_alternatives(app: Sphinx, doctree: nodes.document, page: str) -> None:
