@@ -162,7 +162,8 @@ def main(arguments: list[str] | None = None) -> None:
         options.folder.write_text(json.dumps(rows), "utf-8")
         return
     name = "peers-compiled" if options.compiled else "peers-eager"
-    origin = bench.provenance(options.device, command=f"make peers ARGS={' '.join(sys.argv[1:])!r}")
+    asked = f"--seconds {options.seconds:g}" + " --compiled" * options.compiled
+    origin = bench.provenance(options.device, command=f"make peers ARGS={asked!r}")
     labels = ["tuned"] if options.compiled else list(ALLOCATORS)
     rows = []
     for label in ["default"] if options.device == "cuda" else labels:
