@@ -118,21 +118,25 @@ def main(arguments: list[str] | None = None) -> None:
             dtypes = ["float32", "bfloat16"]
             sweeps = measure(family, "cuda", dtypes, options.seconds, "default")
         else:
-            sweeps = [made for label in ALLOCATORS for made in _apart(family, label, options)]
+            asked = [family, "--seconds", str(options.seconds)]
+            sweeps = [made for label in ALLOCATORS for made in apart("tools.bench", asked, label)]
         payload = dict(provenance=origin, sweeps=sweeps)
         path = save(f"{family}-bench", payload, options.folder, device=options.device)
         print(f"      stored in {os.path.relpath(path)}", flush=True)
 
 
-def _apart(family: str, label: str, options: argparse.Namespace) -> list[dict]:
-    """`measure` in a process of its own, since an allocator is chosen when a process starts."""
+def apart(program: str, arguments: list[str], label: str) -> list[dict]:
+    """What a tool measures in a process of its own, since an allocator is chosen at the start.
+
+    The tool is told by `--part` under which allocator it runs, and by `--folder` the file to write.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "sweeps.json"
-        command = [sys.executable, "-m", "tools.bench", family, "--part", label]
-        command += ["--seconds", str(options.seconds), "--folder", str(answer)]
+        answer = Path(folder) / "measured.json"
+        command = [sys.executable, "-m", program, *arguments]
+        command += ["--part", label, "--folder", str(answer)]
         if subprocess.run(command, env={**kept, **ALLOCATORS[label]}).returncode:
-            sys.exit(f"error: {family} was not measured (above is why); nothing is stored")
+            sys.exit(f"error: {program} failed (above is why); nothing is stored")
         return json.loads(answer.read_text("utf-8"))
 
 

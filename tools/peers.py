@@ -16,22 +16,19 @@ sides are compiled by torch.compile, at the first size alone, under the second a
 import argparse
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import warnings
 from math import exp, log
 from pathlib import Path
 from statistics import fmean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attention_lib import bench, checks
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
 from tests.oracles.peers import NOT_COMPILED, SIZES, Peer, peers
-from tools.bench import ALLOCATORS
+from tools.bench import ALLOCATORS, apart
 
 
 def pairs(names: list[str]) -> list[tuple[Card, Peer]]:
@@ -61,7 +58,10 @@ def side_by_side(
         ours, theirs = torch.compile(ours), torch.compile(theirs)
     rows = []
     for backward in (False, True):
-        runs = {"ours": run(ours, inputs, backward), "theirs": run(theirs, inputs, backward)}
+        runs = {
+            name: bench._run(module, *inputs, backward, 0)
+            for name, module in (("ours", ours), ("theirs", theirs))
+        }
         timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
         ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
         peak = {name: bench.peak_memory(call, device) for name, call in runs.items()}
@@ -89,22 +89,6 @@ def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
     return theirs.float()
 
 
-def run(module: nn.Module, inputs: tuple, backward: bool):
-    """What is timed; the inputs get gradients too, as in the middle of a network."""
-    if not backward:
-
-        def forward() -> Tensor:
-            with torch.no_grad():
-                return module(*inputs)
-
-        return forward
-    inputs = [x.detach().requires_grad_() if torch.is_tensor(x) else x for x in inputs]
-    leaves = [*(x for x in inputs if torch.is_tensor(x)), *module.parameters()]
-    with torch.no_grad():
-        direction = torch.randn_like(module(*inputs))
-    return lambda: torch.autograd.grad(module(*inputs), leaves, direction)
-
-
 def geometric_mean(ratios: list[float]) -> float:
     return exp(fmean(log(ratio) for ratio in ratios))
 
@@ -117,13 +101,13 @@ def told(row: dict) -> str:
     return f"{row['peer']}, {size}, {what}: time {spread}, memory {row['memory_ratio']:.2f}"
 
 
-def measure(options: argparse.Namespace, label: str, file: object) -> list[dict]:
+def measure(options: argparse.Namespace, label: str) -> list[dict]:
     """All pairs, in this process."""
     rows, found = [], pairs(options.names)
     if options.compiled:
         found = [(card, peer) for card, peer in found if peer.name not in NOT_COMPILED]
     for number, (card, peer) in enumerate(found, 1):
-        print(f"[{number}/{len(found)}] {card}, {label}", file=file, flush=True)
+        print(f"[{number}/{len(found)}] {card}, {label}", flush=True)
         for size in SIZES[str(card)][: 1 if options.compiled else 2]:
             made = side_by_side(
                 *(card, peer, size),
@@ -133,7 +117,7 @@ def measure(options: argparse.Namespace, label: str, file: object) -> list[dict]
             )
             for row in made:
                 rows.append(row | dict(allocator=label, compiled=options.compiled))
-                print(f"      {told(row)}", file=file, flush=True)
+                print(f"      {told(row)}", flush=True)
     return rows
 
 
@@ -158,16 +142,16 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     if options.part:
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
-        rows = measure(options, options.part, sys.stderr)
-        options.folder.write_text(json.dumps(rows), "utf-8")
+        options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
         return
     name = "peers-compiled" if options.compiled else "peers-eager"
-    asked = f"--seconds {options.seconds:g}" + " --compiled" * options.compiled
-    origin = bench.provenance(options.device, command=f"make peers ARGS={asked!r}")
+    wishes = ["--seconds", f"{options.seconds:g}"] + ["--compiled"] * options.compiled
+    origin = bench.provenance(options.device, command=f"make peers ARGS={' '.join(wishes)!r}")
+    asked = [*options.names, "--device", options.device, *wishes]
     labels = ["tuned"] if options.compiled else list(ALLOCATORS)
     rows = []
     for label in ["default"] if options.device == "cuda" else labels:
-        rows += _apart(options, label)
+        rows += apart("tools.peers", asked, label)
     for label in dict.fromkeys(row["allocator"] for row in rows):
         chosen = [row for row in rows if row["allocator"] == label]
         means = (geometric_mean([row[f"{what}_ratio"] for row in chosen])
@@ -179,19 +163,6 @@ def main(arguments: list[str] | None = None) -> None:
             name, dict(provenance=origin, rows=rows), options.folder, device=options.device
         )
         print(f"stored in {os.path.relpath(path)}")
-
-
-def _apart(options: argparse.Namespace, label: str) -> list[dict]:
-    """`measure` in a process of its own, since an allocator is chosen when a process starts."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "rows.json"
-        command = [sys.executable, "-m", "tools.peers", *options.names, "--part", label]
-        command += ["--seconds", str(options.seconds), "--folder", str(answer)]
-        command += ["--device", options.device] + ["--compiled"] * options.compiled
-        if subprocess.run(command, env={**kept, **ALLOCATORS[label]}).returncode:
-            sys.exit("error: the peers were not measured (above is why); nothing is stored")
-        return json.loads(answer.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ output, each once.  The shares of the two probes' speeds that it reaches say wha
 """
 
 import argparse
+import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from attention_lib.card import Card
 from attention_lib.catalog import FAMILIES, catalog
 from attention_lib.cost import measure
 from tests.oracles.peers import SIZES, STAGE
-from tools.bench import ALLOCATORS
+from tools.bench import apart
 
 SIDE = 2048  # of the matrices; their product is 2048³ multiply-adds
 COPIED = 2**27  # bytes, far more than any cache holds
@@ -29,10 +28,8 @@ TOKENS = dict(dim=512, tokens=1024)
 
 def realistic(card: Card) -> Card:
     """At the first of the sizes at which it is timed beside peers, or at one like it."""
-    size = SIZES[str(card)][0] if str(card) in SIZES else STAGE[0]
-    if str(card) not in SIZES and card.layout == "tokens":
-        size = TOKENS
-    return bench.realistic(card, **size)
+    like_it = TOKENS if card.layout == "tokens" else STAGE[0]
+    return bench.realistic(card, **SIZES.get(str(card), [like_it])[0])
 
 
 def bytes_at_least(module: torch.nn.Module, inputs: tuple) -> int:
@@ -65,7 +62,7 @@ def family_rows(family: str, device: str, seconds: float) -> list[dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure the families named, or all, and store the result; part of a family is not stored."""
+    """Measure, and store all families; those named are only printed."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.roofline",
         description=__doc__,
@@ -75,18 +72,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--seconds", default=10.0, type=float, help="to measure, a family")
     parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
     options = parser.parse_args(arguments)
     if unknown := set(options.families) - set(FAMILIES):
         parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
-    tuned = ALLOCATORS["tuned"]
-    if options.device == "cpu" and not tuned.items() <= os.environ.items():
-        command = [sys.executable, "-m", "tools.roofline", *(arguments or sys.argv[1:])]
-        sys.exit(subprocess.run(command, env=os.environ | tuned).returncode)
     torch.set_num_threads(1)
-    origin, rows = bench.provenance(options.device, command="make roofline"), []
-    for family in options.families or FAMILIES:
-        print(f"      {family}", flush=True)
-        rows += family_rows(family, options.device, options.seconds)
+    if options.part:
+        rows = []
+        for family in options.families or FAMILIES:
+            print(f"      {family}", flush=True)
+            rows += family_rows(family, options.device, options.seconds)
+        options.folder.write_text(json.dumps(rows), "utf-8")
+        return
+    origin = bench.provenance(options.device, command="make roofline")
+    asked = [*options.families, "--device", options.device, "--seconds", str(options.seconds)]
+    label = "default" if options.device == "cuda" else "tuned"
+    rows = apart("tools.roofline", asked, label)
+    if options.families and not options.folder:
+        for row in rows:
+            speeds = row["macs"] / row["seconds"], row["bytes"] / row["seconds"]
+            print("{}: {:.3g} multiply-adds/s, {:.3g} bytes/s".format(row["name"], *speeds))
+        return
     payload = dict(provenance=origin, rows=rows)
     path = bench.save("peers-roofline", payload, options.folder, device=options.device)
     print(f"      stored in {os.path.relpath(path)}")

@@ -121,15 +121,6 @@ SETTINGS = {
         rates=[0.003, 0.01, 0.03],
         seeds=list(range(100, 106)),
     ),
-    "dense-recall": COMMON
-    | dict(
-        tasks=["recall"],
-        batch=32,
-        dims=[32],
-        steps=600,
-        rates=[0.003, 0.01, 0.03],
-        seeds=list(range(100, 106)),
-    ),
     "dense-scale": COMMON
     | dict(
         tasks=["two places"],
@@ -148,6 +139,7 @@ SETTINGS = {
         seeds=list(range(100, 105)),
     ),
 }
+SETTINGS["dense-recall"] = SETTINGS["dense-heads"] | dict(tasks=["recall"], steps=600)
 FAIR = (
     "All have the same net of one block, sequences, steps and batch, and on each task and size the "
     "learning rate that is best for them over the development seeds, which are not reported. Heads "
