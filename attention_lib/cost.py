@@ -41,27 +41,36 @@ def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
 def run_without_numbers(
     mechanism: nn.Module,
     *inputs: Tensor | int,
+    backward: bool = False,
     watched_by: Sequence[AbstractContextManager] = (),
 ) -> None:
-    """One forward pass in eval mode: shapes are worked out, and nothing is computed or stored."""
+    """One pass in eval mode: shapes are worked out, and nothing is computed or stored.
+
+    Forward alone, or with `backward` that and the gradients of all inputs and parameters.
+    """
     with FakeTensorMode() as ghosts:
-        state = {**dict(mechanism.named_parameters()), **dict(mechanism.named_buffers())}
-        fake_state = {name: _ghost(tensor) for name, tensor in state.items()}
-        fake_inputs = tuple(_ghost(x) if isinstance(x, Tensor) else x for x in inputs)
+        weights = {name: _ghost(p, backward) for name, p in mechanism.named_parameters()}
+        buffers = {name: _ghost(tensor) for name, tensor in mechanism.named_buffers()}
+        given = tuple(_ghost(x, backward) if isinstance(x, Tensor) else x for x in inputs)
     training = {module: module.training for module in mechanism.modules()}
     mechanism.eval()
     try:
         with ExitStack() as modes:
-            for mode in (ghosts, torch.no_grad(), *watched_by):
+            for mode in (ghosts, torch.set_grad_enabled(backward), *watched_by):
                 modes.enter_context(mode)
-            functional_call(mechanism, fake_state, fake_inputs)
+            answer = functional_call(mechanism, weights | buffers, given)
+            if backward:
+                leaves = [*weights.values(), *(x for x in given if isinstance(x, Tensor))]
+                leaves = [leaf for leaf in leaves if leaf.requires_grad]
+                torch.autograd.grad(answer, leaves, torch.ones_like(answer))
     finally:
         for module, was_training in training.items():
             module.training = was_training
 
 
-def _ghost(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+def _ghost(tensor: Tensor, learns: bool = False) -> Tensor:
+    ghost = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+    return ghost.requires_grad_(learns and tensor.is_floating_point())
 
 
 def _fused_attention(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:
@@ -80,26 +89,8 @@ def live_bytes(mechanism: nn.Module, *inputs: Tensor | int, backward: bool = Fal
     all of them do.  An operation's own scratch is not seen: see `bench.peak_memory` for that.
     """
     living = _Living()
-    with FakeTensorMode() as ghosts:
-        weights = {name: _ghost(p).requires_grad_() for name, p in mechanism.named_parameters()}
-        buffers = {name: _ghost(tensor) for name, tensor in mechanism.named_buffers()}
-        given = tuple(_ghost(x).requires_grad_() if _learns(x) else x for x in inputs)
-    training = {module: module.training for module in mechanism.modules()}
-    mechanism.eval()
-    try:
-        with ghosts, torch.set_grad_enabled(backward), living:
-            answer = functional_call(mechanism, weights | buffers, given)
-            if backward:
-                leaves = [*weights.values(), *(x for x in given if _learns(x))]
-                torch.autograd.grad(answer, leaves, torch.ones_like(answer))
-    finally:
-        for module, was_training in training.items():
-            module.training = was_training
+    run_without_numbers(mechanism, *inputs, backward=backward, watched_by=[living])
     return living.most
-
-
-def _learns(x: object) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
 
 
 class _Living(TorchDispatchMode):
