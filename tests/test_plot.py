@@ -221,7 +221,7 @@ def test_what_cannot_be_drawn_is_refused(draw, said):
 def test_ratios_are_drawn_with_their_spread_largest_on_top():
     rows = [
         dict(name=name, series=series, ratio=ratio, low=ratio / 2, high=2 * ratio)
-        for name, series, ratio in (("a", "x", 2.0), ("b", "x", 4.0), ("a", "y", 1.0))
+        for name, series, ratio in (("b", "x", 4.0), ("a", "x", 2.0), ("a", "y", 1.0))
     ]
     [axes] = plot.ratios(rows, "how much").axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
