@@ -87,6 +87,8 @@ def _check_type(module: nn.Module, name: str, given: object, dtypes: frozenset[s
         kind = "boolean" if "bool" in dtypes else "floating point"
         raise SignatureError(f"{who} must be {kind}, got {given.dtype}")
     if given.is_floating_point():
-        own = [p.dtype for p in module.parameters() if p.is_floating_point()]
-        if own and given.dtype not in own and not torch.is_autocast_enabled(given.device.type):
-            raise SignatureError(f"{who} must be {own[0]} like the parameters, got {given.dtype}")
+        own = (p.dtype for p in module.parameters() if p.is_floating_point())
+        first = next(own, given.dtype)  # the others are looked up only where it differs
+        other = given.dtype != first and given.dtype not in own
+        if other and not torch.is_autocast_enabled(given.device.type):
+            raise SignatureError(f"{who} must be {first} like the parameters, got {given.dtype}")

@@ -1,6 +1,8 @@
 """Faults are planted one at a time, and what no test sees is found out."""
 
 import ast
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,10 +78,11 @@ def test_survivors_are_found_out(planted, tmp_path, monkeypatch, capsys):
     tiny = Mechanism(
         "gate", "tiny", "tiny", tmp_path / "tiny.py", (str(tmp_path / "test_tiny.py"),)
     )
-    [(_, by)] = trials([None], tiny.tests)
+    clock = tmp_path / "clock.json"
+    [(_, by)] = trials([None], tiny.tests, clock)
     assert by == "", "the tests pass as long as there is no fault"
     some = [fault for fault in planted if "max(" in fault.change]  # a trial takes half a second
-    tried = list(trials(some, tiny.tests, jobs=2))
+    tried = list(trials(some, tiny.tests, clock, jobs=2))
     alive = {fault.change.splitlines()[1] for fault, by in tried if not by}
     # after the refusal nothing is below 0
     assert alive == {"+ kept = max(x - least, -1)", "+ kept = x - least"}
@@ -95,6 +98,19 @@ def test_survivors_are_found_out(planted, tmp_path, monkeypatch, capsys):
     assert "is caught now, or no longer planted" in capsys.readouterr().out
     monkeypatch.setattr(mutants, "WANTED", 0.95)
     assert not report({tiny: tried}, known)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_quick_tests_run_first(planted, tmp_path):
+    clock, tests = tmp_path / "clock.json", (str(tmp_path / "test_tiny.py"),)
+    list(trials([None], tests, clock))
+    seconds = json.loads(clock.read_text())
+    gate, refusal = sorted(seconds)
+    crashed = replace(planted[0], source="gate = None")
+    for slow, quick in ((gate, refusal), (refusal, gate)):
+        clock.write_text(json.dumps({**seconds, slow: 9.0, quick: 0.0}))
+        [(_, by)] = trials([crashed], tests, clock)
+        assert by.endswith(quick.rpartition("::")[2])
 
 
 def test_what_a_card_states_is_changed_and_what_it_proposes_is_not():

@@ -3,14 +3,16 @@
     python -m tools.mutants [family ...] [--name SelectiveKernel] [--jobs 1]
 
 `tools.faults` makes the changed files.  The tests of the mechanism run on each, in a process forked
-from one that has imported torch already; nothing on disk is touched.  Faults that make no
-difference stand in `tools/mutants_equivalent/<family>.toml`, each with its reason.
+from one that has imported torch already, the quick ones first; nothing on disk is touched.  Faults
+that make no difference stand in `tools/mutants_equivalent/<family>.toml`, each with its reason.
+With --trust these are not planted again, but taken for survivors: they are what takes longest.
 
 Exit status 1: a survivor without a reason, a reason that is out of date, or too few faults caught.
 """
 
 import argparse
 import gc
+import json
 import os
 import re
 import sys
@@ -18,7 +20,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -66,6 +68,27 @@ class Mechanism:
     tests: tuple[str, ...]
 
 
+class Clock:
+    """A plug-in of pytest: notes what each test takes; knowing that, it runs the quick ones first.
+
+    The first failure ends a trial, and most faults are seen by a test of milliseconds.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.seconds = json.loads(path.read_text()) if path.exists() else {}
+
+    def pytest_collection_modifyitems(self, items: list) -> None:
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        if not self.path.exists():
+            self.path.write_text(json.dumps(self.seconds))
+
+
 class ChangedFile(SourceFileLoader):
     """Finds one module, and loads it from a changed source."""
 
@@ -98,16 +121,19 @@ def mechanisms(families: Iterable[str] = (), name: str | None = None) -> list[Me
 
 
 def trials(
-    planted: Iterable[Fault | None], tests: Iterable[str], jobs: int = 1
+    planted: Iterable[Fault | None], tests: Iterable[str], clock: Path, jobs: int = 1
 ) -> Iterator[tuple[Fault | None, str]]:
-    """Each fault (None is none), as its trial ends, with the test that caught it or ''."""
+    """Each fault (None is none), as its trial ends, with the test that caught it or ''.
+
+    The first trial notes in the file `clock` what each test takes.
+    """
     fork, running, waiting = get_context("fork"), {}, [*enumerate(planted)][::-1]
     with tempfile.TemporaryDirectory() as folder:
         while waiting or running:
             while waiting and len(running) < jobs:
                 number, fault = waiting.pop()
                 output = Path(folder, f"{number}.txt")
-                process = fork.Process(target=_trial, args=(fault, [*tests], output))
+                process = fork.Process(target=_trial, args=(fault, [*tests], output, clock))
                 process.start()
                 running[process.sentinel] = fault, process, output, time.monotonic() + SECONDS
             connection.wait(list(running), timeout=0.1)  # a fork may hold a pipe open
@@ -137,7 +163,7 @@ def _warm_up(mechanism: Mechanism) -> None:
     gc.freeze()  # or each trial would look through all of this once more
 
 
-def _trial(fault: Fault | None, tests: list[str], output: Path) -> None:
+def _trial(fault: Fault | None, tests: list[str], output: Path, clock: Path) -> None:
     """Run the tests on the changed file, and exit with pytest's status."""
     sys.stdout = sys.stderr = output.open("w")
     for stream in (1, 2):
@@ -147,7 +173,7 @@ def _trial(fault: Fault | None, tests: list[str], output: Path) -> None:
     if fault:
         sys.meta_path.insert(0, ChangedFile(fault))
         _only(fault)
-    status = _run(tests)
+    status = _run(tests, Clock(clock))
     sys.stdout.flush()
     os._exit(status)
 
@@ -162,12 +188,12 @@ def _only(fault: Fault) -> None:
         catalogue.FAMILIES = (family.rpartition(".")[2],)
 
 
-def _run(tests: list[str]) -> int:
+def _run(tests: list[str], *plugins: object) -> int:
     """Pytest's status; without its plugins, which take longer to load than many tests to run."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest
 
-    return pytest.main([*OPTIONS, *tests])
+    return pytest.main([*OPTIONS, *tests], plugins)
 
 
 def _seen(status: int, late: bool, output: str) -> str:
@@ -227,6 +253,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutants")
     parser.add_argument("family", nargs="*", help="channel, dense, ...; all if none is named")
     parser.add_argument("--name", help="only this mechanism, by class name or alias")
+    parser.add_argument("--trust", action="store_true", help="plant no fault that has a reason")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
     asked = parser.parse_args()
     try:
@@ -234,18 +261,29 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     os.chdir(ROOT)
-    results = {}
+    known, results = reasons(), {}
     for mechanism in chosen:
-        _warm_up(mechanism)
-        [(_, by)] = trials([None], mechanism.tests)
+        results[mechanism] = _tried(mechanism, known if asked.trust else {}, asked.jobs)
+    return 0 if report(results, known) else 1
+
+
+def _tried(
+    mechanism: Mechanism, trusted: Container[tuple[str, str, str]], jobs: int
+) -> list[tuple[Fault, str]]:
+    """Each fault of a mechanism, with what caught it."""
+    _warm_up(mechanism)
+    planted, taken = [], []
+    for fault in faults(mechanism.path, mechanism.module):
+        entry = (mechanism.name, fault.where, fault.change)
+        (taken if entry in trusted else planted).append(fault)
+    with tempfile.TemporaryDirectory() as folder:
+        clock = Path(folder, "clock.json")
+        [(_, by)] = trials([None], mechanism.tests, clock)
         if by:
             raise SystemExit(f"{mechanism.name}: {by} without any fault; mend that first")
-        planted = faults(mechanism.path, mechanism.module)
-        running = trials(planted, mechanism.tests, asked.jobs)
-        results[mechanism] = list(
-            track(running, f"{mechanism.name:26}", total=len(planted), console=CONSOLE)
-        )
-    return 0 if report(results, reasons()) else 1
+        running = trials(planted, mechanism.tests, clock, jobs)
+        shown = track(running, f"{mechanism.name:26}", total=len(planted), console=CONSOLE)
+        return [*shown, *((fault, "") for fault in taken)]
 
 
 if __name__ == "__main__":
