@@ -1,5 +1,6 @@
 """What lies around the pixels of a map."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -24,3 +25,16 @@ def around(
     for a in range(size):
         for b in range(size):
             yield maps[..., a : a + height : stride, b : b + width : stride]
+
+
+def gather_around(
+    weights: Float[Tensor, "batch heads places rows columns"],
+    values: Float[Tensor, "batch heads features height width"],
+    size: int,
+    stride: int = 1,
+) -> Float[Tensor, "batch heads*features rows columns"]:
+    """The weighted sum of the values around each pixel, added up place by place."""
+    gathered = torch.zeros_like(values[..., ::stride, ::stride])
+    for weight, near in zip(weights.unbind(dim=2), around(values, size, stride), strict=True):
+        gathered = torch.addcmul(gathered, weight[:, :, None], near)
+    return gathered.flatten(1, 2)

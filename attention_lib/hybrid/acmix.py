@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import around
+from attention_lib.core.around import around, gather_around
 from attention_lib.shape import shaped
 
 
@@ -77,7 +77,8 @@ class ACmix(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         pieces, query, key, value = self._project(x)
-        gathered = self._gather(self._weights(query, key), value)
+        weights = self._weights(query, key)
+        gathered = gather_around(weights, value, self.kernel_attention, self.stride)
         mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
         mixed = F.conv2d(pieces, mix, groups=self.head_dim)
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
@@ -108,13 +109,6 @@ class ACmix(nn.Module):
         pairs = zip(keys, edges, strict=True)
         logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
-
-    def _gather(self, weights: Tensor, value: Tensor) -> Tensor:
-        gathered = torch.zeros_like(value[..., :: self.stride, :: self.stride])
-        values = around(value, self.kernel_attention, self.stride)
-        for weight, near in zip(weights.unbind(dim=2), values, strict=True):
-            gathered = torch.addcmul(gathered, weight[:, :, None], near)
-        return gathered.flatten(1, 2)
 
     def _position(self, like: Tensor) -> Tensor:
         """p of each pixel, (head_dim, height, width)."""

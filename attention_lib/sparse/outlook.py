@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.around import gather_around
 from attention_lib.shape import shaped
 
 
@@ -57,13 +58,11 @@ class OutlookAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        size = self.kernel_size
-        grid = dict(kernel_size=size, padding=size // 2, stride=self.stride)
-        windows = F.unfold(self.value(x), **grid)
-        windows = rearrange(windows, "b (h d j) n -> b n h j d", h=self.heads, j=size**2)
-        windows = windows.contiguous()  # else the product copies it while the first is kept
-        mixed = rearrange(self.weights(x) @ windows, "b n h i d -> b (h d i) n")
-        return self.out(F.fold(mixed, output_size=x.shape[-2:], **grid))
+        # several windows give a pixel the value at one offset; their weights are added up first,
+        # so that values are multiplied once an offset, and no window of them is ever laid out
+        values = self.value(x).unflatten(1, (self.heads, -1))
+        weights = self._by_offset(self.weights(x), *x.shape[-2:])
+        return self.out(gather_around(weights, values, 2 * self.kernel_size - 1))
 
     @shaped
     def weights(
@@ -75,6 +74,21 @@ class OutlookAttention(nn.Module):
         logits = logits * (self.channels // self.heads) ** -0.5
         places = self.kernel_size**2
         return logits.unflatten(-1, (self.heads, places, places)).softmax(dim=-1)
+
+    def _by_offset(self, weights: Tensor, height: int, width: int) -> Tensor:
+        """What each pixel takes of the value at each of (2k - 1)² offsets, for all its windows."""
+        size, gap, last = self.kernel_size, self.stride - 1, self.kernel_size - 1
+        grid = dict(y=-(-height // self.stride), c=size)  # (c, d): the place of a value
+        planes = rearrange(weights, "b (y x) h i (c d) -> i b h c d y 1 x 1", **grid)
+        taken = 0
+        for place, plane in enumerate(planes):  # the place that takes
+            plane = F.pad(plane, (0, gap, 0, 0, 0, gap)).flatten(-4, -3).flatten(-2)
+            up, left = divmod(place, size)
+            down, right = last - up, last - left
+            shifts = (left, right, up, down, right, left, down, up)
+            taken = taken + F.pad(plane[..., :height, :width], shifts)
+        edge = size // 2
+        return taken[..., edge : edge + height, edge : edge + width].flatten(2, 3)
 
 
 CARD = Card(
@@ -92,10 +106,10 @@ CARD = Card(
     sizes=dict(batch=2, height=7, width=5),
     params="2 * channels**2 + channels + (channels + 1) * heads * kernel_size**4",
     macs="2 * channels**2 * height * width"
-    " + ceiling(height / stride) * ceiling(width / stride)"
-    " * channels * (heads + 1) * kernel_size**4",
-    memory="ceiling(height / stride) * ceiling(width / stride)"
-    " * Max(channels * kernel_size**2, heads * kernel_size**4)",
+    " + ceiling(height / stride) * ceiling(width / stride) * channels * heads * kernel_size**4",
+    memory="Max(channels * (height + 2 * kernel_size - 2) * (width + 2 * kernel_size - 2),"
+    " heads * (height + kernel_size - 1) * (width + kernel_size - 1) * (2 * kernel_size - 1)**2,"
+    " heads * kernel_size**4 * ceiling(height / stride) * ceiling(width / stride))",
     rejects=[
         dict(channels=10, heads=4),
         dict(channels=0, heads=1),
