@@ -5,8 +5,8 @@
 
 Who is compared, at which sizes, stands in tests/oracles/peers.py.  First the answers must be equal,
 in double precision; then both run forward, and forward with all gradients, in the same rounds in
-random order, and their peak memory is taken.  A ratio is theirs / ours, round by round: above 1,
-ours is faster or leaner.
+random order, and their peak memory is taken, with the buffers that each keeps between calls.  A
+ratio is theirs / ours, round by round: above 1, ours is faster or leaner.
 
 On a CPU all of it is done twice, each time in a process of its own: under the C library's usual
 allocator, and under one told to keep large tensors (see tools/bench.py).  With --compiled both
@@ -53,6 +53,7 @@ def side_by_side(
         torch.manual_seed(0)
         ours, inputs = checks.randomize(large.build()).eval(), large.inputs()
     theirs = equal(ours, peer, inputs)
+    kept = {name: _buffers(module) for name, module in (("ours", ours), ("theirs", theirs))}
     if compiled:
         torch.compiler.reset()
         ours, theirs = torch.compile(ours), torch.compile(theirs)
@@ -64,7 +65,7 @@ def side_by_side(
         }
         timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
         ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
-        peak = {name: bench.peak_memory(call, device) for name, call in runs.items()}
+        peak = {name: kept[name] + bench.peak_memory(runs[name], device) for name in runs}
         rows.append(
             dict(mechanism=str(card), peer=peer.name, size=size, backward=backward)
             | dict(time_ratio=ratio, low=low, high=high, rounds=len(timed["ours"].rounds))
@@ -87,6 +88,11 @@ def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
     torch.testing.assert_close(other, mine, msg=lambda text: f"{who} differ: {text}")
     ours.float()
     return theirs.float()
+
+
+def _buffers(module: nn.Module) -> int:
+    """Bytes of what is neither learned nor computed anew, such as a table of places."""
+    return sum(buffer.nbytes for buffer in module.buffers())
 
 
 def geometric_mean(ratios: list[float]) -> float:

@@ -16,8 +16,11 @@ def relative_bias(
         height: rows of the grid, at most rows // 2 + 1.
         width: columns of the grid, at most columns // 2 + 1.
     """
+    rows, columns = table.shape[-2:]
     row = torch.arange(height, device=table.device)
     column = torch.arange(width, device=table.device)
-    below = row[:, None] - row + table.shape[-2] // 2
-    right = column[:, None] - column + table.shape[-1] // 2
-    return table[:, below[:, None, :, None], right[None, :, None, :]].flatten(1, 2).flatten(2, 3)
+    below = row[:, None] - row + rows // 2
+    right = column[:, None] - column + columns // 2
+    # one index into the flat table: several times as fast, forward and backward, as two
+    place = (below[:, None, :, None] * columns + right[None, :, None, :]).flatten()
+    return table.flatten(1).index_select(1, place).unflatten(1, (height * width,) * 2)

@@ -74,7 +74,7 @@ class MobileViTBlock(nn.Module):
         far = self.norm(self.layers(self._unfold(x)))
         rows = (height + p - 1) // p  # -(-height // p) is another number in an ONNX file
         far = rearrange(far, "(b p q) (i j) d -> b d (i p) (j q)", p=p, q=p, i=rows)
-        far = self.far(F.interpolate(far, (height, width), mode="bilinear"))
+        far = self.far(_resize(far, height, width))
         return self.fuse(torch.cat([x, far], dim=1))
 
     @shaped
@@ -93,7 +93,7 @@ class MobileViTBlock(nn.Module):
     def _unfold(self, x: Tensor) -> Tensor:
         """The tokens of each place in a patch: (batch * places, patches, dim)."""
         p, near = self.patch_size, self.near(x)
-        near = F.interpolate(near, [side + -side % p for side in x.shape[-2:]], mode="bilinear")
+        near = _resize(near, *(side + -side % p for side in x.shape[-2:]))
         return rearrange(near, "b d (i p) (j q) -> (b p q) (i j) d", p=p, q=p)
 
 
@@ -117,6 +117,14 @@ class _Layer(nn.Module):
     def project(self, x: Tensor) -> list[Tensor]:
         parts = self.query_key_value(self.norm(x)).chunk(3, dim=-1)
         return [split_heads(part, self.heads) for part in parts]
+
+
+def _resize(maps: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear; left out where there is nothing to do, unless an export leaves the size open."""
+    known = isinstance(height, int) and isinstance(width, int)
+    if known and maps.shape[-2:] == (height, width):
+        return maps
+    return F.interpolate(maps, (height, width), mode="bilinear")
 
 
 def _convolution(channels: int, out: int, kernel_size: int) -> nn.Sequential:

@@ -111,6 +111,8 @@ class _Relative(nn.Module):
         size = tuple(x.shape[-2:])
         if size not in self.biases:
             self.biases[size] = RelPosBias(size, len(self.table))
+            index = self.biases[size].relative_position_index  # kept, and so to be counted
+            self.register_buffer("index", index, persistent=False)
         rows, columns = (2 * side - 1 for side in size)
         table = nn.functional.interpolate(self.table[None], (rows, columns), mode="bilinear")
         table = {"relative_position_bias_table": table[0].flatten(1).mT}
