@@ -96,7 +96,7 @@ class EfficientMultiHeadAttention(nn.Module):
         query, key, value = (split_heads(part, self.heads).to(wide) for part in parts)
         mix = self.mix_heads.weight.to(wide)
         # no name for what is large and needed once: memory holds two such tensors, not three
-        chosen = F.conv2d(query / query.shape[-1] ** 0.5 @ key.mT, mix).softmax(dim=-1)
+        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).mT, mix).softmax(dim=-1)
         # the same as an instance norm, which refuses to train on a map of one
         return F.layer_norm(chosen, chosen.shape[-2:]), value
 

@@ -93,8 +93,9 @@ class ClassSpecificResidualAttention(nn.Module):
     def _head(self, x: Tensor, head: int) -> tuple[Tensor, Tensor, float]:
         """m · x at each place, the length of each m, and T."""
         classifier = self.classify[head]
-        length = classifier.weight.flatten(1).norm(dim=1)
-        return classifier(x).flatten(2), length, self.temperatures[head]
+        products = classifier(x).flatten(2)
+        length = torch.linalg.vector_norm(classifier.weight, dim=(1, 2, 3))
+        return products, length, self.temperatures[head]
 
 
 def _attend(products: Tensor, length: Tensor, temperature: float) -> Tensor:
