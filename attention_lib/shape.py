@@ -9,7 +9,7 @@ A floating tensor must have the dtype of the module's parameters, unless autocas
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import get_args
 
@@ -35,7 +35,7 @@ def shaped(forward: Callable) -> Callable:
         SignatureError: (a ValueError) with the argument, what is wanted and what was given.
     """
     expected = {
-        name: (tuple(note.dim_str.split()), frozenset(note.dtypes))
+        name: (tuple(note.dim_str.split()), {getattr(torch, kind, None) for kind in note.dtypes})
         for name, note in _notes(forward).items()
         if name != "return"
     }
@@ -67,28 +67,51 @@ def _notes(forward: Callable) -> dict[str, type]:
 def _check_shape(
     module: nn.Module, name: str, tensor: Tensor, axes: Axes, known: dict[str, int]
 ) -> None:
-    held = {axis: vars(module)[axis] for axis in axes if isinstance(vars(module).get(axis), int)}
-    shape = tuple(tensor.shape)
+    numbers, shape = vars(module), tuple(tensor.shape)
     fits = len(shape) == len(axes) and all(
-        size == known.setdefault(axis, held.get(axis, size)) and (size > 0 or axis == "batch")
+        size == known.setdefault(axis, _held(numbers, axis, size)) and (size > 0 or axis == "batch")
         for axis, size in zip(axes, shape, strict=True)
     )
     if not fits:
-        sizes = {**known, **held}
-        wish = ", ".join(f"{axis}={sizes[axis]}" if sizes.get(axis) else axis for axis in axes)
+        sizes = {axis: _held(numbers, axis, known.get(axis, 0)) for axis in axes}
+        wish = ", ".join(f"{axis}={size}" if size else axis for axis, size in sizes.items())
         raise SignatureError(f"{type(module).__name__}: {name} must be ({wish}), got {shape}")
 
 
-def _check_type(module: nn.Module, name: str, given: object, dtypes: frozenset[str]) -> None:
-    who = f"{type(module).__name__}: {name}"
+def _held(numbers: dict[str, object], axis: str, otherwise: int) -> int:
+    """The number that a module holds for an axis."""
+    number = numbers.get(axis)
+    return number if isinstance(number, int) else otherwise
+
+
+def _check_type(
+    module: nn.Module, name: str, given: object, dtypes: set[torch.dtype | None]
+) -> None:
     if not isinstance(given, Tensor):
-        raise SignatureError(f"{who} must be a tensor, got {type(given).__name__}")
-    if str(given.dtype).removeprefix("torch.") not in dtypes:
-        kind = "boolean" if "bool" in dtypes else "floating point"
-        raise SignatureError(f"{who} must be {kind}, got {given.dtype}")
-    if given.is_floating_point():
-        own = (p.dtype for p in module.parameters() if p.is_floating_point())
-        first = next(own, given.dtype)  # the others are looked up only where it differs
-        other = given.dtype != first and given.dtype not in own
-        if other and not torch.is_autocast_enabled(given.device.type):
-            raise SignatureError(f"{who} must be {first} like the parameters, got {given.dtype}")
+        problem = f"must be a tensor, got {type(given).__name__}"
+    elif given.dtype not in dtypes:
+        kind = "boolean" if torch.bool in dtypes else "floating point"
+        problem = f"must be {kind}, got {given.dtype}"
+    elif other := _dtype_of_parameters(module, given):
+        problem = f"must be {other} like the parameters, got {given.dtype}"
+    else:
+        return
+    raise SignatureError(f"{type(module).__name__}: {name} {problem}")
+
+
+def _dtype_of_parameters(module: nn.Module, given: Tensor) -> torch.dtype | None:
+    """What the parameters have, if it should be that of what is given and is not."""
+    own = _dtypes(module)
+    first = next(own, given.dtype)  # the others are looked up only where it differs
+    fits = given.dtype == first or not given.is_floating_point() or given.dtype in own
+    return None if fits or torch.is_autocast_enabled(given.device.type) else first
+
+
+def _dtypes(module: nn.Module) -> Iterator[torch.dtype]:
+    """Of the parameters, one after the other; `parameters()` takes as long as all else here."""
+    for parameter in module._parameters.values():
+        if parameter is not None and parameter.is_floating_point():
+            yield parameter.dtype
+    for part in module._modules.values():
+        if part is not None:
+            yield from _dtypes(part)
