@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory
+from attention_lib.bench import peak_memory, realistic
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.cost import measure
 from attention_lib.joint import DualAttention
 
 
@@ -95,3 +97,11 @@ def test_logits_and_weights_of_all_pairs_are_not_there_at_once():
     pairs = 4 * (64 * 64) ** 2  # bytes
     with torch.no_grad():
         assert peak_memory(lambda: dual(x)) < 0.52 * pairs
+
+
+@pytest.mark.parametrize("width", [61, 62, 63, 64])
+def test_the_largest_quarter_is_declared_where_the_quarters_differ(width):
+    card = realistic(find("DualAttention"), channels=16, height=61, width=width)
+    with torch.device("meta"):
+        counted = measure(card.build(), *card.inputs())
+    assert counted.memory == card.cost("memory")

@@ -100,6 +100,7 @@ def test_defaults_give_the_parameters_of_the_papers_models():
         with torch.device("meta"):
             shift = SpatialShift(channels)
         assert shift.squash.bias is None and shift.excite.bias is None
+        assert shift.squash.out_features == channels // 4
         own = sum(parameter.numel() for parameter in shift.parameters())
         total += blocks * (own + 2 * 3 * channels**2)
     assert round(total / 1e6) == 25
