@@ -76,13 +76,16 @@ class OutlookAttention(nn.Module):
         return logits.unflatten(-1, (self.heads, places, places)).softmax(dim=-1)
 
     def _by_offset(self, weights: Tensor, height: int, width: int) -> Tensor:
-        """What each pixel takes of the value at each of (2k - 1)² offsets, for all its windows."""
+        """What each pixel takes of the value at each of (2k - 1)² offsets, over all its windows."""
         size, gap, last = self.kernel_size, self.stride - 1, self.kernel_size - 1
-        grid = dict(y=-(-height // self.stride), c=size)  # (c, d): the place of a value
+        rows = (height + gap) // self.stride
+        grid = dict(y=rows, c=size)  # of the windows; (c, d) is the place of a value in one
         planes = rearrange(weights, "b (y x) h i (c d) -> i b h c d y 1 x 1", **grid)
         taken = 0
-        for place, plane in enumerate(planes):  # the place that takes
+        for place, plane in enumerate(planes):
+            # a window at each pixel; those that a stride leaves out take nothing
             plane = F.pad(plane, (0, gap, 0, 0, 0, gap)).flatten(-4, -3).flatten(-2)
+            # what lies at (c, d) is (c - up, d - left) away from the place that takes
             up, left = divmod(place, size)
             down, right = last - up, last - left
             shifts = (left, right, up, down, right, left, down, up)
