@@ -55,6 +55,11 @@ def test_weights_are_normalised_over_the_places_of_a_plane_and_all_pixels(contex
     )
 
 
+def test_weights_are_made_of_the_static_context_and_the_map(contextual):
+    compared = contextual.compare_static(contextual.static(X)) + contextual.compare(X)
+    assert_close(contextual.weights(X).flatten(1, 2), contextual.attend(compared))
+
+
 def test_weights_come_from_pixel_and_surroundings_and_not_from_a_product(contextual):
     """What a pixel weighs its neighbours by depends on them through the convolution alone."""
     with torch.no_grad():
