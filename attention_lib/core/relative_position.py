@@ -21,6 +21,8 @@ def relative_bias(
     column = torch.arange(width, device=table.device)
     below = row[:, None] - row + rows // 2
     right = column[:, None] - column + columns // 2
-    # one index into the flat table: several times as fast, forward and backward, as two
-    place = (below[:, None, :, None] * columns + right[None, :, None, :]).flatten()
-    return table.flatten(1).index_select(1, place).unflatten(1, (height * width,) * 2)
+    # rows of the table first, then one flat index that all rows of the grid share: an index of
+    # all pairs would be as large as the biases, and be kept until their gradients are known
+    lines = table.index_select(1, below.flatten()).reshape(-1, height * columns)
+    place = (right[:, None] + columns * row[:, None]).flatten()
+    return lines.index_select(1, place).view(len(table), height * width, height * width)

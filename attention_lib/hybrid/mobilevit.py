@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
+from attention_lib.core.resize import resize
 from attention_lib.shape import shaped
 
 
@@ -25,7 +26,6 @@ class MobileViTBlock(nn.Module):
     pixels; the u_t at one place t of all patches attend to one another in L transformer layers F,
     F(u) = a + W_2 SiLU(W_1 LN(a)), a = u + MultiHead(LN(u)), W_1 from d to 2 d features.  So p²
     attentions among N tokens replace one among N p².  If p ≤ k, K_1 lets each hear of all.
-
     Like the authors' code, the block resizes u bilinearly to a size that patches tile, and v back.
 
     Args:
@@ -74,7 +74,7 @@ class MobileViTBlock(nn.Module):
         far = self.norm(self.layers(self._unfold(x)))
         rows = (height + p - 1) // p  # -(-height // p) is another number in an ONNX file
         far = rearrange(far, "(b p q) (i j) d -> b d (i p) (j q)", p=p, q=p, i=rows)
-        far = self.far(_resize(far, height, width))
+        far = self.far(resize(far, height, width))
         return self.fuse(torch.cat([x, far], dim=1))
 
     @shaped
@@ -93,7 +93,7 @@ class MobileViTBlock(nn.Module):
     def _unfold(self, x: Tensor) -> Tensor:
         """The tokens of each place in a patch: (batch * places, patches, dim)."""
         p, near = self.patch_size, self.near(x)
-        near = _resize(near, *(side + -side % p for side in x.shape[-2:]))
+        near = resize(near, *(side + -side % p for side in x.shape[-2:]))
         return rearrange(near, "b d (i p) (j q) -> (b p q) (i j) d", p=p, q=p)
 
 
@@ -117,14 +117,6 @@ class _Layer(nn.Module):
     def project(self, x: Tensor) -> list[Tensor]:
         parts = self.query_key_value(self.norm(x)).chunk(3, dim=-1)
         return [split_heads(part, self.heads) for part in parts]
-
-
-def _resize(maps: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear; left out where there is nothing to do, unless an export leaves the size open."""
-    known = isinstance(height, int) and isinstance(width, int)
-    if known and maps.shape[-2:] == (height, width):
-        return maps
-    return F.interpolate(maps, (height, width), mode="bilinear")
 
 
 def _convolution(channels: int, out: int, kernel_size: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from attention_lib.card import Card
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.relative_position import relative_bias
+from attention_lib.core.resize import resize
 from attention_lib.shape import shaped
 
 
@@ -104,8 +105,7 @@ class RelativeAttention(nn.Module):
 
     def _bias(self, height: int, width: int) -> Tensor:
         """w_{i−j} of each head for all pairs of pixels; its first axis the fused kernel needs."""
-        size = (2 * height - 1, 2 * width - 1)
-        [table] = F.interpolate(self.table[None], size, mode="bilinear")
+        [table] = resize(self.table[None], 2 * height - 1, 2 * width - 1)
         return relative_bias(table, height, width)[None]
 
 

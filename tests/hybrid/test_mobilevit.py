@@ -142,3 +142,15 @@ def test_one_of_everything_is_enough():
     assert tiny(torch.randn(1, 1, 1, 1)).isfinite().all()
     with pytest.raises(ValueError, match="dim=6 is not a multiple of heads=4"):
         MobileViTBlock(8, 6)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_export_from_a_map_that_patches_tile_serves_others(strict):
+    """No resize is needed at the size shown, but at the next one."""
+    block = randomize(MobileViTBlock(5, dim=6, heads=3)).eval()
+    free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    shown = torch.randn(2, 5, 8, 6)
+    program = torch.export.export(block, (shown,), dynamic_shapes=(free,), strict=strict)
+    for height, width in ((8, 6), (7, 5), (4, 9)):
+        x = torch.randn(3, 5, height, width)
+        assert_close(program.module()(x), block(x))
