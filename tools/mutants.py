@@ -237,7 +237,7 @@ def report(
         survivors += alive
     for fault, entry in survivors:
         place = f"{fault.path.relative_to(ROOT)}:{fault.line} {entry[0]} {fault.where}"
-        CONSOLE.print(f"\n{place}\n{fault.change}", markup=False, highlight=False)
+        CONSOLE.print(f"\n{place}\n{fault.change}", markup=False, highlight=False, soft_wrap=True)
         CONSOLE.print(known.get(entry, "NO REASON: add a test, or a reason"), markup=False)
     CONSOLE.print(table)
     names, alive = {mechanism.name for mechanism in results}, {entry for _, entry in survivors}

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from attention_lib.bench import realistic
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.cost import measure
 from attention_lib.sparse import DeformableAttention
 
 
@@ -159,3 +162,27 @@ def test_defaults_are_those_of_the_papers_third_stage():
 def test_nonsense_is_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         DeformableAttention(**dict(channels=12, heads=4, groups=2) | arguments)
+
+
+def test_a_kernel_of_one_place_looks_at_each_pixel_alone():
+    assert made(kernel_size=1)(X).isfinite().all()
+
+
+def test_the_table_starts_small():
+    assert 0.009 < DeformableAttention(64, table_height=64).position_bias.std() < 0.011
+
+
+def test_points_follow_the_queries():
+    attention = made()
+    with torch.no_grad():
+        attention.query.weight.zero_()
+    assert_close(attention.points(X), attention.points(-X))
+
+
+@pytest.mark.parametrize(("heads", "groups"), [(3, 3), (6, 3), (12, 3), (2, 1)])
+def test_the_largest_tensor_is_declared_for_all_groups_and_sizes(heads, groups):
+    numbers = dict(channels=12, heads=heads, groups=groups, stride=4, height=61, width=63)
+    card = realistic(find("DeformableAttention"), **numbers)
+    with torch.device("meta"):
+        counted = measure(card.build(), *card.inputs())
+    assert counted.memory == card.cost("memory")
