@@ -5,7 +5,10 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from attention_lib.bench import realistic
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.core.resize import resize
 from attention_lib.cost import measure
 from attention_lib.hybrid import MobileViTBlock
 
@@ -154,3 +157,17 @@ def test_an_export_from_a_map_that_patches_tile_serves_others(strict):
     for height, width in ((8, 6), (7, 5), (4, 9)):
         x = torch.randn(3, 5, height, width)
         assert_close(program.module()(x), block(x))
+
+
+def test_a_map_is_resized_only_where_its_size_is_another():
+    maps = torch.randn(2, 3, 4, 6)
+    assert resize(maps, 4, 6) is maps
+    for size in ((6, 4), (4, 4), (6, 6), (4, 7)):
+        assert_close(resize(maps, *size), nn.functional.interpolate(maps, size, mode="bilinear"))
+
+
+def test_the_largest_tensor_is_declared_where_channels_are_many():
+    card = realistic(find("MobileViTBlock"), channels=64, dim=4, height=31, width=29)
+    with torch.device("meta"):
+        counted = measure(card.build(), *card.inputs())
+    assert counted.memory == card.cost("memory") == 2 * 64 * 31 * 29
