@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from attention_lib.bench import realistic
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.cost import measure
 from attention_lib.shape import SignatureError
 from attention_lib.sparse import MultiResolutionOverlappedAttention
 
@@ -120,3 +123,35 @@ def test_nonsense_is_refused_by_name(arguments, message):
 def test_windows_of_one_place_and_a_reduction_to_one_channel_are_fine():
     attention = made(window_size=1, max_windows=7, reduction=4, overlap=0)
     assert attention.hidden == 1 and attention(X).isfinite().all()
+
+
+def test_the_least_of_each_number_is_enough():
+    least = dict(heads=1, window_size=3, reduction=1, max_windows=1)
+    attention = randomize(MultiResolutionOverlappedAttention(1, **least))
+    assert attention.hidden == 1
+    assert attention(torch.randn(2, 1, 3, 3)).shape == (2, 1, 3, 3)  # as large as it may be
+    for size in ((4, 3), (3, 4)):
+        with pytest.raises(SignatureError, match="at most max_windows=1 times window_size=3"):
+            attention(torch.randn(2, 1, *size))
+    with pytest.raises(ValueError, match="channels=0 must be a multiple"):
+        MultiResolutionOverlappedAttention(0, **least)
+
+
+def test_a_reduction_nobody_names_is_that_of_the_authors():
+    assert MultiResolutionOverlappedAttention(320).hidden == 320 // 32
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "pairs_are_more"),
+    [(4, (59, 61), True), (64, (11, 13), False), (64, (59, 11), False)],
+)
+def test_the_largest_tensor_is_declared_whichever_it_is(channels, side, pairs_are_more):
+    height, width = side
+    numbers = dict(channels=channels, heads=4, window_size=3, reduction=2, max_windows=32)
+    card = find("MultiResolutionOverlappedAttention")
+    card = realistic(card, **numbers, height=height, width=width, batch=3)
+    with torch.device("meta"):
+        counted = measure(card.build(), *card.inputs())
+    windows = -(-height // 3) * -(-width // 3)
+    assert (4 * windows**2 > 3 * channels * 9 * windows) == pairs_are_more
+    assert counted.memory == 3 * card.cost("memory")
