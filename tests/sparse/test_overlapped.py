@@ -138,7 +138,7 @@ def test_the_least_of_each_number_is_enough():
 
 
 def test_a_reduction_nobody_names_is_that_of_the_authors():
-    assert MultiResolutionOverlappedAttention(320).hidden == 320 // 32
+    assert MultiResolutionOverlappedAttention(992).hidden == 992 // 32
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_the_largest_tensor_is_declared_whichever_it_is(channels, side, pairs_ar
     height, width = side
     numbers = dict(channels=channels, heads=4, window_size=3, reduction=2, max_windows=32)
     card = find("MultiResolutionOverlappedAttention")
-    card = realistic(card, **numbers, height=height, width=width, batch=3)
+    card = realistic(card, **numbers, height=height, width=width)
     with torch.device("meta"):
         counted = measure(card.build(), *card.inputs())
     windows = -(-height // 3) * -(-width // 3)
-    assert (4 * windows**2 > 3 * channels * 9 * windows) == pairs_are_more
-    assert counted.memory == 3 * card.cost("memory")
+    assert (4 * windows**2 > channels * 9 * windows) == pairs_are_more
+    assert counted.memory == card.cost("memory")
