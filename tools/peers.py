@@ -53,16 +53,14 @@ def side_by_side(
         torch.manual_seed(0)
         ours, inputs = checks.randomize(large.build()).eval(), large.inputs()
     theirs = equal(ours, peer, inputs)
-    kept = {name: _buffers(module) for name, module in (("ours", ours), ("theirs", theirs))}
+    both = {"ours": ours, "theirs": theirs}
+    kept = {name: _buffers(module) for name, module in both.items()}
     if compiled:
         torch.compiler.reset()
-        ours, theirs = torch.compile(ours), torch.compile(theirs)
+        both = {name: torch.compile(module) for name, module in both.items()}
     rows = []
     for backward in (False, True):
-        runs = {
-            name: bench._run(module, *inputs, backward, 0)
-            for name, module in (("ours", ours), ("theirs", theirs))
-        }
+        runs = {name: bench._run(module, *inputs, backward, 0) for name, module in both.items()}
         timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
         ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
         peak = {name: kept[name] + bench.peak_memory(runs[name], device) for name in runs}
