@@ -3,8 +3,10 @@
 import torch
 from torch import is_tensor
 
+from attention_lib.bench import realistic
 from attention_lib.card import Card
-from attention_lib.catalog import catalog
+from attention_lib.catalog import catalog, find
+from attention_lib.cost import measure
 
 CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
 
@@ -26,3 +28,11 @@ def answer_and_gradients(function, mechanism, inputs):
     leaves |= dict(mechanism.named_parameters())
     gradients = torch.autograd.grad(answer, [*leaves.values()], direction)
     return {"answer": answer.detach()} | dict(zip(leaves, gradients, strict=True))
+
+
+def largest_tensor(name, **sizes):
+    """Numbers in the largest tensor at these sizes: as counted, and as the card declares."""
+    card = realistic(find(name), **sizes)
+    with torch.device("meta"):
+        counted = measure(card.build(), *card.inputs())
+    return counted.memory, card.cost("memory")

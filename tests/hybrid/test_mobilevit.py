@@ -5,12 +5,11 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from attention_lib.bench import realistic
-from attention_lib.catalog import find
 from attention_lib.checks import randomize
 from attention_lib.core.resize import resize
 from attention_lib.cost import measure
 from attention_lib.hybrid import MobileViTBlock
+from tests.proof import largest_tensor
 
 
 @pytest.fixture
@@ -167,7 +166,6 @@ def test_a_map_is_resized_only_where_its_size_is_another():
 
 
 def test_the_largest_tensor_is_declared_where_channels_are_many():
-    card = realistic(find("MobileViTBlock"), channels=64, dim=4, height=31, width=29)
-    with torch.device("meta"):
-        counted = measure(card.build(), *card.inputs())
-    assert counted.memory == card.cost("memory") == 2 * 64 * 31 * 29
+    numbers = dict(channels=64, dim=4, height=31, width=29)
+    counted, declared = largest_tensor("MobileViTBlock", **numbers)
+    assert counted == declared == 2 * 64 * 31 * 29

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory, realistic
-from attention_lib.catalog import find
+from attention_lib.bench import peak_memory
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.joint import DualAttention
+from tests.proof import largest_tensor
 
 
 def ready(channels=16, reduction=8):
@@ -101,7 +100,5 @@ def test_logits_and_weights_of_all_pairs_are_not_there_at_once():
 
 @pytest.mark.parametrize("width", [61, 62, 63, 64])
 def test_the_largest_quarter_is_declared_where_the_quarters_differ(width):
-    card = realistic(find("DualAttention"), channels=16, height=61, width=width)
-    with torch.device("meta"):
-        counted = measure(card.build(), *card.inputs())
-    assert counted.memory == card.cost("memory")
+    counted, declared = largest_tensor("DualAttention", channels=16, height=61, width=width)
+    assert counted == declared

@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import realistic
-from attention_lib.catalog import find
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.sparse import DeformableAttention
+from tests.proof import largest_tensor
 
 
 def made(**arguments):
@@ -182,7 +180,5 @@ def test_points_follow_the_queries():
 @pytest.mark.parametrize(("heads", "groups"), [(3, 3), (6, 3), (12, 3), (2, 1)])
 def test_the_largest_tensor_is_declared_for_all_groups_and_sizes(heads, groups):
     numbers = dict(channels=12, heads=heads, groups=groups, stride=4, height=61, width=63)
-    card = realistic(find("DeformableAttention"), **numbers)
-    with torch.device("meta"):
-        counted = measure(card.build(), *card.inputs())
-    assert counted.memory == card.cost("memory")
+    counted, declared = largest_tensor("DeformableAttention", **numbers)
+    assert counted == declared

@@ -4,12 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import realistic
-from attention_lib.catalog import find
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.shape import SignatureError
 from attention_lib.sparse import MultiResolutionOverlappedAttention
+from tests.proof import largest_tensor
 
 
 def made(**arguments):
@@ -148,10 +146,8 @@ def test_a_reduction_nobody_names_is_that_of_the_authors():
 def test_the_largest_tensor_is_declared_whichever_it_is(channels, side, pairs_are_more):
     height, width = side
     numbers = dict(channels=channels, heads=4, window_size=3, reduction=2, max_windows=8)
-    card = find("MultiResolutionOverlappedAttention")
-    card = realistic(card, **numbers, height=height, width=width)
-    with torch.device("meta"):
-        counted = measure(card.build(), *card.inputs())
+    numbers |= dict(height=height, width=width)
+    counted, declared = largest_tensor("MultiResolutionOverlappedAttention", **numbers)
     windows = -(-height // 3) * -(-width // 3)
     assert (4 * windows**2 > channels * 9 * windows) == pairs_are_more
-    assert counted.memory == card.cost("memory")
+    assert counted == declared
