@@ -278,13 +278,13 @@ def check_declared_cost(card: Card) -> None:
     for arguments in ({}, *card.variants):
         ints = {k: v for k, v in arguments.items() if isinstance(v, int)}
         changed = replace(card, example={**card.example, **arguments})
-        for sizes in ({}, large):
+        for batch, sizes in ((1, {}), (3, large)):
             with torch.device("meta"):
-                mechanism, inputs = changed.build(), changed.inputs(batch=1, **ints, **sizes)
+                mechanism, inputs = changed.build(), changed.inputs(batch=batch, **ints, **sizes)
             counted = measure(mechanism, *inputs)
             for kind in COSTS if sizes else COSTS[:2]:  # in a tiny case a weight may be largest
-                declared = changed.cost(kind, **sizes)
-                there = f"{card} with {arguments or 'its example'} at {sizes or 'its sizes'}"
+                declared = changed.cost(kind, batch=batch, **sizes)
+                there = f"{card} with {arguments or 'its example'}, {batch=}, {sizes}"
                 found = getattr(counted, kind)
                 assert found == declared, f"{there}: {kind} counted {found}, declared {declared}"
 

@@ -30,9 +30,9 @@ def answer_and_gradients(function, mechanism, inputs):
     return {"answer": answer.detach()} | dict(zip(leaves, gradients, strict=True))
 
 
-def largest_tensor(name, **sizes):
+def largest_tensor(name, batch=1, **sizes):
     """Numbers in the largest tensor at these sizes: as counted, and as the card declares."""
     card = realistic(find(name), **sizes)
     with torch.device("meta"):
-        counted = measure(card.build(), *card.inputs())
-    return counted.memory, card.cost("memory")
+        counted = measure(card.build(), *card.inputs(batch=batch))
+    return counted.memory, card.cost("memory", batch=batch)

@@ -142,9 +142,9 @@ CARD = Card(
     variants=[dict(window=3), dict(rank=1), dict(max_tokens=None), *_CAUSAL],
     sizes=dict(batch=2, tokens=7),
     params="3 * dim**2 + 2 * rank * max_tokens",
-    macs="3 * tokens * dim**2 + tokens**2 * rank"
+    macs="3 * tokens * dim**2 + tokens**2 * rank / batch"
     " + (2 * tokens**2 - causal * tokens * (tokens + 1)) * dim * Min(rank, 1)",
-    memory="tokens**2 * Min(rank, 1) + tokens * dim * (1 - Min(rank, 1))",
+    memory="Max(tokens**2 * Min(rank, 1) / batch, tokens * dim)",
     rejects=[dict(dim=0), dict(dim=8, max_tokens=0), dict(dim=8, window=3), dict(dim=8, rank=0)],
     oracles=("aft_pytorch.AFTFull", "aft_pytorch.AFTSimple"),
 )
