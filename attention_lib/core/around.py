@@ -28,13 +28,20 @@ def around(
 
 
 def gather_around(
-    weights: Float[Tensor, "batch heads places rows columns"],
-    values: Float[Tensor, "batch heads features height width"],
+    weights: Float[Tensor, "batch *#groups places rows columns"],
+    values: Float[Tensor, "batch *groups height width"],
     size: int,
     stride: int = 1,
-) -> Float[Tensor, "batch heads*features rows columns"]:
-    """The weighted sum of the values around each pixel, added up place by place."""
+) -> Float[Tensor, "batch *groups rows columns"]:
+    """The weighted sum of the values around each pixel: products of whole maps, place by place.
+
+    Args:
+        weights: of each place of the square, row by row; an axis of size one is shared.
+        values: the maps that are gathered from.
+        size: side of the square that is centred on a pixel; odd.
+        stride: steps from one pixel that gathers to the next.
+    """
     gathered = torch.zeros_like(values[..., ::stride, ::stride])
-    for weight, near in zip(weights.unbind(dim=2), around(values, size, stride), strict=True):
-        gathered = torch.addcmul(gathered, weight[:, :, None], near)
-    return gathered.flatten(1, 2)
+    for weight, near in zip(weights.unbind(dim=-3), around(values, size, stride), strict=True):
+        gathered = torch.addcmul(gathered, weight, near)
+    return gathered

@@ -77,8 +77,8 @@ class ACmix(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         pieces, query, key, value = self._project(x)
-        weights = self._weights(query, key)
-        gathered = gather_around(weights, value, self.kernel_attention, self.stride)
+        weights = self._weights(query, key)[:, :, None]  # a head's features share them
+        gathered = gather_around(weights, value, self.kernel_attention, self.stride).flatten(1, 2)
         mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
         mixed = F.conv2d(pieces, mix, groups=self.head_dim)
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)

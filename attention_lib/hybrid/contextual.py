@@ -1,12 +1,11 @@
 """Contextual Transformer (Li et al., 2021)."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import around
+from attention_lib.core.around import gather_around
 from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
@@ -96,8 +95,9 @@ class ContextualTransformer(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         static = self.static(x)
-        mixed = self._mix(self.value(x), self._weights(x, static))
-        dynamic = F.silu(self.normalize(mixed))
+        value = self.value(x).unflatten(1, (self.share, self.planes))
+        mixed = gather_around(self._weights(x, static)[:, None], value, self.kernel_size)
+        dynamic = F.silu(self.normalize(mixed.flatten(1, 2)))
         squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
         logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
         return blend([dynamic, static], logits.softmax(dim=-1).mT)
@@ -112,15 +112,6 @@ class ContextualTransformer(nn.Module):
     def _weights(self, x: Tensor, static: Tensor) -> Tensor:
         logits = self.attend(self.compare_static(static) + self.compare(x))
         return logits.unflatten(1, (self.planes, self.places))
-
-    def _mix(self, value: Tensor, weights: Tensor) -> Tensor:
-        """The k × k sums, as k² products of whole maps: no pixel's surroundings are copied."""
-        value = value.unflatten(1, (self.share, self.planes))
-        mixed = torch.zeros_like(value)
-        values = around(value, self.kernel_size)
-        for weight, near in zip(weights[:, None].unbind(dim=3), values, strict=True):
-            mixed = torch.addcmul(mixed, weight, near)
-        return mixed.flatten(1, 2)
 
 
 CARD = Card(

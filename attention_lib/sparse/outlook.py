@@ -61,8 +61,8 @@ class OutlookAttention(nn.Module):
         # several windows give a pixel the value at one offset; their weights are added up first,
         # so that values are multiplied once an offset, and no window of them is ever laid out
         values = self.value(x).unflatten(1, (self.heads, -1))
-        weights = self._by_offset(self.weights(x), *x.shape[-2:])
-        return self.out(gather_around(weights, values, 2 * self.kernel_size - 1))
+        weights = self._by_offset(self.weights(x), *x.shape[-2:])[:, :, None]
+        return self.out(gather_around(weights, values, 2 * self.kernel_size - 1).flatten(1, 2))
 
     @shaped
     def weights(
