@@ -47,13 +47,16 @@ class EfficientChannelAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        return self.gate(x)[..., None, None] * x
+        return self._gate(x)[..., None, None] * x
 
     @shaped
     def gate(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
+        return self._gate(x)
+
+    def _gate(self, x: Tensor) -> Tensor:
         squeezed = x.mean(dim=(-2, -1))
         return self.mix(squeezed[:, None]).squeeze(1).sigmoid()
 
