@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
 
@@ -54,6 +55,8 @@ class SimAM(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """The gate σ(1/e) of each number, between 0.62 and 1."""
+        if torch.compiler.is_compiling():  # the formula becomes one loop; the norm, two slow ones
+            return at_least_float32(self._as_written, x).to(x.dtype)
         places = x.shape[-2] * x.shape[-1]
         unbiased = 1 + 1 / max(places - 1, 1)  # HW / (HW - 1); nothing is spread at one place
         # s² and λ are halved alike, so that no number grows: in half precision it could become
@@ -64,6 +67,12 @@ class SimAM(nn.Module):
         distance = F.layer_norm(lines, shape, weight, eps=self.regularization / 2)
         half = torch.full_like(distance[..., :1], 0.5)
         return torch.addcmul(half, distance, distance).sigmoid().view_as(x)
+
+    def _as_written(self, x: Tensor) -> Tensor:
+        squares = (x - x.mean(dim=(-2, -1), keepdim=True)).square()
+        others = max(x.shape[-2] * x.shape[-1] - 1, 1)
+        spread = squares.sum(dim=(-2, -1), keepdim=True) / others
+        return (squares / (4 * (spread + self.regularization)) + 0.5).sigmoid()
 
 
 CARD = Card(

@@ -72,3 +72,13 @@ def test_the_largest_numbers_of_half_precision_keep_their_gates_at_few_places(nu
     """Where HW / (HW - 1) is far from 1, a number that it scales up would be infinite."""
     x = torch.tensor([[[numbers]]], dtype=torch.half)
     assert_close(SimAM(1).gate(x), SimAM(1).gate(x.double()).half())
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2), (5, 7)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_what_is_compiled_is_written_otherwise_and_gives_the_same(height, width, dtype):
+    """Its squares, of numbers near a thousand, would leave float16."""
+    x = (300 * torch.randn(2, 3, height, width)).to(dtype)
+    attention = SimAM(3, regularization=0.3)
+    compiled = torch.compile(attention.gate, backend="eager", fullgraph=True)
+    assert_close(compiled(x), attention.gate(x))
