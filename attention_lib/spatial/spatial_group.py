@@ -63,8 +63,9 @@ class SpatialGroupEnhance(nn.Module):
     def _likeness(self, groups: Tensor) -> Tensor:
         """How much each place is like the mean of its group, with mean 0 and deviation 1."""
         mean = groups.mean(dim=-1, keepdim=True)
-        # c is quadratic in x and may leave float16: its size is taken out, and put back in float32
-        size = mean.abs().amax(dim=-2).clamp(min=1)
+        # c is quadratic in x and may leave float16: its size is taken out, and put back in float32,
+        # so that on the whole c does not depend on it, and no gradient is due
+        size = mean.detach().abs().amax(dim=-2).clamp(min=1)
         alike = (mean / size[..., None]).mT @ groups
         alike = alike.squeeze(-2).to(torch.promote_types(groups.dtype, torch.float32)) * size
         centred = alike - alike.mean(dim=-1, keepdim=True)
