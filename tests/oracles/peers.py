@@ -199,7 +199,7 @@ SIZES: dict[str, tuple[dict, dict]] = {  # two each, as the papers' networks hav
     "SqueezeExcitation": STAGE,
     "EfficientChannelAttention": STAGE,
     "SelectiveKernel": (STAGE[0], dict(channels=256, height=28, width=28, batch=4)),
-    "SpatialGroupEnhance": STAGE,
+    "SpatialGroupEnhance": (STAGE[1], dict(channels=512, height=28, width=28, batch=8)),
     "CoordinateAttention": STAGE,
     "ClassSpecificResidualAttention": (
         dict(channels=2048, height=14, width=14, classes=80, batch=4),
