@@ -63,8 +63,8 @@ class ParallelMultiScaleAttention(nn.Module):
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.out_attention = nn.Linear(dim, dim, bias=False)
         self.kernels = nn.ModuleList(nn.Linear(dim, heads * k, bias=False) for k in kernel_sizes)
-        shares = torch.ones(self.scales) / self.scales
-        self.select = nn.Parameter(shares) if self.scales > 1 else None  # alone: nothing to choose
+        equal = torch.zeros(self.scales)
+        self.select = nn.Parameter(equal) if self.scales > 1 else None  # alone: nothing to choose
         self.out_convolution = nn.Linear(dim, dim, bias=False)
         self.expand = nn.Linear(dim, expansion * dim)
         self.contract = nn.Linear(expansion * dim, dim)
@@ -111,7 +111,7 @@ class ParallelMultiScaleAttention(nn.Module):
     def _convolved(self, value: Tensor, kernel: Tensor) -> Tensor:
         """Tap by tap: the neighbourhoods of all tokens are never laid out side by side."""
         tokens, before = value.shape[1], self.widest // 2
-        around = F.pad(value, (0, 0, before, self.widest - 1 - before))
+        around = F.pad(value, (0, 0, before, before))
         around = around.unflatten(-1, (self.heads, -1))
         total = torch.zeros_like(around[:, :tokens])
         for tap, weight in enumerate(kernel[..., None].unbind(dim=-2)):

@@ -66,6 +66,15 @@ def test_kernels_sum_to_one_and_are_those_that_forward_uses(muse):
     assert_close(near(X), muse.out_convolution(gathered) + bias)
 
 
+def test_a_kernel_is_made_of_a_token_that_is_read(muse):
+    """One that is not has the value zero, and so a flat kernel of each size."""
+    kernel = muse.kernel(X, PADDING)
+    assert_close(kernel[PADDING], muse.kernel(X)[PADDING])
+    two, five = muse.select.softmax(dim=0)
+    flat = five / 5 + two * torch.tensor([0, 0.5, 0.5, 0, 0]).double()
+    assert_close(kernel[~PADDING], flat.expand_as(kernel[~PADDING]))
+
+
 def test_a_kernel_is_made_from_the_tokens_own_value(muse):
     changed = X.clone()
     changed[:, 3] += 1
