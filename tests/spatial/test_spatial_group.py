@@ -41,15 +41,16 @@ def test_gates_know_which_places_look_like_the_mean(enhance):
     assert torch.equal(logits.argmax(-1), likeness.argmax(-1))
 
 
-def test_the_deviation_is_added_to_not_under_the_root(enhance):
-    """On a nearly even map epsilon counts, and shows where it stands."""
-    small = 1 + 1e-5 * X
-    group = small[0, :4].flatten(1)
+@pytest.mark.parametrize("size", [1, 100])
+def test_the_deviation_is_added_to_not_under_the_root(enhance, size):
+    """On a nearly even map epsilon counts, and shows where it stands, and beside what."""
+    even = size + 1e-5 / size * X
+    group = even[0, :4].flatten(1)
     alike = group.mean(1) @ group
     deviation = alike.std(correction=0)
     assert deviation < 1e-3
     logits = enhance.scale[0] * (alike - alike.mean()) / (deviation + 1e-5) + enhance.shift[0]
-    assert_close(enhance.gate(small)[0, 0].flatten(), logits.sigmoid())
+    assert_close(enhance.gate(even)[0, 0].flatten(), logits.sigmoid(), rtol=1e-6, atol=1e-6)
 
 
 def test_gates_are_those_that_forward_uses(enhance):
