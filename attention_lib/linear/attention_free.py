@@ -132,14 +132,13 @@ def _read_halves(half: int, weights: Tensor | None, *rest: Tensor) -> tuple[Tens
     return tuple(torch.cat(both, 1).flatten(0, 1) for both in zip(first, second, strict=True))
 
 
-_CAUSAL = [dict(causal=True), dict(causal=True, window=3), dict(causal=True, max_tokens=None)]
-
 CARD = Card(
     AttentionFree,
     paper="zhai2021aft",
     aliases=("aft",),
     example=dict(dim=12, max_tokens=448, rank=5),
-    variants=[dict(window=3), dict(rank=1), dict(max_tokens=None), *_CAUSAL],
+    variants=[dict(window=3), dict(rank=1), dict(max_tokens=None), dict(causal=True)]
+    + [dict(causal=True, window=3), dict(causal=True, max_tokens=None)],
     sizes=dict(batch=2, tokens=7),
     params="3 * dim**2 + 2 * rank * max_tokens",
     macs="3 * tokens * dim**2 + tokens**2 * rank / batch"
