@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.sparse import LongShortDistanceAttention
+from tests.proof import largest_tensor
 
 
 def groups(attention, height, width):
@@ -122,3 +123,14 @@ def test_a_bias_has_no_needless_parameter():
 def test_nonsense_is_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         LongShortDistanceAttention(12, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "biases_are_more"), [(1, 12, True), (5, 12, False), (2, 48, False)]
+)
+def test_the_largest_tensor_is_declared_whichever_it_is(batch, channels, biases_are_more):
+    """The biases of all groups, which samples share, or queries, keys and values."""
+    numbers = dict(channels=channels, heads=3, group_size=5, interval=2, height=23, width=11)
+    counted, declared = largest_tensor("LongShortDistanceAttention", batch=batch, **numbers)
+    assert (3 * channels * batch < 3 * 5**2) == biases_are_more
+    assert counted == declared
