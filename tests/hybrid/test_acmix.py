@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from attention_lib.checks import randomize
 from attention_lib.cost import measure
 from attention_lib.hybrid import ACmix
+from tests.proof import largest_tensor
 
 X = torch.randn(3, 6, 7, 5).double()
 
@@ -151,3 +152,30 @@ def test_a_convolution_of_any_kernel_fits_the_map(kernel_convolution):
 def test_the_least_that_works():
     tiny = ACmix(1, kernel_attention=3, heads=1, kernel_convolution=1)
     assert tiny(torch.randn(2, 1, 1, 1)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("largest", "numbers"),
+    [
+        ("pieces", dict(channels=8, heads=2, kernel_attention=3, kernel_convolution=1)),
+        ("convolution", dict(channels=8, heads=1, kernel_attention=3, kernel_convolution=5)),
+        ("weights", dict(channels=4, heads=4, kernel_attention=7, stride=2)),
+    ],
+)
+def test_the_largest_tensor_is_declared_whichever_it_is(largest, numbers):
+    counted, declared = largest_tensor("ACmix", height=23, width=11, **numbers)
+    c, h = numbers["channels"], numbers["heads"]
+    places = (12 * 6 if "stride" in numbers else 23 * 11) * numbers["kernel_attention"] ** 2
+    taps = numbers.get("kernel_convolution", 3) ** 2
+    kinds = dict(pieces=3 * c * 23 * 11, convolution=taps * c // h * 23 * 11, weights=h * places)
+    assert largest == max(kinds, key=kinds.get)
+    assert counted == declared
+
+
+def test_two_pixels_lie_as_far_apart_as_many(acmix):
+    """From one edge of the map to the other there are two units, however many pixels."""
+    places = [acmix._position(torch.zeros(3, 2, width).double()) for width in (2, 9)]
+    by_column, by_row = acmix.position.weight.unbind(dim=1)
+    for place in places:
+        assert_close(place[:, 0, -1] - place[:, 0, 0], 2 * by_column)
+        assert_close(place[:, -1, 0] - place[:, 0, 0], 2 * by_row)

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.sparse import OutlookAttention
+from tests.proof import largest_tensor
 
 X = torch.randn(2, 18, 7, 5, dtype=torch.float64)
 
@@ -97,3 +98,21 @@ def test_nonsense_is_refused_by_name(arguments, message):
 
 def test_a_single_channel_and_a_single_head_are_enough():
     assert OutlookAttention(1, heads=1)(torch.ones(1, 1, 2, 3)).shape == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("largest", "numbers"),
+    [
+        ("values", dict(channels=64, heads=2, kernel_size=3, stride=3)),
+        ("offsets", dict(channels=4, heads=2, kernel_size=5, stride=3)),
+        ("windows", dict(channels=4, heads=2, kernel_size=5, stride=2)),
+    ],
+)
+def test_the_largest_tensor_is_declared_whichever_it_is(largest, numbers):
+    counted, declared = largest_tensor("OutlookAttention", height=41, width=23, **numbers)
+    c, h, k, s = numbers.values()
+    windows = -(-41 // s) * -(-23 // s)
+    kinds = dict(values=c * (39 + 2 * k) * (21 + 2 * k), windows=h * k**4 * windows)
+    kinds |= dict(offsets=h * (40 + k) * (22 + k) * (2 * k - 1) ** 2)
+    assert largest == max(kinds, key=kinds.get)
+    assert counted == declared
