@@ -55,7 +55,7 @@ class SimAM(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """The gate σ(1/e) of each number, between 0.62 and 1."""
-        if torch.compiler.is_compiling():  # the formula becomes one loop; the norm, two slow ones
+        if torch.compiler.is_compiling():  # what the compiler fuses is faster than its norm
             return at_least_float32(self._as_written, x).to(x.dtype)
         places = x.shape[-2] * x.shape[-1]
         unbiased = 1 + 1 / max(places - 1, 1)  # HW / (HW - 1); nothing is spread at one place
