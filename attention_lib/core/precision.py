@@ -1,6 +1,7 @@
-"""Sums that float16 and bfloat16 cannot hold."""
+"""Sums that float16 and bfloat16 cannot hold, and the attention made of them."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,6 +21,28 @@ def scaled_products(
 ) -> Float[Tensor, "... tokens others"]:
     """QKᵀ / √features in float32 or better: float16 ends at 65504."""
     return at_least_float32(_products, query, key) / query.shape[-1] ** 0.5
+
+
+def biased_weights(
+    query: Float[Tensor, "... tokens features"],
+    key: Float[Tensor, "... others features"],
+    bias: Float[Tensor, "... tokens others"],
+) -> Float[Tensor, "... tokens others"]:
+    """softmax(QKᵀ / √features + bias)."""
+    return (scaled_products(query, key) + bias).softmax(dim=-1).to(query.dtype)
+
+
+def biased_attention(
+    query: Float[Tensor, "... tokens features"],
+    key: Float[Tensor, "... others features"],
+    value: Float[Tensor, "... others features"],
+    bias: Float[Tensor, "... tokens others"],
+) -> Float[Tensor, "... tokens features"]:
+    """softmax(QKᵀ / √features + bias) V; no row of the bias may hide everything."""
+    # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower
+    if bias.requires_grad and bias.device.type == "cpu":
+        return biased_weights(query, key, bias) @ value
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
 def _products(query: Tensor, key: Tensor) -> Tensor:

@@ -1,14 +1,13 @@
 """Relative attention (Dai et al., 2021)."""
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.heads import split_heads
-from attention_lib.core.precision import scaled_products
+from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.core.resize import resize
 from attention_lib.shape import shaped
@@ -89,13 +88,12 @@ class RelativeAttention(nn.Module):
     ) -> Float[Tensor, "batch heads pixels others"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
-        logits = scaled_products(query, key) + self._bias(*x.shape[-2:])
-        return logits.softmax(dim=-1).to(x.dtype)
+        return biased_weights(query, key, self._bias(*x.shape[-2:]))
 
     def _attend(self, pixels: Tensor, height: int, width: int) -> Tensor:
         query, key, value = self._project(pixels)
         bias = self._bias(height, width)
-        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        gathered = biased_attention(query, key, value, bias)
         # heads laid side by side; one view of them ONNX cannot make while height and width are free
         return self.out(torch.cat(gathered.unbind(dim=1), dim=-1))
 

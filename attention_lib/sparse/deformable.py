@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.precision import biased_attention
 from attention_lib.shape import shaped
 
 
@@ -84,7 +85,7 @@ class DeformableAttention(nn.Module):
         read = rearrange(read, "(b g) c u v -> b (u v) (g c)", g=self.groups)
         key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
-        y = F.scaled_dot_product_attention(query, key, value, attn_mask=self._bias(x, points))
+        y = biased_attention(query, key, value, self._bias(x, points))
         return self.out(y.mT.reshape(x.shape))
 
     @shaped
@@ -140,10 +141,8 @@ CARD = Card(
     memory="Max(heads, 2 * groups) * height * width"
     " * ceiling(height / stride) * ceiling(width / stride)",
     rejects=[
-        dict(channels=12, heads=5, groups=1),
-        dict(channels=16, kernel_size=4),
-        dict(channels=16, stride=0),
-        dict(channels=16, offset_range=0.0),
+        *(dict(channels=12, heads=5, groups=1), dict(channels=16, kernel_size=4)),
+        *(dict(channels=16, stride=0), dict(channels=16, offset_range=0.0)),
         dict(channels=16, table_width=0),
     ],
     oracles=("fightingcv_attention.attention.DAT.DAttentionBaseline",),

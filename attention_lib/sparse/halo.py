@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.precision import scaled_products
+from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.shape import shaped
 
 
@@ -66,7 +66,7 @@ class HaloAttention(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         query, key, value, bias = self._blocks(x)
-        gathered = F.scaled_dot_product_attention(
+        gathered = biased_attention(
             query.flatten(0, 2), key.flatten(0, 2), value.flatten(0, 2), bias.flatten(0, 2)
         )
         gathered = gathered.unflatten(0, query.shape[:3])
@@ -83,7 +83,7 @@ class HaloAttention(nn.Module):
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.
         """
         query, key, _, bias = self._blocks(x)
-        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
+        return biased_weights(query, key, bias)
 
     def _blocks(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries of each block, keys and values of its neighbourhood, and what places add."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.precision import scaled_products
+from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import shaped
 
@@ -67,7 +67,7 @@ class LongShortDistanceAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        y = F.scaled_dot_product_attention(*self._project(x), attn_mask=self._bias(x))
+        y = biased_attention(*self._project(x), self._bias(x))
         sides, (below, right) = self._sides(x), self._margin(x)
         y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
         return self.out(F.pad(y, (0, -right, 0, -below)))
@@ -81,8 +81,7 @@ class LongShortDistanceAttention(nn.Module):
         Members beyond the edge of the map get none; what they themselves would gather is dropped.
         """
         query, key, _ = self._project(x)
-        logits = scaled_products(query, key) + self._bias(x)
-        return logits.softmax(dim=-1).to(x.dtype).unflatten(1, (-1, self.heads))
+        return biased_weights(query, key, self._bias(x)).unflatten(1, (-1, self.heads))
 
     def _sides(self, x: Tensor) -> dict[str, int]:
         """How many blocks of GI × GI cover the map, and what a block is made of."""

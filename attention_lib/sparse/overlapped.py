@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.precision import scaled_products
+from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import SignatureError, shaped
 
@@ -81,7 +81,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         query, key, value, bias = self._project(x)
         rows, columns = self._sides(x)
-        gathered = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        gathered = biased_attention(query, key, value, bias)
         gathered = rearrange(gathered, "b h (r s) d -> b (h d) r s", r=rows, s=columns)
         size = rows * self.window_size, columns * self.window_size
         spread = F.interpolate(self.out(gathered), size=size, mode="nearest")
@@ -93,7 +93,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
     ) -> Float[Tensor, "batch heads tokens others"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
-        return (scaled_products(query, key) + bias).softmax(dim=-1).to(x.dtype)
+        return biased_weights(query, key, bias)
 
     def _sides(self, x: Tensor) -> tuple[int, int]:
         """Rows and columns of windows."""
