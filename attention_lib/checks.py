@@ -209,6 +209,25 @@ def check_gradients(card: Card) -> None:
     _all_reached(mechanism)
 
 
+def check_without_gradients(card: Card) -> None:
+    """Where no gradients are wanted, or parameters are frozen, another path gives the same answer.
+
+    So does the way back through frozen parameters to the input.  Every variant is tried.
+    """
+    for arguments in ({}, *card.variants):
+        mechanism, inputs = ready(card, **arguments)
+        with torch.no_grad():
+            answer = mechanism(*inputs)
+        wanted = _each(inputs, lambda x: x.requires_grad_())
+        tensors = [x for x in wanted if isinstance(x, Tensor)]
+        gradients = []
+        for learns in (True, False):
+            y = mechanism.requires_grad_(learns)(*wanted)
+            assert_close(y.detach(), answer)
+            gradients.append(torch.autograd.grad(y.square().sum(), tensors))
+        assert_close(*gradients)
+
+
 def check_trains(card: Card) -> None:
     """In training mode one step reaches every parameter, also if the input needs no gradient."""
     mechanism, inputs = ready(card)
