@@ -356,7 +356,7 @@ def peers(
     ] = None,
     device: Device = "cpu",
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile both sides.")] = False,
-    seconds: Annotated[float, typer.Option(min=0, help="To measure each ratio.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0, help="To measure a ratio, in each process.")] = 1,
 ) -> None:
     """Time mechanisms beside other packages.
 

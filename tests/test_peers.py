@@ -1,5 +1,6 @@
 """Peers are compared fairly: nobody is forgotten, answers are equal, ratios are theirs / ours."""
 
+import json
 from importlib import import_module
 
 import pytest
@@ -11,6 +12,7 @@ from attention_lib.catalog import catalog, find
 from attention_lib.checks import randomize
 from tests.oracles.peers import MORE, NOT_COMPILED, NOT_TIMED, SIZES, Peer, peers
 from tools import peers as tool
+from tools.bench import ALLOCATORS
 
 
 def test_every_oracle_is_timed_or_has_a_reason():
@@ -64,7 +66,7 @@ SMALL = dict(channels=32, height=16, width=16)
 def test_a_ratio_above_one_says_that_ours_is_ahead():
     peer = Peer("SqueezeExcitation", "slower", slower)
     options = dict(device="cpu", compiled=False, seconds=0.2)
-    forward, both = tool.side_by_side(find("se"), peer, SMALL, **options)
+    forward, both = tool.pooled(tool.side_by_side(find("se"), peer, SMALL, **options))
     assert (forward["backward"], both["backward"]) == (False, True)
     for row in (forward, both):
         assert row["low"] <= row["time_ratio"] <= row["high"]
@@ -78,6 +80,42 @@ def test_a_peer_that_computes_something_else_is_refused():
     peer = Peer("SqueezeExcitation", "wrong", wrong)
     with pytest.raises(AssertionError, match="SqueezeExcitation and wrong differ"):
         tool.side_by_side(find("se"), peer, SMALL, device="cpu", compiled=False, seconds=0)
+
+
+def test_rounds_of_all_processes_are_pooled():
+    """Two processes, in one of which we were slower: the spread spans both, each pair by itself."""
+
+    def row(ours, theirs, bytes_of_ours, **what):
+        seconds = dict(ours=ours, theirs=theirs)
+        return what | dict(seconds=seconds, bytes=dict(ours=bytes_of_ours, theirs=60))
+
+    first, second = dict(mechanism="a", size=dict(dim=1)), dict(mechanism="b", size=dict(dim=1))
+    rows = [
+        row([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], 20, **first),
+        row([1.0], [4.0], 15, **second),
+        row([4.0, 4.0, 4.0, 4.0, 4.0], [2.0, 2.0, 2.0, 2.0, 3.0], 30, **first),
+    ]
+    pooled, alone = tool.pooled(rows)
+    assert pooled.items() >= dict(first, processes=2, rounds=8, low=0.5, high=2.0).items()
+    assert pooled["time_ratio"] == (0.5 + 0.75) / 2
+    assert (pooled["ours_seconds"], pooled["theirs_seconds"]) == (4, 2)
+    assert (pooled["ours_bytes"], pooled["memory_ratio"]) == (30, 2)
+    assert (
+        alone.items() >= dict(second, processes=1, rounds=1, time_ratio=4, memory_ratio=4).items()
+    )
+
+
+def test_a_mechanism_is_measured_in_all_processes(tmp_path):
+    tool.main(["eca", "--seconds", "0", "--processes", "2", "--folder", str(tmp_path)])
+    [path] = tmp_path.rglob("peers-eager.json")
+    told = json.loads(path.read_text("utf-8"))
+    assert told["provenance"]["command"] == "make peers ARGS='eca --seconds 0 --processes 2'"
+    rows = told["rows"]
+    assert {(row["allocator"], row["backward"]) for row in rows} == {
+        (label, backward) for label in ALLOCATORS for backward in (False, True)
+    }
+    assert len(rows) == 4 * len(SIZES["EfficientChannelAttention"])
+    assert all(row["processes"] == 2 and row["rounds"] >= 6 for row in rows)
 
 
 def test_the_mean_of_ratios_is_geometric():

@@ -8,15 +8,19 @@ in double precision; then both run forward, and forward with all gradients, in t
 random order, and their peak memory is taken, with the buffers that each keeps between calls.  A
 ratio is theirs / ours, round by round: above 1, ours is faster or leaner.
 
-On a CPU all of it is done twice, each time in a process of its own: under the C library's usual
-allocator, and under one told to keep large tensors (see tools/bench.py).  With --compiled both
-sides are compiled by torch.compile, at the first size alone, under the second allocator.
+Where a process places its tensors stays the same in all its rounds, and may cost a tenth.  So each
+pair is measured in several processes, which meet the pairs in different orders, and all rounds are
+pooled.  On a CPU that is done under the C library's usual allocator, and under one told to keep
+large tensors (see tools/bench.py).  With --compiled both sides are compiled by torch.compile, at
+the first size alone, under the second allocator.
 """
 
 import argparse
 import json
 import os
+import random
 import warnings
+from itertools import chain
 from math import exp, log
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +29,7 @@ import torch
 from torch import nn
 
 from attention_lib import bench, checks
+from attention_lib.bench import Timing
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
 from tests.oracles.peers import NOT_COMPILED, SIZES, Peer, peers
@@ -47,7 +52,7 @@ def pairs(names: list[str]) -> list[tuple[Card, Peer]]:
 def side_by_side(
     card: Card, peer: Peer, size: dict[str, int], *, device: str, compiled: bool, seconds: float
 ) -> list[dict]:
-    """The rows of one pair at one size: forward, and forward with gradients."""
+    """One pair at one size, forward and with gradients: seconds of each round, peak of bytes."""
     large = bench.realistic(card, **size)
     with torch.device(device):
         torch.manual_seed(0)
@@ -61,17 +66,39 @@ def side_by_side(
     rows = []
     for backward in (False, True):
         runs = {name: bench._run(module, *inputs, backward, 0) for name, module in both.items()}
-        timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
-        ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
-        peak = {name: kept[name] + bench.peak_memory(runs[name], device) for name in runs}
+        timed = bench.time_together(runs, device=device, seconds=seconds, least=3)
         rows.append(
             dict(mechanism=str(card), peer=peer.name, size=size, backward=backward)
-            | dict(time_ratio=ratio, low=low, high=high, rounds=len(timed["ours"].rounds))
-            | dict(memory_ratio=peak["theirs"] / max(peak["ours"], 1))
-            | {f"{name}_seconds": timing.median for name, timing in timed.items()}
-            | {f"{name}_bytes": number for name, number in peak.items()}
+            | dict(seconds={name: timed[name].rounds for name in runs})
+            | dict(
+                bytes={name: kept[name] + bench.peak_memory(runs[name], device) for name in runs}
+            )
         )
     return rows
+
+
+def pooled(rows: list[dict]) -> list[dict]:
+    """One row of ratios for all rows that tell of the same, whichever process measured them."""
+    same: dict[str, list[dict]] = {}
+    for row in rows:
+        what = {name: told for name, told in row.items() if name not in ("seconds", "bytes")}
+        same.setdefault(json.dumps(what), []).append(row)
+    return [json.loads(what) | _ratios(measured) for what, measured in same.items()]
+
+
+def _ratios(rows: list[dict]) -> dict[str, float]:
+    """Of time, over the rounds of all rows, and of the most memory in any."""
+    names = ("ours", "theirs")
+    timed = {name: Timing(tuple(chain(*(row["seconds"][name] for row in rows)))) for name in names}
+    peak = {name: max(row["bytes"][name] for row in rows) for name in names}
+    ratio, low, high = timed["theirs"].ratio_to(timed["ours"])
+    return (
+        dict(time_ratio=ratio, low=low, high=high)
+        | dict(processes=len(rows), rounds=len(timed["ours"].rounds))
+        | dict(memory_ratio=peak["theirs"] / max(peak["ours"], 1))
+        | {f"{name}_seconds": timing.median for name, timing in timed.items()}
+        | {f"{name}_bytes": number for name, number in peak.items()}
+    )
 
 
 def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
@@ -106,12 +133,14 @@ def told(row: dict) -> str:
 
 
 def measure(options: argparse.Namespace, label: str) -> list[dict]:
-    """All pairs, in this process."""
+    """All pairs, in this process; all but the first process shuffle them."""
     rows, found = [], pairs(options.names)
     if options.compiled:
         found = [(card, peer) for card, peer in found if peer.name not in NOT_COMPILED]
+    if options.turn:
+        random.Random(options.turn).shuffle(found)
     for number, (card, peer) in enumerate(found, 1):
-        print(f"[{number}/{len(found)}] {card}, {label}", flush=True)
+        print(f"[{number}/{len(found)}] {card}, {label}, process {options.turn + 1}", flush=True)
         for size in SIZES[str(card)][: 1 if options.compiled else 2]:
             made = side_by_side(
                 *(card, peer, size),
@@ -121,7 +150,7 @@ def measure(options: argparse.Namespace, label: str) -> list[dict]:
             )
             for row in made:
                 rows.append(row | dict(allocator=label, compiled=options.compiled))
-                print(f"      {told(row)}", flush=True)
+                print(f"      {told(*pooled([row]))}", flush=True)
     return rows
 
 
@@ -134,34 +163,50 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="mechanisms; all if none")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--seconds", default=3.0, type=float, help="to measure, each ratio")
+    parser.add_argument("--seconds", default=1.0, type=float, help="a ratio, in each process")
+    parser.add_argument("--processes", default=3, type=int, help="in which each ratio is measured")
     parser.add_argument("--compiled", action="store_true", help="compile both sides first")
     parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
     parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
+    parser.add_argument("--turn", default=0, type=int, help=argparse.SUPPRESS)  # which process
     options = parser.parse_args(arguments)
     try:
         pairs(options.names)
     except ValueError as error:
         parser.error(str(error))
+    if options.processes < 1:
+        parser.error(f"--processes {options.processes} must be at least 1")
     torch.set_num_threads(1)
     if options.part:
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
         options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
         return
     name = "peers-compiled" if options.compiled else "peers-eager"
-    wishes = ["--seconds", f"{options.seconds:g}"] + ["--compiled"] * options.compiled
-    origin = bench.provenance(options.device, command=f"make peers ARGS={' '.join(wishes)!r}")
-    asked = [*options.names, "--device", options.device, *wishes]
+    wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
+    wishes += ["--compiled"] * options.compiled
+    command = " ".join([*wishes, f"--processes {options.processes}"])
+    origin = bench.provenance(options.device, command=f"make peers ARGS={command!r}")
+    asked = [*wishes, "--device", options.device]
     labels = ["tuned"] if options.compiled else list(ALLOCATORS)
-    rows = []
-    for label in ["default"] if options.device == "cuda" else labels:
-        rows += apart("tools.peers", asked, label)
+    if options.device == "cuda":
+        labels = ["default"]
+    rows = pooled(
+        [
+            row
+            for label in labels
+            for turn in range(options.processes)
+            for row in apart("tools.peers", [*asked, "--turn", str(turn)], label)
+        ]
+    )
     for label in dict.fromkeys(row["allocator"] for row in rows):
         chosen = [row for row in rows if row["allocator"] == label]
         means = (geometric_mean([row[f"{what}_ratio"] for row in chosen])
                  for what in ("time", "memory"))  # fmt: skip
         words = "geometric mean over {} ratios, {} allocator: time {:.2f}, memory {:.2f}"
         print(words.format(len(chosen), label, *means))
+    if options.names:
+        for row in rows:
+            print(f"{row['allocator']}: {told(row)}")
     if not options.names or options.folder:
         path = bench.save(
             name, dict(provenance=origin, rows=rows), options.folder, device=options.device
