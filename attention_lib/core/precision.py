@@ -20,7 +20,7 @@ def scaled_products(
     query: Float[Tensor, "... tokens features"], key: Float[Tensor, "... others features"]
 ) -> Float[Tensor, "... tokens others"]:
     """QKᵀ / √features in float32 or better: float16 ends at 65504."""
-    return at_least_float32(_products, query, key) / query.shape[-1] ** 0.5
+    return at_least_float32(_scaled_products, query, key)
 
 
 def biased_weights(
@@ -45,5 +45,5 @@ def biased_attention(
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
-def _products(query: Tensor, key: Tensor) -> Tensor:
-    return query @ key.mT
+def _scaled_products(query: Tensor, key: Tensor) -> Tensor:
+    return query / query.shape[-1] ** 0.5 @ key.mT  # fewer numbers to divide than products
