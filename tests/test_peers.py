@@ -118,6 +118,29 @@ def test_a_mechanism_is_measured_in_all_processes(tmp_path):
     assert all(row["processes"] == 2 and row["rounds"] >= 6 for row in rows)
 
 
+def test_new_rows_of_a_mechanism_take_the_place_of_the_old():
+    def row(mechanism, allocator, ratio):
+        return dict(mechanism=mechanism, allocator=allocator, time_ratio=ratio)
+
+    first = dict(command="make peers", commit="a", date="monday", device="cpu")
+    rows = [row(m, a, 1) for a in ALLOCATORS for m in ("SqueezeExcitation", "SimAM", "ACmix")]
+    new = [row("SimAM", a, ratio) for a in ALLOCATORS for ratio in (2, 3)]
+    later = first | dict(commit="b", date="tuesday")
+    made = tool.replaced(dict(provenance=first, rows=rows), provenance=later, rows=new)
+    assert [made["rows"][i] for i in (0, 3, 4, 7)] == [rows[i] for i in (0, 2, 3, 5)]
+    assert [made["rows"][i] for i in (1, 2, 5, 6)] == new
+    told = dict(command="make peers", commit="b", date="tuesday")
+    assert made["provenance"] == first | dict(later=[told])
+    again = tool.replaced(made, provenance=later, rows=new)
+    assert again["provenance"]["later"] == [told, told] and again["rows"] == made["rows"]
+
+
+def test_nothing_is_replaced_without_names(capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["--replace"])
+    assert "--replace needs names" in capsys.readouterr().err
+
+
 def test_the_mean_of_ratios_is_geometric():
     assert tool.geometric_mean([0.5, 2.0]) == pytest.approx(1)
 

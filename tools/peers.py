@@ -101,6 +101,17 @@ def _ratios(rows: list[dict]) -> dict[str, float]:
     )
 
 
+def replaced(older: dict, provenance: dict, rows: list[dict]) -> dict:
+    """What is stored, with new rows of some mechanisms; its provenance tells of them too."""
+    order = [(allocator, str(card)) for allocator in ALLOCATORS for card in catalog()]
+    named = {row["mechanism"] for row in rows}
+    rows = rows + [row for row in older["rows"] if row["mechanism"] not in named]
+    rows.sort(key=lambda row: order.index((row["allocator"], row["mechanism"])))
+    told = {key: provenance[key] for key in ("command", "commit", "date")}
+    origin = older["provenance"]
+    return dict(provenance=origin | dict(later=[*origin.get("later", []), told]), rows=rows)
+
+
 def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
     """Theirs with our weights, which in double precision must give our answer."""
     doubled = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs]
@@ -155,7 +166,7 @@ def measure(options: argparse.Namespace, label: str) -> list[dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, and store all pairs; those named are only printed."""
+    """Measure, print, and store all pairs; those named are only printed, but with --replace."""
     parser = argparse.ArgumentParser(
         prog="attention-lib peers",
         description=__doc__,
@@ -167,6 +178,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--processes", default=3, type=int, help="in which each ratio is measured")
     parser.add_argument("--compiled", action="store_true", help="compile both sides first")
     parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
+    parser.add_argument(
+        "--replace", action="store_true", help="store those named too, in place of their older rows"
+    )
     parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
     parser.add_argument("--turn", default=0, type=int, help=argparse.SUPPRESS)  # which process
     options = parser.parse_args(arguments)
@@ -176,12 +190,18 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     if options.processes < 1:
         parser.error(f"--processes {options.processes} must be at least 1")
+    name = "peers-compiled" if options.compiled else "peers-eager"
+    older = [
+        found for found in bench.stored(name)
+        if found["provenance"]["device"] == bench.device_slug(options.device)
+    ]  # fmt: skip
+    if options.replace and not (options.names and older):
+        parser.error("--replace needs names, and rows of this machine to replace")
     torch.set_num_threads(1)
     if options.part:
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
         options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
         return
-    name = "peers-compiled" if options.compiled else "peers-eager"
     wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
     wishes += ["--compiled"] * options.compiled
     command = " ".join([*wishes, f"--processes {options.processes}"])
@@ -207,10 +227,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.names:
         for row in rows:
             print(f"{row['allocator']}: {told(row)}")
-    if not options.names or options.folder:
-        path = bench.save(
-            name, dict(provenance=origin, rows=rows), options.folder, device=options.device
-        )
+    if not options.names or options.folder or options.replace:
+        payload = dict(provenance=origin, rows=rows)
+        if options.replace:
+            payload = replaced(older[0], **payload)
+        path = bench.save(name, payload, options.folder, device=options.device)
         print(f"stored in {os.path.relpath(path)}")
 
 
