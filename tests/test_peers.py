@@ -118,6 +118,17 @@ def test_a_mechanism_is_measured_in_all_processes(tmp_path):
     assert all(row["processes"] == 2 and row["rounds"] >= 6 for row in rows)
 
 
+def test_tiny_numbers_are_taken_as_zero(tmp_path, monkeypatch):
+    tiny = torch.tensor([1e-38])
+    monkeypatch.setattr(tool, "measure", lambda options, label: (tiny / 100).tolist())
+    answer = tmp_path / "measured.json"
+    try:
+        tool.main(["eca", "--part", "tuned", "--folder", str(answer)])
+    finally:
+        torch.set_flush_denormal(False)
+    assert json.loads(answer.read_text("utf-8")) == [0] and (tiny / 100).item() > 0
+
+
 def test_new_rows_of_a_mechanism_take_the_place_of_the_old():
     def row(mechanism, allocator, ratio):
         return dict(mechanism=mechanism, allocator=allocator, time_ratio=ratio)

@@ -10,7 +10,8 @@ ratio is theirs / ours, round by round: above 1, ours is faster or leaner.
 
 Where a process places its tensors stays the same in all its rounds, and may cost a tenth.  So each
 pair is measured in several processes, which meet the pairs in different orders, and all rounds are
-pooled.  On a CPU that is done under the C library's usual allocator, and under one told to keep
+pooled.  Numbers below the smallest normal one are taken as zero: random weights make many of them,
+and on some processors each takes as long as a hundred others.  On a CPU all is done under the C library's usual allocator, and under one told to keep
 large tensors (see tools/bench.py).  With --compiled both sides are compiled by torch.compile, at
 the first size alone, under the second allocator.
 """
@@ -200,6 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     if options.part:
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
+        torch.set_flush_denormal(True)
         options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
         return
     wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
