@@ -10,8 +10,10 @@ ratio is theirs / ours, round by round: above 1, ours is faster or leaner.
 
 Where a process places its tensors stays the same in all its rounds, and may cost a tenth.  So each
 pair is measured in several processes, which meet the pairs in different orders, and all rounds are
-pooled.  Numbers below the smallest normal one are taken as zero: random weights make many of them,
-and on some processors each takes as long as a hundred others.  On a CPU all is done under the C library's usual allocator, and under one told to keep
+pooled.  Numbers too small to be normal are taken as zero: random weights make many of them, and
+some processors take much longer over each.
+
+On a CPU all of it is done twice: under the C library's usual allocator, and under one told to keep
 large tensors (see tools/bench.py).  With --compiled both sides are compiled by torch.compile, at
 the first size alone, under the second allocator.
 """
