@@ -193,6 +193,12 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     if options.processes < 1:
         parser.error(f"--processes {options.processes} must be at least 1")
+    torch.set_num_threads(1)
+    if options.part:
+        warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
+        torch.set_flush_denormal(True)
+        options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
+        return
     name = "peers-compiled" if options.compiled else "peers-eager"
     older = [
         found for found in bench.stored(name)
@@ -200,12 +206,6 @@ def main(arguments: list[str] | None = None) -> None:
     ]  # fmt: skip
     if options.replace and not (options.names and older):
         parser.error("--replace needs names, and rows of this machine to replace")
-    torch.set_num_threads(1)
-    if options.part:
-        warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
-        torch.set_flush_denormal(True)
-        options.folder.write_text(json.dumps(measure(options, options.part)), "utf-8")
-        return
     wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
     wishes += ["--compiled"] * options.compiled
     command = " ".join([*wishes, f"--processes {options.processes}"])
