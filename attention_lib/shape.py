@@ -14,6 +14,7 @@ from functools import wraps
 from typing import get_args
 
 import torch
+from jaxtyping import AbstractArray
 from torch import Tensor, nn
 
 Axes = tuple[str, ...]
@@ -54,7 +55,7 @@ def shaped(forward: Callable) -> Callable:
     return checked
 
 
-def _notes(forward: Callable) -> dict[str, type]:
+def _notes(forward: Callable) -> dict[str, type[AbstractArray]]:
     """The jaxtyping annotation of each argument, also out of `Float[...] | None`."""
     found = {}
     for name, note in inspect.get_annotations(inspect.unwrap(forward)).items():
