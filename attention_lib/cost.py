@@ -55,9 +55,10 @@ def run_without_numbers(
     training = {module: module.training for module in mechanism.modules()}
     mechanism.eval()
     try:
-        with ExitStack() as modes:
-            for mode in (ghosts, torch.set_grad_enabled(backward), *watched_by):
-                modes.enter_context(mode)
+        modes: list[AbstractContextManager] = [ghosts, torch.set_grad_enabled(backward)]
+        with ExitStack() as stack:
+            for mode in (*modes, *watched_by):
+                stack.enter_context(mode)
             answer = functional_call(mechanism, weights | buffers, given)
             if backward:
                 leaves = [*weights.values(), *(x for x in given if isinstance(x, Tensor))]
