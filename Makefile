@@ -106,7 +106,7 @@ lock:  ## pin the newest tool chain around the torch of constraints.txt, in cons
 
 .PHONY: clean
 clean:  ## remove what the tools made (the environment stays; for that: rm -r .venv)
-	rm -rf _build dist book/api book/mechanisms.md book/status.md .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build dist book/api book/mechanisms.md book/status.md .mypy_cache .pytest_cache .ruff_cache
 
 $(PY):
 	@echo "[set-up] making $(VENV) with $(PYTHON)"
