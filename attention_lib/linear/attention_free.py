@@ -36,7 +36,8 @@ class AttentionFree(nn.Module):
         causal: whether a token sees only itself and those before it.
 
     Raises:
-        ValueError: if a number is below 1, if a `window` lacks `max_tokens`, if x has more tokens.
+        ValueError: if a number is below 1; if there is a `window` but no `max_tokens`; if a call
+            has more than `max_tokens` tokens.
     """
 
     def __init__(
@@ -136,10 +137,8 @@ CARD = Card(
     paper="zhai2021aft",
     aliases=("aft",),
     example=dict(dim=12, max_tokens=448, rank=5),
-    variants=[
-        *(dict(window=3), dict(rank=1), dict(max_tokens=None), dict(causal=True)),
-        *(dict(causal=True, window=3), dict(causal=True, max_tokens=None)),
-    ],
+    variants=[dict(window=3), dict(rank=1), dict(max_tokens=None), dict(causal=True)]
+    + [dict(causal=True, window=3), dict(causal=True, max_tokens=None)],
     sizes=dict(batch=2, tokens=7),
     params="3 * dim**2 + 2 * rank * max_tokens",
     macs="3 * tokens * dim**2 + tokens**2 * rank / batch"
