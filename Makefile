@@ -49,13 +49,15 @@ serve: $(SITE)  ## serve the site on this machine only (PORT=8000)
 .PHONY: test
 ifeq ($(NAME),)
 test: $(TEST)  ## install, build and prove everything; NAME=coordinate: one mechanism, in seconds
-	@echo "[test 1/4] finding Chromium"
+	@echo "[test 1/5] style, spelling and types"
+	@$(MAKE) lint
+	@echo "[test 2/5] finding Chromium"
 	@tools/setup.sh chromium
-	@echo "[test 2/4] building the book where it is stale"
+	@echo "[test 3/5] building the book where it is stale"
 	@$(MAKE) $(SITE)
-	@echo "[test 3/4] testing the library ($(JOBS) processes)"
+	@echo "[test 4/5] testing the library ($(JOBS) processes)"
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "not alone"
-	@echo "[test 4/4] testing notebooks, pages and clocks, one at a time"
+	@echo "[test 5/5] testing notebooks, pages and clocks, one at a time"
 	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m pytest -q --nbval --nbval-current-env -m alone tests notebooks
 else
 test: $(TEST)
@@ -95,10 +97,11 @@ screenshots: $(TEST) $(SITE)  ## photograph the pages, wide and narrow, light an
 	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m tools.screenshots $(ARGS)
 
 .PHONY: lint
-lint: $(TEST)  ## check style and spelling
+lint: $(TEST)  ## check style, spelling and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(VENV)/bin/codespell
+	@$(PY) -m mypy
 
 .PHONY: lock
 lock:  ## pin the newest tool chain around the torch of constraints.txt, in constraints.txt
@@ -106,7 +109,7 @@ lock:  ## pin the newest tool chain around the torch of constraints.txt, in cons
 
 .PHONY: clean
 clean:  ## remove what the tools made (the environment stays; for that: rm -r .venv)
-	rm -rf _build dist book/api book/mechanisms.md book/status.md .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build dist book/api book/mechanisms.md book/status.md .mypy_cache .pytest_cache .ruff_cache
 
 $(PY):
 	@echo "[set-up] making $(VENV) with $(PYTHON)"

@@ -1,12 +1,15 @@
 """What readers install: the wheel is whole, works anywhere, and is quick to import."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
+from attention_lib import __version__
 from tests.wheel import built_wheel
 from tools.chapters import ROOT
 
@@ -52,6 +55,31 @@ def test_the_wheel_holds_every_file_of_the_library():
     assert {"attention_lib/py.typed", "attention_lib/__main__.py"} <= library
     assert any(name.endswith(".npz") for name in library)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_has_the_version_of_its_source():
+    [metadata] = [n for n in ZipFile(built_wheel()).namelist() if n.endswith("/METADATA")]
+    assert f"\nVersion: {__version__}\n" in ZipFile(built_wheel()).read(metadata).decode()
+
+
+def test_citation_and_changelog_tell_the_version():
+    """The newest release is this version; above it may stand what is not released yet."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    headings = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, flags=re.M)
+    if headings[0] == ("Unreleased", ""):
+        headings.pop(0)
+    assert headings[0] == (__version__, cited["date-released"])
+    assert cited["version"] == __version__
+
+
+def test_an_editable_installation_holds_no_copies(tmp_path):
+    """Measurements and bibliography are read where they lie; a copy would go stale."""
+    code = f"from hatchling.build import build_editable\nbuild_editable({str(tmp_path)!r})"
+    python("-c", code, cwd=ROOT)
+    [wheel] = tmp_path.glob("*.whl")
+    names = [name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert [Path(name).suffix for name in names] == [".pth"]
 
 
 def test_the_wheel_works_away_from_the_repository(tmp_path):

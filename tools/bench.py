@@ -33,7 +33,7 @@ from attention_lib.catalog import catalog
 TOKENS = ("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))
 MANY_TOKENS = ("tokens", (256, 512, 1024, 2048, 4096, 8192, 16384), dict(dim=512, batch=1))
 SIDES = "height,width"
-SWEEPS = {
+SWEEPS: dict[str, list[tuple[str, tuple[int, ...], dict[str, int]]]] = {
     "dense": [TOKENS, (SIDES, (4, 8, 16, 32, 64), dict(dim=512, batch=1))],
     "linear": [MANY_TOKENS, (SIDES, (8, 16, 32, 64, 128), dict(channels=64, batch=8))],
     "channel": [

@@ -15,7 +15,7 @@ import yaml
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
-PARAMETERS = {"preset": "ci", "device": "auto", "seed": 0}
+PARAMETERS: dict[str, str | int] = {"preset": "ci", "device": "auto", "seed": 0}
 
 # NAME is the chapter's: of stored measurements it reads only those that begin with its name.
 SHAPES_OUTPUT = ("book/chapters/NAME.md", "book/results/*/NAME-*.json", "attention_lib/**/*.py",

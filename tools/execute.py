@@ -98,7 +98,7 @@ def restamp(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
     """Carry a changed address into a fresh notebook; true if there was something to change."""
     notebook = published(chapter)
     wanted = as_notebook(chapter.read_text(encoding="utf-8"), repository(root), **parameters)
-    if cells(notebook) == cells(wanted):
+    if notebook is None or cells(notebook) == cells(wanted):
         return False
     for old, new in zip(notebook.cells, wanted.cells, strict=True):
         old.source, old.id = new.source, new.id
@@ -112,7 +112,8 @@ def _machine() -> dict[str, str]:
 
     from attention_lib.bench import provenance
 
-    told = provenance("cuda" if torch.cuda.is_available() else "cpu")
+    facts = provenance("cuda" if torch.cuda.is_available() else "cpu")
+    told = {name: str(fact) for name, fact in facts.items()}
     gpu = f", {told['gpu']}" if "gpu" in told else ""
     return dict(
         machine=f"{told['processor']}, {told['cores']} cores{gpu}",

@@ -11,10 +11,11 @@ from copy import copy, deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from attention_lib import properties
 
-OTHER = {
+OTHER: dict[type[ast.AST], list[type[Any]]] = {
     ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Add], ast.Div: [ast.Mult],
     ast.FloorDiv: [ast.Mult], ast.Mod: [ast.FloorDiv], ast.Pow: [ast.Mult], ast.MatMult: [ast.Mult],
     ast.BitAnd: [ast.BitOr], ast.BitOr: [ast.BitAnd], ast.And: [ast.Or], ast.Or: [ast.And],
@@ -47,7 +48,7 @@ class Fault:
 
 def faults(path: Path, module: str) -> list[Fault]:
     """Every fault to plant in a file, from top to bottom."""
-    tree, planted = ast.parse(path.read_text(encoding="utf-8")), {}
+    tree, planted = ast.parse(path.read_text(encoding="utf-8")), dict[str, Fault]()
     original = ast.unparse(tree)
     for where, line in _changes(tree, "", 0):
         changed = ast.unparse(ast.fix_missing_locations(tree))
@@ -111,7 +112,7 @@ def _is_prose(node: ast.AST, name: str) -> bool:
     return False
 
 
-def _options(node: ast.AST, name: str, value: object) -> Iterator[object]:
+def _options(node: ast.AST, name: str, value: Any) -> Iterator[Any]:
     """What else a field of a node could hold."""
     if isinstance(node, ast.keyword) and node.arg in FACTS:
         yield from _facts(node.arg, value)
@@ -134,7 +135,7 @@ def _options(node: ast.AST, name: str, value: object) -> Iterator[object]:
 
 def _may_go(node: ast.AST, item: ast.AST) -> bool:
     """Whether an item is a keyword argument without which a call may still make sense."""
-    if not isinstance(item, ast.keyword) or item.arg == "strict":
+    if not isinstance(node, ast.Call) or not isinstance(item, ast.keyword) or item.arg == "strict":
         return False
     return ast.unparse(node.func) != "Card" or item.arg == "properties"
 
@@ -147,12 +148,14 @@ def _ordered(one: ast.expr, two: ast.expr) -> bool:
 
 def _axes(note: ast.expr) -> Iterator[ast.expr]:
     """Of a declared shape: two axes change places, or the last is missing."""
-    for i, part in enumerate(ast.walk(note)):
+    for part in ast.walk(note):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            first, second, *others = part.value.split()
+            declared = part.value
+            first, second, *others = declared.split()
             for axes in ((second, first, *others), (first, second, *others)[:-1]):
+                part.value = " ".join(axes)
                 new = deepcopy(note)
-                [*ast.walk(new)][i].value = " ".join(axes)
+                part.value = declared
                 yield new
 
 
@@ -215,8 +218,8 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
             yield from (ast.BoolOp(other(), values) for other in OTHER[type(op)])
             yield from values
         case ast.Compare(left, ops, terms):
-            for i, op in enumerate(ops):
-                for other in OTHER[type(op)]:
+            for i, comparison in enumerate(ops):
+                for other in OTHER[type(comparison)]:
                     yield ast.Compare(left, [*ops[:i], other(), *ops[i + 1 :]], terms)
         case ast.IfExp(_, body, orelse):
             yield from (body, orelse)
@@ -228,8 +231,9 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
 
 def _steps(node: ast.Call, func: ast.expr, arguments: list, keywords: list) -> Iterator[ast.expr]:
     """A step left out, or one that looks like it."""
-    owner = ast.unparse(func.value) if isinstance(func, ast.Attribute) else ""
-    name = func.attr if owner else ast.unparse(func)
+    owner, name = "", ast.unparse(func)
+    if isinstance(func, ast.Attribute):
+        owner, name = ast.unparse(func.value), func.attr
     for alike in ALIKE.get(name, ()):
         other = copy(func)
         setattr(other, "attr" if owner else "id", alike)
@@ -240,11 +244,11 @@ def _steps(node: ast.Call, func: ast.expr, arguments: list, keywords: list) -> I
         yield from arguments[:1]
     elif owner == "nn" and name not in ("Sequential", "ModuleList"):
         yield ast.parse("nn.Identity()", mode="eval").body
-    elif owner not in NAMESPACES:
+    elif isinstance(func, ast.Attribute) and owner not in NAMESPACES:
         yield func.value
 
 
-def _facts(kind: str, value: ast.expr) -> Iterator[ast.expr]:
+def _facts(kind: str, value: Any) -> Iterator[ast.expr]:
     """What else a card could state."""
     if kind == "paper":
         yield ast.Constant(value.value + "a")

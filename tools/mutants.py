@@ -12,6 +12,7 @@ Exit status 1: a survivor without a reason, a reason that is out of date, or too
 
 import argparse
 import gc
+import inspect
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from io import StringIO
 from multiprocessing import connection, get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from rich.console import Console
@@ -115,7 +117,7 @@ def mechanisms(families: Iterable[str] = (), name: str | None = None) -> list[Me
         module = card.mechanism.__module__
         tests = [path.format(card.family) for path in TESTS]
         tests += ["-m", "not alone and not slow", "-k", expression(str(card))]
-        path = Path(sys.modules[module].__file__)
+        path = Path(inspect.getfile(card.mechanism))
         chosen.append(Mechanism(str(card), card.family, module, path, tuple(tests)))
     return chosen
 
@@ -127,7 +129,8 @@ def trials(
 
     The first trial notes in the file `clock` what each test takes.
     """
-    fork, running, waiting = get_context("fork"), {}, [*enumerate(planted)][::-1]
+    fork, waiting = get_context("fork"), [*enumerate(planted)][::-1]
+    running: dict[int, tuple[Fault | None, ForkProcess, Path, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -143,6 +146,7 @@ def trials(
                     process.kill()
                 if late or not process.is_alive():
                     process.join()
+                    assert process.exitcode is not None, "it has ended"
                     del running[sentinel]
                     yield fault, _seen(process.exitcode, late, output.read_text())
 
@@ -184,8 +188,8 @@ def _only(fault: Fault) -> None:
     with suppress(Exception):  # a file that cannot be imported fails once more, where it is seen
         shelf, catalogue = import_module(family), import_module("attention_lib.catalog")
         made = {name: getattr(shelf, name).__module__ for name in shelf.__all__}
-        shelf.__all__ = [name for name, module in made.items() if module == fault.module]
-        catalogue.FAMILIES = (family.rpartition(".")[2],)
+        vars(shelf)["__all__"] = [n for n, module in made.items() if module == fault.module]
+        vars(catalogue)["FAMILIES"] = (family.rpartition(".")[2],)
 
 
 def _run(tests: list[str], *plugins: object) -> int:
@@ -240,13 +244,13 @@ def report(
         CONSOLE.print(f"\n{place}\n{fault.change}", markup=False, highlight=False, soft_wrap=True)
         CONSOLE.print(known.get(entry, "NO REASON: add a test, or a reason"), markup=False)
     CONSOLE.print(table)
-    names, alive = {mechanism.name for mechanism in results}, {entry for _, entry in survivors}
-    stale = [entry for entry in known if entry[0] in names and entry not in alive]
+    names, unseen = {mechanism.name for mechanism in results}, {entry for _, entry in survivors}
+    stale = [entry for entry in known if entry[0] in names and entry not in unseen]
     for name, where, change in stale:
         place = f"{REASONS.name}: {name} {where} is caught now, or no longer planted: delete it"
         CONSOLE.print(f"\n{place}\n{change}", markup=False, highlight=False)
     CONSOLE.print(f"{caught} of {total} faults caught: {caught / total:.1%} (wanted: {WANTED:.0%})")
-    return caught / total >= WANTED and not stale and alive <= set(known)
+    return caught / total >= WANTED and not stale and unseen <= set(known)
 
 
 def main() -> int:
@@ -272,7 +276,7 @@ def _tried(
 ) -> list[tuple[Fault, str]]:
     """Each fault of a mechanism, with what caught it."""
     _warm_up(mechanism)
-    planted, taken = [], []
+    planted, taken = list[Fault](), list[Fault]()
     for fault in faults(mechanism.path, mechanism.module):
         entry = (mechanism.name, fault.where, fault.change)
         (taken if entry in trusted else planted).append(fault)
@@ -283,7 +287,10 @@ def _tried(
             raise SystemExit(f"{mechanism.name}: {by} without any fault; mend that first")
         running = trials(planted, mechanism.tests, clock, jobs)
         shown = track(running, f"{mechanism.name:26}", total=len(planted), console=CONSOLE)
-        return [*shown, *((fault, "") for fault in taken)]
+        return [
+            *((fault, by) for fault, by in shown if fault),
+            *((fault, "") for fault in taken),
+        ]
 
 
 if __name__ == "__main__":

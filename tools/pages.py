@@ -105,8 +105,8 @@ def shape(axes: tuple[str, ...]) -> Row:
 def mechanism_page(card: Card, root: Path = ROOT) -> str:
     """All that a card says, in the order a reader asks."""
     module = sys.modules[card.mechanism.__module__]
-    prose, parts = sections(inspect.getdoc(card.mechanism) + "\n")
-    source = Path(inspect.getsourcefile(module)).relative_to(root)
+    prose, parts = sections((inspect.getdoc(card.mechanism) or "") + "\n")
+    source = Path(inspect.getfile(module)).relative_to(root)
     blocks = [
         f"# {card.title}",
         f"{card.summary} The paper is {{cite:t}}`{card.paper}`.",
@@ -161,7 +161,11 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         table(
             ["Property", "Holds", "Meaning"],
             [
-                [words(test.__name__), "yes" if test in card.properties else "no", about(test)]
+                [
+                    words(test.__name__),
+                    "yes" if test in (card.properties or ()) else "no",
+                    about(test),
+                ]
                 for test in properties.applicable(card.layout)
             ],
         ),
@@ -181,7 +185,7 @@ def growth(card: Card, kind: str) -> str:
 
 
 def about(function: object) -> str:
-    return inspect.getdoc(function).partition("\n")[0]
+    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def evidence(card: Card) -> str:
@@ -213,7 +217,7 @@ def mechanisms_page(root: Path = ROOT) -> str:
     for card in catalog():
         name = f"[{card.title}](api/{card.family}/{card}.md)\n\n"
         measurable = properties.applicable(card.layout)
-        kept = [words(test.__name__) for test in measurable if test in card.properties]
+        kept = [words(test.__name__) for test in measurable if test in (card.properties or ())]
         costs = [f"{count(card, kind):,}\n\n{growth(card, kind)}" for kind in COSTS]
         aliases = ", ".join(f"`{alias}`" for alias in card.aliases)
         row = [name + aliases, card.family, year(card, root), card.layout, *costs]
@@ -279,8 +283,8 @@ def chapters_table(root: Path = ROOT) -> str:
     rows = []
     for family in FAMILIES:
         shelf = import_module(f"attention_lib.{family}")
-        title, _, question = shelf.__doc__.partition("\n")[0].partition(": ")
-        question = re.search(r"\*.*?\*", question)[0]
+        title, _, question = (shelf.__doc__ or "").partition("\n")[0].partition(": ")
+        [question, *_] = re.findall(r"\*.*?\*", question)
         links = [f"[{card.title}](api/{card.family}/{card}.md)" for card in catalog(family)]
         found = chapter_of(family, root)
         where = f"[read it](../notebooks/{found.name})" if found else "not written yet"
@@ -314,7 +318,7 @@ def paths_table(root: Path = ROOT) -> str:
 
 def title(chapter: Path) -> str:
     """The title of a chapter, up to the colon."""
-    heading = re.search(r"^# (.*)", chapter.read_text(encoding="utf-8"), flags=re.M)[1]
+    [heading, *_] = re.findall(r"^# (.*)", chapter.read_text(encoding="utf-8"), flags=re.M)
     return heading.partition(":")[0]
 
 

@@ -23,10 +23,12 @@ import json
 import os
 import random
 import warnings
+from collections.abc import Sequence
 from itertools import chain
 from math import exp, log
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
 import torch
 from torch import nn
@@ -65,7 +67,7 @@ def side_by_side(
     kept = {name: _buffers(module) for name, module in both.items()}
     if compiled:
         torch.compiler.reset()
-        both = {name: torch.compile(module) for name, module in both.items()}
+        both = {name: cast(nn.Module, torch.compile(module)) for name, module in both.items()}
     rows = []
     for backward in (False, True):
         runs = {name: bench._run(module, *inputs, backward, 0) for name, module in both.items()}
@@ -115,7 +117,7 @@ def replaced(older: dict, provenance: dict, rows: list[dict]) -> dict:
     return dict(provenance=origin | dict(later=[*origin.get("later", []), told]), rows=rows)
 
 
-def equal(ours: nn.Module, peer: Peer, inputs: tuple) -> nn.Module:
+def equal(ours: nn.Module, peer: Peer, inputs: Sequence) -> nn.Module:
     """Theirs with our weights, which in double precision must give our answer."""
     doubled = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs]
     theirs, state = peer.make(ours.double())
@@ -232,7 +234,7 @@ def main(arguments: list[str] | None = None) -> None:
         for row in rows:
             print(f"{row['allocator']}: {told(row)}")
     if not options.names or options.folder or options.replace:
-        payload = dict(provenance=origin, rows=rows)
+        payload: dict = dict(provenance=origin, rows=rows)
         if options.replace:
             payload = replaced(older[0], **payload)
         path = bench.save(name, payload, options.folder, device=options.device)

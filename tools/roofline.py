@@ -10,6 +10,7 @@ output, each once.  The shares of the two probes' speeds that it reaches say wha
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ def realistic(card: Card) -> Card:
     return bench.realistic(card, **SIZES.get(str(card), [like_it])[0])
 
 
-def bytes_at_least(module: torch.nn.Module, inputs: tuple) -> int:
+def bytes_at_least(module: torch.nn.Module, inputs: Sequence) -> int:
     """Of input, parameters and output, each once."""
     with torch.no_grad():
         answer = module(*inputs)

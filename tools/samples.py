@@ -38,7 +38,7 @@ Small pieces of public data, so that every page runs without a download. Made by
 def original(package: str, path: str) -> str:
     """The SHA-256 of a file inside an installed package."""
     found = find_spec(package)
-    if found is None:
+    if found is None or found.origin is None:
         raise SystemExit(f"{package} is missing: install the extra 'test' first")
     return hashlib.sha256((Path(found.origin).parent / path).read_bytes()).hexdigest()
 
@@ -71,7 +71,7 @@ def main() -> None:
     HOME.mkdir(parents=True, exist_ok=True)
     for make in (digits, astronaut):
         path = HOME / f"{make.__name__}.npz"
-        numpy.savez_compressed(path, **make())
+        numpy.savez_compressed(path, allow_pickle=False, **make())
         print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
     (HOME / "README.md").write_text(readme())
 

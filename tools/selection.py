@@ -12,6 +12,7 @@ from functools import cache
 from html import escape
 from itertools import pairwise
 from math import gcd
+from typing import Any
 
 import sympy
 import torch
@@ -23,7 +24,7 @@ from attention_lib.__main__ import _unit
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import catalog
 from attention_lib.cost import run_without_numbers
-from attention_lib.selection import Advice, Need, Path, Question
+from attention_lib.selection import Advice, Answer, Need, Path, Question
 from tools.flowchart import flowchart
 
 # The page's script takes no larger sizes: its rules were tried up to these
@@ -49,7 +50,7 @@ def need_of(card: Card, features: int, side: int = 8) -> Need:
     return Need(card.layout, features, height=side, width=side)
 
 
-def words_at(card: Card, features: int) -> dict[str, object] | None:
+def words_at(card: Card, features: int) -> dict[str, Any] | None:
     """The words of its formulas at a width; None if it cannot have that width."""
     try:
         return selection.at_size(card, need_of(card, features)).words()
@@ -107,7 +108,14 @@ def rules(name: str) -> dict[str, object]:
     typical = next(w for w in (256, *sorted(accepted, reverse=True)) if w in accepted)
 
     def at(word: str) -> Callable[[int], int]:
-        return cache(lambda width: words_at(card, -(-width // multiple) * multiple)[word])
+        @cache
+        def number(width: int) -> int:
+            words = words_at(card, -(-width // multiple) * multiple)
+            if words is None:
+                raise ValueError(f"{card} refuses a width between {width} and the next it accepts")
+            return words[word]
+
+        return number
 
     held, formulas = accepted[typical], {}
     for kind in COSTS:
@@ -203,9 +211,10 @@ def link(card: Card) -> str:
     return f"[{card.title}](api/{card.family}/{card}.md)"
 
 
-def numbered(question: Question) -> list[tuple[Question, tuple]]:
+def numbered(question: Question) -> list[tuple[Question, tuple[Answer, ...]]]:
     """The questions in the order of the drawing, each with the answers that lead to it."""
-    found, waiting = [], [(question, ())]
+    found = list[tuple[Question, tuple[Answer, ...]]]()
+    waiting: list[tuple[Question, tuple[Answer, ...]]] = [(question, ())]
     while waiting:
         asked, way = waiting.pop(0)
         found.append((asked, way))

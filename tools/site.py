@@ -43,7 +43,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     package = find_spec("sphinx-mathjax-offline")
-    if package is None:
+    if package is None or package.origin is None:
         raise SystemExit("MathJax is missing; type: pip install sphinx-mathjax-offline")
     source = Path(package.origin).parent / "static/mathjax"
     wanted = {path for pattern in MATHJAX for path in source.glob(pattern)}

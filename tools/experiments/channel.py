@@ -10,7 +10,7 @@ from torch import nn
 from attention_lib import channel, data, train
 from tools.experiments.running import best_rates, complete, resumed
 
-CHANNEL = dict(
+CHANNEL: dict = dict(
     steps={"channel cue": 800, "row and column": 400, "local marker": 400},
     batch=16,
     training_scenes=8000,
@@ -51,7 +51,7 @@ class EqualWeights(nn.Module):
 
     def __init__(self, mechanism: nn.Module):
         super().__init__()
-        self.split = mechanism.split
+        self.split = nn.ModuleList(mechanism.get_submodule("split").children())
         self.combine = torch.cat if type(mechanism) is channel.PyramidSplitAttention else _added
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,10 +64,11 @@ def _added(maps: list[torch.Tensor], _: int) -> torch.Tensor:
 
 def plug(name: str) -> Callable[[int], nn.Module] | None:
     """What makes the module of this name for so many channels."""
-    if name in CONTROLS:
-        return lambda channels: EqualWeights(plug(CONTROLS[name])(channels))
-    mechanism, arguments = PLUGS[name]
-    return partial(mechanism, **arguments) if mechanism else None
+    mechanism, arguments = PLUGS[CONTROLS.get(name, name)]
+    if mechanism is None:
+        return None
+    make = partial(mechanism, **arguments)
+    return (lambda channels: EqualWeights(make(channels))) if name in CONTROLS else make
 
 
 def net(name: str, task: str, seed: int) -> train.SmallNet:
@@ -79,7 +80,7 @@ def net(name: str, task: str, seed: int) -> train.SmallNet:
 def plugs_in_net(fresh: bool) -> None:
     """Three tasks, five plug-ins and a control: who solves what, see FAIR."""
     names = [*PLUGS, *CONTROLS]
-    payload = dict(
+    payload: dict = dict(
         settings={**CHANNEL, "device": "cpu"},
         fairness=FAIR,
         plugs={
@@ -107,9 +108,9 @@ def plugs_in_net(fresh: bool) -> None:
     def run(task: str, plug: str, rate: float, seed: int) -> dict:
         training, test = scenes(task)
         model, begun = net(plug, task, seed), time.process_time()
-        train.fit(model, training, CHANNEL["steps"][task], CHANNEL["batch"], rate, seed)
+        train.fit(model, training[:2], CHANNEL["steps"][task], CHANNEL["batch"], rate, seed)
         seconds = time.process_time() - begun  # of the core, whoever else was waiting for it
-        return dict(accuracy=train.accuracy(model, test), seconds=seconds)
+        return dict(accuracy=train.accuracy(model, test[:2]), seconds=seconds)
 
     trials = [
         dict(task=task, plug=name, rate=rate, seed=seed)
@@ -133,7 +134,7 @@ def plugs_in_net(fresh: bool) -> None:
     complete("channel-experiment", payload, "runs", reported, run, "accuracy")
 
 
-DENOISING = dict(
+DENOISING: dict = dict(
     steps=900,
     batch=16,
     training_crops=4000,
@@ -163,7 +164,7 @@ def gates_on_picture(fresh: bool) -> None:
     def decibel(answer: torch.Tensor, crops: data.Crops) -> float:
         return train.signal_to_noise(answer, crops.clean).mean().item()
 
-    payload = dict(
+    payload: dict = dict(
         settings={**DENOISING, "device": "cpu"},
         bands=list(train.BANDS),
         best_constants=decibel(best_constants(training)(test.noisy), test),
@@ -214,15 +215,15 @@ def gates_on_picture(fresh: bool) -> None:
 
 def best_constants(crops: data.Crops) -> train.Denoiser:
     """The denoiser whose constants, free to leave 0 to 1, fit these crops best: least squares."""
-    model = train.Denoiser(lambda channels: nn.Conv2d(channels, channels, 1, bias=False))
-    alone = []
+    constants = nn.Conv2d(len(train.BANDS), len(train.BANDS), 1, bias=False)
+    model, alone = train.Denoiser(lambda _: constants), []
     with torch.inference_mode():
         for one in torch.eye(len(train.BANDS)):  # what each band by itself makes of the crops
-            model.attention.weight.copy_(one.diag()[..., None, None])
+            constants.weight.copy_(one.diag()[..., None, None])
             alone.append(model(crops.noisy).flatten())
         shown = torch.stack(alone, dim=1).double()
         best = torch.linalg.lstsq(shown, crops.clean.flatten().double()[:, None]).solution
-        model.attention.weight.copy_(best[:, 0].float().diag()[..., None, None])
+        constants.weight.copy_(best[:, 0].float().diag()[..., None, None])
     return model
 
 

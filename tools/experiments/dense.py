@@ -91,7 +91,8 @@ def heads_of(mechanism: type[nn.Module], heads: int) -> Callable[[str], Callable
     return lambda name: partial(mechanism, heads=heads, causal=name == "recall")
 
 
-HEADS = {
+Makers = dict[str, Callable[[str], Callable]]  # for a task, what makes each variant
+HEADS: Makers = {
     "no attention": lambda _: Without,
     "simplified, 1 head": heads_of(SimplifiedSelfAttention, 1),
     "simplified, 4 heads": heads_of(SimplifiedSelfAttention, 4),
@@ -100,19 +101,19 @@ HEADS = {
     "4 heads": heads_of(MultiHeadAttention, 4),
     "8 heads": heads_of(MultiHeadAttention, 8),
 }
-SCALE = {
+SCALE: Makers = {
     "1 / √d": lambda _: partial(Scaled, heads=1, power=-0.5),
     "1": lambda _: partial(Scaled, heads=1, power=0.0),
     "1 / d": lambda _: partial(Scaled, heads=1, power=-1.0),
 }
-RATIO = {
+RATIO: Makers = {
     "multi-head": lambda _: partial(MultiHeadAttention, heads=2),
     "ratio 1": lambda _: partial(OnMap, heads=2, ratio=1),
     "ratio 2": lambda _: partial(OnMap, heads=2, ratio=2),
     "ratio 3": lambda _: partial(OnMap, heads=2, ratio=3),
 }
-COMMON = dict(steps=300, training=8000, test=1000, development_seeds=[0, 1], device="cpu")
-SETTINGS = {
+COMMON: dict = dict(steps=300, training=8000, test=1000, development_seeds=[0, 1], device="cpu")
+SETTINGS: dict[str, dict] = {
     "dense-heads": COMMON
     | dict(
         tasks=["two places", "four places"],
@@ -148,7 +149,7 @@ FAIR = (
 )
 
 
-def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool) -> None:
+def compare(name: str, makers: Makers, fresh: bool) -> None:
     """Train every variant on the tasks and sizes of its settings; store each run."""
     settings = SETTINGS[name]
     cases = [(t, d) for t in settings["tasks"] for d in settings["dims"]]
@@ -157,14 +158,15 @@ def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
         plug: dict(parameters=train.parameters(make(first)(narrow)))
         for plug, make in makers.items()
     }
-    payload = dict(settings=settings, fairness=FAIR, plugs=plugs, development=[], rates={}, runs=[])
+    payload: dict = dict(settings=settings, fairness=FAIR, plugs=plugs)
+    payload |= dict(development=[], rates={}, runs=[])
     payload = payload if fresh else resumed(name, payload)
 
     def run(task: str, dim: int, plug: str, rate: float, seed: int) -> dict:
         model, begun = net(task, makers[plug](task), dim, seed), time.process_time()
         learn = sequences_of(task, settings["training"], 1)
         steps, batch = settings["steps"], settings["batch"]
-        train.fit(model, learn, steps, batch, rate, seed, loss=train.at_the_end)
+        train.fit(model, learn[:2], steps, batch, rate, seed, loss=train.at_the_end)
         seconds = time.process_time() - begun
         right = train.recalled(model, sequences_of(task, settings["test"], 2))
         return dict(accuracy=right, seconds=seconds)

@@ -148,10 +148,11 @@ def fitted(
     """A net trained on each part in turn, the short sequences first."""
     torch.manual_seed(seed)
     first = training[0]
-    make = mixer(plug.partition(", key")[0], size)
+    name = plug.partition(", key")[0]
+    make = mixer(name) if size is None else mixer(name, size)
     model = train.SequenceNet(first.vocabulary, first.choices, make, before=2)
     for part, steps in zip(training, settings["steps"], strict=True):
-        train.fit(model, part, steps, settings["batch"], rate, seed, loss=train.at_the_end)
+        train.fit(model, part[:2], steps, settings["batch"], rate, seed, loss=train.at_the_end)
     return model
 
 
@@ -166,7 +167,7 @@ def report(
     """
     make = {"pairs": sequences.recall, "writes": sequences.overwritten}[task]
     make = partial(make, keys=settings["keys"], values=settings["values"])
-    payload = dict(
+    payload: dict = dict(
         settings={**settings, "merit": merit, "device": "cpu"},
         fairness=FAIR,
         plugs=plugs,
@@ -213,7 +214,8 @@ def report(
 def overwritten_keys(fresh: bool) -> None:
     """Few keys, written again and again: what was written last?"""
     names = ["softmax", "softmax, near first", "linear", "delta rule"]
-    plugs = {name: dict(key_size=16) for name in names} | {"AttentionFree": dict(key_size=None)}
+    plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
+    plugs["AttentionFree"] = dict(key_size=None)
     report("linear-overwritten", OVERWRITTEN, plugs, "writes", 64, fresh)
 
 
@@ -221,12 +223,14 @@ def associative_recall(fresh: bool) -> None:
     """Pairs of a key and a value, each key once: what was its value?"""
     sizes = {"softmax": 16, "linear, key size 8": 8, "linear, key size 16": 16}
     sizes |= {"linear, key size 32": 32, "Taylor features": 16, "delta rule": 16}
-    plugs = {name: dict(key_size=size) for name, size in sizes.items()}
+    plugs: dict[str, dict] = {name: dict(key_size=size) for name, size in sizes.items()}
     plugs |= {name: dict(key_size=None) for name in LIBRARY}
     report("linear-recall", RECALL, plugs, "pairs", 16, fresh)
 
 
-CROSSOVER = dict(sizes=[32, 64, 128, 256, 512, 1024, 2048, 4096], dims=[128, 512], seconds=16.0)
+CROSSOVER: dict = dict(
+    sizes=[32, 64, 128, 256, 512, 1024, 2048, 4096], dims=[128, 512], seconds=16.0
+)
 
 
 def crossover(fresh: bool) -> None:

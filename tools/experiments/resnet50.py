@@ -8,8 +8,10 @@ import torch
 from attention_lib import bench, train
 from attention_lib.plug import insert
 
-TIME = dict(batches=[1, 8], height=224, width=224, seconds=60.0, least=20, seed=0, clock="process")
-VARIANTS = {
+TIME: dict = dict(
+    batches=[1, 8], height=224, width=224, seconds=60.0, least=20, seed=0, clock="process"
+)
+VARIANTS: dict[str, list[tuple[str, str, dict]]] = {
     "plain": [],
     "SE": [("se", "bn3", {})],
     "CBAM": [("cbam", "bn3", {})],
