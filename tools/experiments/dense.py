@@ -15,7 +15,8 @@ from attention_lib.dense import (
     MultiHeadAttention,
     SimplifiedSelfAttention,
 )
-from tools.experiments.running import best_rates, complete, resumed
+from tools.experiments.rates import best_rates
+from tools.experiments.running import complete, origin, resumed
 
 LENGTH = 12
 SIDE = 6
@@ -148,7 +149,9 @@ FAIR = (
 )
 
 
-def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool) -> None:
+def compare(
+    experiment: Callable, name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
+) -> None:
     """Train every variant on the tasks and sizes of its settings; store each run."""
     settings = SETTINGS[name]
     cases = [(t, d) for t in settings["tasks"] for d in settings["dims"]]
@@ -157,7 +160,10 @@ def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
         plug: dict(parameters=train.parameters(make(first)(narrow)))
         for plug, make in makers.items()
     }
-    payload = dict(settings=settings, fairness=FAIR, plugs=plugs, development=[], rates={}, runs=[])
+    payload = dict(
+        provenance=origin("dense", experiment), settings=settings, fairness=FAIR, plugs=plugs
+    )
+    payload |= dict(development=[], rates={}, runs=[])
     payload = payload if fresh else resumed(name, payload)
 
     def run(task: str, dim: int, plug: str, rate: float, seed: int) -> dict:
@@ -191,18 +197,18 @@ def compare(name: str, makers: dict[str, Callable[[str], Callable]], fresh: bool
 
 def how_many_heads(fresh: bool) -> None:
     """One head or several, learned comparisons or none: who solves what, see FAIR."""
-    compare("dense-heads", HEADS, fresh)
-    compare("dense-recall", HEADS, fresh)
+    compare(how_many_heads, "dense-heads", HEADS, fresh)
+    compare(how_many_heads, "dense-recall", HEADS, fresh)
 
 
 def which_scale(fresh: bool) -> None:
     """What the factor of the logits does to training, in narrow and in wide heads."""
-    compare("dense-scale", SCALE, fresh)
+    compare(which_scale, "dense-scale", SCALE, fresh)
 
 
 def which_ratio(fresh: bool) -> None:
     """What fewer keys cost where every pixel has to read one other pixel."""
-    compare("dense-ratio", RATIO, fresh)
+    compare(which_ratio, "dense-ratio", RATIO, fresh)
 
 
 EXPERIMENTS = (how_many_heads, which_scale, which_ratio)
