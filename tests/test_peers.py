@@ -9,8 +9,8 @@ from torch import nn
 
 from attention_lib.bench import realistic
 from attention_lib.catalog import catalog, find
-from attention_lib.source import digests
 from attention_lib.checks import randomize
+from attention_lib.source import digests
 from tests.oracles.peers import MORE, NOT_COMPILED, NOT_TIMED, SIZES, Peer, peers
 from tools import peers as tool
 from tools.bench import ALLOCATORS
