@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
@@ -74,13 +75,6 @@ def test_a_proof_under_noise_of_an_older_notebook_is_listed(library, done, noise
     assert bool([*stale.lines(library)]) == listed
 
 
-class App:
-    """What the site's hook asks Sphinx for."""
-
-    class config:
-        measured_on_older_code = {"tiny-bench": "Measured on older code: Gate (cpu)."}
-
-
 def cell(text: str) -> nodes.container:
     block = nodes.container("", nodes.literal_block(text, text), classes=["cell_input"])
     return nodes.container("", block, classes=["cell"])
@@ -91,7 +85,9 @@ def test_the_site_says_so_below_the_cell_that_reads_it():
     page += cell('rows = bench.stored("tiny-bench")[0]["rows"]')
     page += cell('rows = bench.stored("tiny-other")[0]["rows"]')
     page += nodes.literal_block("", 'bench.stored("tiny-bench")')  # text, not a cell
-    site.say_what_is_older(App, page, "notebooks/tiny")
+    older = {"tiny-bench": "Measured on older code: Gate (cpu)."}
+    app = SimpleNamespace(config=SimpleNamespace(measured_on_older_code=older))
+    site.say_what_is_older(app, page, "notebooks/tiny")
     assert [type(child).__name__ for child in page.children] == [
         "container", "note", "container", "literal_block",
     ]  # fmt: skip

@@ -53,10 +53,8 @@ def lines(root: Path = ROOT) -> Iterator[str]:
 
 
 def main(root: Path = ROOT) -> None:
-    found = list(lines(root))
-    print(
-        "\n".join(found) or "every notebook and every stored measurement is of the present source"
-    )
+    fresh = "every notebook and every stored measurement is of the present source"
+    print("\n".join(lines(root)) or fresh)
 
 
 if __name__ == "__main__":
