@@ -35,7 +35,7 @@ def digest(name: str, root: Path = ROOT) -> str | None:
     parts, todo = set(), [_place(name, root)]
     while todo:
         place = module, wanted = todo.pop()
-        if place in met or module in APART:
+        if place in met or (met and module in APART):
             continue
         file = _file(module, root)
         defined, imported = _contents(file) if file else ({}, {})

@@ -9,6 +9,7 @@ import pytest
 from attention_lib import bench, source
 from attention_lib.catalog import catalog, find
 from attention_lib.source import digest, older
+from tools.experiments import running
 
 GATE = '''
 """A gate."""
@@ -169,3 +170,17 @@ def test_every_stored_measurement_carries_its_source():
     for path, told in found.items():
         assert told["provenance"]["source"], path.name
         assert {*bench.mechanisms(told)} <= told["provenance"]["source"].keys(), path.name
+
+
+def test_an_experiment_goes_on_only_with_runs_of_the_present_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
+    start = dict(settings={"steps": 3}, plugs={"a": {}}, development=[], runs=[])
+    payload = start | dict(provenance=running.origin("tiny", running.complete))
+    assert payload["provenance"]["command"] == "make experiments FAMILY=tiny"
+    done = payload | dict(runs=[dict(plug="a", seed=1)])
+    bench.save("tiny", done)
+    assert running.resumed("tiny", dict(payload))["runs"] == done["runs"]
+    assert running.is_stored("tiny", payload)
+    other = start | dict(provenance=running.origin("tiny", older))
+    assert running.resumed("tiny", dict(other))["runs"] == []
+    assert not running.is_stored("tiny", other)
