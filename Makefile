@@ -65,8 +65,12 @@ test: $(TEST)
 endif
 
 .PHONY: execute
-execute: $(BOOK)  ## run the stale chapters (CHAPTER=channel, PRESET=t4, FORCE=--force)
-	@$(PY) -m tools.execute $(CHAPTER) --preset $(PRESET) $(FORCE)
+execute: $(BOOK)  ## run the stale chapters (CHAPTER=channel, PRESET=t4, FORCE=--force, TIMINGS=--timings)
+	@$(PY) -m tools.execute $(CHAPTER) --preset $(PRESET) $(FORCE) $(TIMINGS)
+
+.PHONY: stale
+stale: $(BOOK)  ## list notebooks and stored measurements that are older than their source
+	@$(PY) -m tools.stale
 
 .PHONY: experiments
 experiments: $(BOOK)  ## make the stored measurements of the chapters anew (minutes to hours)

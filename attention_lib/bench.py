@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -33,6 +33,7 @@ import attention_lib
 from attention_lib.card import Card
 from attention_lib.catalog import find
 from attention_lib.cost import measure
+from attention_lib.source import digests
 
 # A ResNet-50's first stage and the Transformer of Vaswani et al.: sizes nobody has named.
 TYPICAL = dict(channels=64, height=56, width=56, dim=512, tokens=1024, classes=80, batch=1)
@@ -44,13 +45,17 @@ PACKED = HOME / "results"  # its copy inside the wheel
 # ---- where a measurement comes from --------------------------------------------------------
 
 
-def provenance(device: str = "cpu", **more: object) -> dict[str, object]:
-    """What one must know to repeat a measurement: machine, threads, versions, commit, date.
+def provenance(
+    device: str = "cpu", measured: Iterable[str] = (), **more: object
+) -> dict[str, object]:
+    """What one must know to repeat a measurement: machine, threads, versions, source, date.
 
     And to trust it: a `load` well above `threads` means that others were at work on the machine.
 
     Args:
         device: what was measured on, "cpu" or "cuda".
+        measured: whose numbers they are, named as `source.digest` names them; their digests are
+            what tells later that a number is one of older code.
         more: what else to say, such as `dtype` or `command`.
     """
     processor, cores = _processor()
@@ -69,6 +74,7 @@ def provenance(device: str = "cpu", **more: object) -> dict[str, object]:
         commit=_commit(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         environment={k: v for k, v in sorted(os.environ.items()) if k.startswith("MALLOC_")},
+        source=digests(measured) or None,
     )
     return {**{k: v for k, v in known.items() if v is not None}, **more}
 
@@ -107,7 +113,17 @@ def save(
             raise ValueError("this is no clone of the repository: say folder=... to save there")
         folder = CHECKOUT
     path = Path(folder) / device_slug(device) / f"{name}.json"
-    return write(path, {"provenance": provenance(device), **payload})
+    return write(path, {"provenance": provenance(device, mechanisms(payload)), **payload})
+
+
+def mechanisms(told: object) -> list[str]:
+    """The mechanisms that have a row in what is to be stored, however deep in it."""
+    told = asdict(told) if is_dataclass(told) else told
+    parts = told.values() if isinstance(told, Mapping) else told
+    found = [told["mechanism"]] if isinstance(told, Mapping) and "mechanism" in told else []
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
+        return found
+    return list(dict.fromkeys([*found, *(name for part in parts for name in mechanisms(part))]))
 
 
 def stored(name: str) -> list[dict]:

@@ -10,6 +10,7 @@ from torch import nn
 from attention_lib.bench import realistic
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import randomize
+from attention_lib.source import digests
 from tests.oracles.peers import MORE, NOT_COMPILED, NOT_TIMED, SIZES, Peer, peers
 from tools import peers as tool
 from tools.bench import ALLOCATORS
@@ -110,6 +111,7 @@ def test_a_mechanism_is_measured_in_all_processes(tmp_path):
     [path] = tmp_path.rglob("peers-eager.json")
     told = json.loads(path.read_text("utf-8"))
     assert told["provenance"]["command"] == "make peers ARGS='eca --seconds 0 --processes 2'"
+    assert told["provenance"]["source"] == digests(["EfficientChannelAttention"])
     rows = told["rows"]
     assert {(row["allocator"], row["backward"]) for row in rows} == {
         (label, backward) for label in ALLOCATORS for backward in (False, True)
@@ -134,14 +136,16 @@ def test_new_rows_of_a_mechanism_take_the_place_of_the_old():
         return dict(mechanism=mechanism, allocator=allocator, time_ratio=ratio)
 
     first = dict(command="make peers", commit="a", date="monday", device="cpu")
+    first["source"] = dict(SqueezeExcitation="old", SimAM="old", ACmix="old")
     rows = [row(m, a, 1) for a in ALLOCATORS for m in ("SqueezeExcitation", "SimAM", "ACmix")]
     new = [row("SimAM", a, ratio) for a in ALLOCATORS for ratio in (2, 3)]
-    later = first | dict(commit="b", date="tuesday")
+    later = first | dict(commit="b", date="tuesday", source=dict(SimAM="new"))
     made = tool.replaced(dict(provenance=first, rows=rows), provenance=later, rows=new)
     assert [made["rows"][i] for i in (0, 3, 4, 7)] == [rows[i] for i in (0, 2, 3, 5)]
     assert [made["rows"][i] for i in (1, 2, 5, 6)] == new
     told = dict(command="make peers", commit="b", date="tuesday")
-    assert made["provenance"] == first | dict(later=[told])
+    source = first["source"] | dict(SimAM="new")
+    assert made["provenance"] == first | dict(later=[told], source=source)
     again = tool.replaced(made, provenance=later, rows=new)
     assert again["provenance"]["later"] == [told, told] and again["rows"] == made["rows"]
 

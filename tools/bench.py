@@ -113,7 +113,8 @@ def main(arguments: list[str] | None = None) -> None:
         write(options.folder, measure(family, "cpu", ["float32"], options.seconds, options.part))
         return
     for family in options.families or SWEEPS:
-        origin = provenance(options.device, command=f"make bench FAMILY={family}")
+        names = dict.fromkeys(str(c) for axis, *_ in SWEEPS[family] for c in members(family, axis))
+        origin = provenance(options.device, names, command=f"make bench FAMILY={family}")
         if options.device == "cuda":
             dtypes = ["float32", "bfloat16"]
             sweeps = measure(family, "cuda", dtypes, options.seconds, "default")

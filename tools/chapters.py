@@ -17,10 +17,10 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS: dict[str, str | int] = {"preset": "ci", "device": "auto", "seed": 0}
 
-# NAME is the chapter's: of stored measurements it reads only those that begin with its name.
-SHAPES_OUTPUT = ("book/chapters/NAME.md", "book/results/*/NAME-*.json", "attention_lib/**/*.py",
-                 "attention_lib/samples/*", "book/references.bib", "book/weights.txt",
-                 "constraints.txt")  # fmt: skip
+# What a notebook follows from; NAME is the chapter's. The library is not in it: its changes are
+# judged by nbval, which runs every cell again.
+TEXT_AND_PINS = ("book/chapters/NAME.md", "book/weights.txt", "constraints.txt")
+RESULTS = ("book/results/*/NAME-*.json",)  # a chapter reads only those that begin with its name
 
 # The first two code cells of every chapter, word for word; REPOSITORY becomes the address.
 PARAMETERS_CELL = """\
@@ -122,12 +122,16 @@ def cells(notebook: NotebookNode) -> list[tuple]:
 
 
 def key(chapter: Path, root: Path = ROOT, **parameters: str | int) -> str:
-    """A digest of everything that shapes a chapter's outputs (the address does not)."""
-    digest = hashlib.sha256(repr(sorted((PARAMETERS | parameters).items())).encode())
-    for pattern in SHAPES_OUTPUT:
-        for path in sorted(root.glob(pattern.replace("NAME", chapter.stem))):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
+    """A digest of text, parameters and pins, a hyphen, and one of the stored results it reads."""
+    told = repr(sorted((PARAMETERS | parameters).items()))
+    parts = []
+    for begin, patterns in ((told, TEXT_AND_PINS), ("", RESULTS)):
+        digest = hashlib.sha256(begin.encode())
+        for pattern in patterns:
+            for path in sorted(root.glob(pattern.replace("NAME", chapter.stem))):
+                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+        parts.append(digest.hexdigest()[:32])
+    return "-".join(parts)
 
 
 def published(chapter: Path) -> NotebookNode | None:
@@ -137,7 +141,7 @@ def published(chapter: Path) -> NotebookNode | None:
 
 
 def is_stale(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
-    """Whether a chapter must run before its notebook tells the truth."""
+    """Whether a chapter has changed since its notebook was made of it."""
     notebook = published(chapter)
     stamp = notebook.metadata.get("attention_book", {}) if notebook else {}
     return stamp.get("key") != key(chapter, root, **parameters)

@@ -1,9 +1,12 @@
 """Run the chapters whose notebooks are stale, and write `notebooks/<chapter>.ipynb`.
 
     python -m tools.execute [chapter ...] [--preset ci] [--device auto] [--seed 0] [--force]
+                            [--timings]
 
-A notebook is stale when its key no longer fits: chapter, library, stored results, pinned tool
-chain or parameters have changed. A failing cell leaves the last good notebook as it was.
+A notebook is stale when its key no longer fits: chapter, stored results, pinned tool chain or
+parameters have changed. Of a notebook that runs again only what changed is rewritten, see
+tools/outputs.py; --timings rewrites pictures and tagged cells too. A failing cell leaves the last
+good notebook as it was.
 """
 
 import argparse
@@ -29,6 +32,7 @@ from tools.chapters import (
     published,
     repository,
 )
+from tools.outputs import keep
 
 CELL_SECONDS = 600  # a cell that takes longer hangs
 
@@ -144,8 +148,12 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--force", action="store_true", help="run fresh ones too")
+    parser.add_argument(
+        "--timings", action="store_true", help="write anew what no test compares: times, pictures"
+    )
     parameters = vars(parser.parse_args(arguments))
     names, force = parameters.pop("chapters"), parameters.pop("force")
+    timings = parameters.pop("timings")
 
     known = {path.stem: path for path in chapters(root)}
     if unknown := set(names) - known.keys():
@@ -158,8 +166,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
                 notebook = execute(chapter, root, **parameters)
             except ChapterError as error:
                 sys.exit(f"error: {error}")
+            seconds = notebook.metadata.attention_book.seconds
+            stored = published(chapter) or nbformat.v4.new_notebook()
+            changed = keep(notebook, stored, timings)
             write(notebook, notebook_of(chapter))
-            print(said, f"ran in {notebook.metadata.attention_book.seconds} s", flush=True)
+            print(said, f"ran in {seconds} s, {changed} outputs changed", flush=True)
         else:
             moved = restamp(chapter, root, **parameters)
             print(said, "fresh, new address written" if moved else "fresh", flush=True)

@@ -13,7 +13,6 @@ builds only what changed.
 """
 
 import inspect
-import json
 import re
 import sys
 from collections.abc import Iterable
@@ -28,6 +27,7 @@ from attention_lib.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
 from tools import selection
 from tools.chapters import ROOT, chapters, notebook_of
+from tools.stale import measurements, outdated
 
 COST_NAMES = {
     "params": "parameters",
@@ -236,7 +236,8 @@ def mechanisms_page(root: Path = ROOT) -> str:
         " hold.",
         "A measured exponent p says that time or peak memory of a forward pass grew as the size to"
         " the power p, with its 95 % confidence interval; where that is wide, small inputs cost"
-        " mostly overhead. The [status page](status.md) names the machines."
+        " mostly overhead. *Older code*: the mechanism has changed since it was measured. The"
+        " [status page](status.md) names the machines."
         if measured
         else "",
         table(heads, rows, "mechanisms"),
@@ -248,16 +249,10 @@ def count(card: Card, kind: str) -> int:
     return bench.sized(card, FEATURES, HEIGHT, WIDTH, HEIGHT * WIDTH).cost(kind)
 
 
-def measurements(root: Path = ROOT) -> dict[str, dict]:
-    """Every stored measurement, by its path under book/results."""
-    shelf = root / "book/results"
-    found = sorted(shelf.glob("*/*.json"))
-    return {p.relative_to(shelf).as_posix(): json.loads(p.read_text("utf-8")) for p in found}
-
-
 def exponents(root: Path = ROOT) -> dict[str, list[str]]:
     """For each mechanism, how time and memory of a forward pass were measured to grow."""
     found: dict[str, list[str]] = {}
+    older = outdated(root)
     for path, payload in measurements(root).items():
         if not path.endswith("-bench.json"):
             continue  # an experiment, whose sweeps are of another kind
@@ -268,7 +263,9 @@ def exponents(root: Path = ROOT) -> dict[str, list[str]]:
             sides = " = ".join(f"`{side}`" for side in sweep["axis"].split(","))
             for value, what in (("seconds", "time"), ("peak_bytes", "memory")):
                 for name, fit in bench.fits(sweep["rows"], value).items():
-                    found.setdefault(name, []).append(f"{what} {fit} in {sides} ({place})")
+                    since = ", older code" if name in older.get(path, []) else ""
+                    told = f"{what} {fit} in {sides} ({place}{since})"
+                    found.setdefault(name, []).append(told)
     return found
 
 
@@ -338,7 +335,8 @@ def status_page(root: Path = ROOT) -> str:
     return page(
         "# Status",
         "Each chapter was executed from top to bottom before this site was built, and the tests"
-        " demand that the notebook shown is that of the present text and library.",
+        " demand that the notebook shown is that of the present text, and run it again with the"
+        " present library: it has to show the same.",
         table(heads, rows),
         *stored(root),
     )
@@ -347,17 +345,19 @@ def status_page(root: Path = ROOT) -> str:
 def stored(root: Path = ROOT) -> list[str]:
     """The stored measurements that chapters show, and where each was made."""
     facts = ("processor", "gpu", "threads", "torch", "date")
-    rows = []
+    rows, older = [], outdated(root)
     for name, payload in measurements(root).items():
         known = payload.get("provenance", {})
-        rows.append([f"`{name}`", *(str(known.get(fact, "–")).partition("T")[0] for fact in facts)])
+        told = [str(known.get(fact, "–")).partition("T")[0] for fact in facts]
+        rows.append([f"`{name}`", *told, ", ".join(older.get(name, ["–"]))])
     if not rows:
         return []
-    heads = ["File", "Processor", "GPU", "Threads", "torch", "Date"]
+    heads = ["File", "Processor", "GPU", "Threads", "torch", "Date", "Of older code"]
     return [
         "## Stored measurements",
         "Some measurements take longer than a page should, or another machine. They are stored in"
-        " `book/results`, each with what one must know to repeat it.",
+        " `book/results`, each with what one must know to repeat it. *Of older code* is what has"
+        " changed since it was measured.",
         table(heads, rows),
     ]
 

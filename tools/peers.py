@@ -114,7 +114,9 @@ def replaced(older: dict, provenance: dict, rows: list[dict]) -> dict:
     rows.sort(key=lambda row: order.index((row["allocator"], row["mechanism"])))
     told = {key: provenance[key] for key in ("command", "commit", "date")}
     origin = older["provenance"]
-    return dict(provenance=origin | dict(later=[*origin.get("later", []), told]), rows=rows)
+    source = origin["source"] | provenance["source"]
+    later = [*origin.get("later", []), told]
+    return dict(provenance=origin | dict(source=source, later=later), rows=rows)
 
 
 def equal(ours: nn.Module, peer: Peer, inputs: Sequence) -> nn.Module:
@@ -190,9 +192,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--turn", default=0, type=int, help=argparse.SUPPRESS)  # which process
     options = parser.parse_args(arguments)
     try:
-        pairs(options.names)
+        found = pairs(options.names)
     except ValueError as error:
         parser.error(str(error))
+    unfit = NOT_COMPILED if options.compiled else ()
+    measured = dict.fromkeys(str(card) for card, peer in found if peer.name not in unfit)
     if options.processes < 1:
         parser.error(f"--processes {options.processes} must be at least 1")
     torch.set_num_threads(1)
@@ -211,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
     wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
     wishes += ["--compiled"] * options.compiled
     command = " ".join([*wishes, f"--processes {options.processes}"])
-    origin = bench.provenance(options.device, command=f"make peers ARGS={command!r}")
+    origin = bench.provenance(options.device, measured, command=f"make peers ARGS={command!r}")
     asked = [*wishes, "--device", options.device]
     labels = ["tuned"] if options.compiled else list(ALLOCATORS)
     if options.device == "cuda":

@@ -85,7 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
             rows += family_rows(family, options.device, options.seconds)
         options.folder.write_text(json.dumps(rows), "utf-8")
         return
-    origin = bench.provenance(options.device, command="make roofline")
+    names = [str(card) for family in options.families or FAMILIES for card in catalog(family)]
+    origin = bench.provenance(options.device, names, command="make roofline")
     asked = [*options.families, "--device", options.device, "--seconds", str(options.seconds)]
     label = "default" if options.device == "cuda" else "tuned"
     rows = apart("tools.roofline", asked, label)

@@ -26,6 +26,7 @@ from attention_lib.catalog import catalog
 from attention_lib.cost import run_without_numbers
 from attention_lib.selection import Advice, Answer, Need, Path, Question
 from tools.flowchart import flowchart
+from tools.stale import outdated
 
 # The page's script takes no larger sizes: its rules were tried up to these
 MOST = {"features": 4096, "side": 1024, "tokens": 2**20, "batch": 1024}
@@ -336,7 +337,9 @@ def clock(choice: selection.Choice) -> str:
 def machines() -> str:
     """The machines that the stored times come from, in a sentence."""
     found = sorted({m.machine for m in selection.measurements()})
-    return f"The stored times come from: {escape('; '.join(found))}."
+    older = {name for path, names in outdated().items() if "-bench." in path for name in names}
+    since = f" Measured on older code: {', '.join(sorted(older))}." if older else ""
+    return f"The stored times come from: {escape('; '.join(found))}.{since}"
 
 
 def table_page(table: Callable, growth: Callable) -> str:

@@ -2,10 +2,13 @@
 
 - The repository's address comes from `tools.chapters.repository`, so a fork's pages link to it.
 - MathJax is served by the site itself.
+- Below a cell that reads a measurement made with older code stands that it is so. It is said here
+  and not by the cell, whose output would change whenever the library does.
 - A picture without a text alternative is a warning, and with it an error.
 - What the theme writes is mended where a screen reader would stumble.
 """
 
+import re
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from tools.chapters import ROOT, repository
+from tools.stale import told
 
 # MathJax in one file, the fonts it draws with, and what a formula may ask for by name
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2/*", "input/tex/extensions/*.js")
@@ -36,6 +40,23 @@ def set_address(app: Sphinx, config: Config, address: str | None = None) -> None
 
 def set_mathjax(app: Sphinx, config: Config) -> None:
     config.mathjax_path = "mathjax/tex-chtml.js"
+
+
+def set_older(app: Sphinx, config: Config) -> None:
+    """As a value of the configuration: when it changes, Sphinx writes the pages again."""
+    config.measured_on_older_code = told(ROOT)
+
+
+def say_what_is_older(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Put a note below each cell that reads a measurement of older code."""
+    for cell in list(doctree.findall(nodes.container)):
+        if "cell" in cell["classes"]:
+            read = re.findall(r'\bstored\("([a-z0-9-]+)"\)', cell.astext())
+            older = app.config.measured_on_older_code
+            said = [older[name] for name in dict.fromkeys(read) if name in older]
+            if said:
+                note = nodes.note("", *(nodes.paragraph(text=sentence) for sentence in said))
+                cell.parent.insert(cell.parent.index(cell) + 1, note)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -104,6 +125,9 @@ def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", set_address, priority=1)
     app.connect("config-inited", set_mathjax, priority=1)
+    app.add_config_value("measured_on_older_code", {}, "html", [dict])
+    app.connect("config-inited", set_older, priority=1)
+    app.connect("doctree-resolved", say_what_is_older)
     app.connect("doctree-resolved", demand_text_alternatives)
     app.connect("html-page-context", mend, priority=900)
     app.connect("build-finished", copy_mathjax)

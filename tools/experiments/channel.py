@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from attention_lib import channel, data, train
-from tools.experiments.running import best_rates, complete, resumed
+from tools.experiments.rates import best_rates
+from tools.experiments.running import complete, origin, resumed
 
 CHANNEL: dict = dict(
     steps={"channel cue": 800, "row and column": 400, "local marker": 400},
@@ -81,6 +82,7 @@ def plugs_in_net(fresh: bool) -> None:
     """Three tasks, five plug-ins and a control: who solves what, see FAIR."""
     names = [*PLUGS, *CONTROLS]
     payload: dict = dict(
+        provenance=origin("channel", plugs_in_net),
         settings={**CHANNEL, "device": "cpu"},
         fairness=FAIR,
         plugs={
@@ -165,6 +167,7 @@ def gates_on_picture(fresh: bool) -> None:
         return train.signal_to_noise(answer, crops.clean).mean().item()
 
     payload: dict = dict(
+        provenance=origin("channel", gates_on_picture),
         settings={**DENOISING, "device": "cpu"},
         bands=list(train.BANDS),
         best_constants=decibel(best_constants(training)(test.noisy), test),

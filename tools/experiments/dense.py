@@ -15,7 +15,8 @@ from attention_lib.dense import (
     MultiHeadAttention,
     SimplifiedSelfAttention,
 )
-from tools.experiments.running import best_rates, complete, resumed
+from tools.experiments.rates import best_rates
+from tools.experiments.running import complete, origin, resumed
 
 LENGTH = 12
 SIDE = 6
@@ -149,7 +150,7 @@ FAIR = (
 )
 
 
-def compare(name: str, makers: Makers, fresh: bool) -> None:
+def compare(experiment: Callable, name: str, makers: Makers, fresh: bool) -> None:
     """Train every variant on the tasks and sizes of its settings; store each run."""
     settings = SETTINGS[name]
     cases = [(t, d) for t in settings["tasks"] for d in settings["dims"]]
@@ -158,7 +159,9 @@ def compare(name: str, makers: Makers, fresh: bool) -> None:
         plug: dict(parameters=train.parameters(make(first)(narrow)))
         for plug, make in makers.items()
     }
-    payload: dict = dict(settings=settings, fairness=FAIR, plugs=plugs)
+    payload: dict = dict(
+        provenance=origin("dense", experiment), settings=settings, fairness=FAIR, plugs=plugs
+    )
     payload |= dict(development=[], rates={}, runs=[])
     payload = payload if fresh else resumed(name, payload)
 
@@ -193,18 +196,18 @@ def compare(name: str, makers: Makers, fresh: bool) -> None:
 
 def how_many_heads(fresh: bool) -> None:
     """One head or several, learned comparisons or none: who solves what, see FAIR."""
-    compare("dense-heads", HEADS, fresh)
-    compare("dense-recall", HEADS, fresh)
+    compare(how_many_heads, "dense-heads", HEADS, fresh)
+    compare(how_many_heads, "dense-recall", HEADS, fresh)
 
 
 def which_scale(fresh: bool) -> None:
     """What the factor of the logits does to training, in narrow and in wide heads."""
-    compare("dense-scale", SCALE, fresh)
+    compare(which_scale, "dense-scale", SCALE, fresh)
 
 
 def which_ratio(fresh: bool) -> None:
     """What fewer keys cost where every pixel has to read one other pixel."""
-    compare("dense-ratio", RATIO, fresh)
+    compare(which_ratio, "dense-ratio", RATIO, fresh)
 
 
 EXPERIMENTS = (how_many_heads, which_scale, which_ratio)

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_lib import bench, linear, sequences, train
-from tools.experiments.running import best_rates, complete, resumed
+from attention_lib.catalog import find
+from tools.experiments.rates import best_rates
+from tools.experiments.running import complete, is_stored, origin, resumed
 
 
 class Mixer(nn.Module):
@@ -157,17 +159,25 @@ def fitted(
 
 
 def report(
-    name: str, settings: dict, plugs: dict[str, dict], task: str, merit: int, fresh: bool
+    experiment: Callable,
+    name: str,
+    settings: dict,
+    plugs: dict[str, dict],
+    task: str,
+    merit: int,
+    fresh: bool,
 ) -> None:
     """Choose each plug-in's rate on the development seeds, then run the seeds that are reported.
 
     Args:
+        experiment: whose runs they are.
         task: what the lengths are called, "pairs" or "writes".
         merit: the tested length that the rates are chosen by.
     """
     make = {"pairs": sequences.recall, "writes": sequences.overwritten}[task]
     make = partial(make, keys=settings["keys"], values=settings["values"])
     payload: dict = dict(
+        provenance=origin("linear", experiment),
         settings={**settings, "merit": merit, "device": "cpu"},
         fairness=FAIR,
         plugs=plugs,
@@ -216,7 +226,7 @@ def overwritten_keys(fresh: bool) -> None:
     names = ["softmax", "softmax, near first", "linear", "delta rule"]
     plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
     plugs["AttentionFree"] = dict(key_size=None)
-    report("linear-overwritten", OVERWRITTEN, plugs, "writes", 64, fresh)
+    report(overwritten_keys, "linear-overwritten", OVERWRITTEN, plugs, "writes", 64, fresh)
 
 
 def associative_recall(fresh: bool) -> None:
@@ -225,7 +235,7 @@ def associative_recall(fresh: bool) -> None:
     sizes |= {"linear, key size 32": 32, "Taylor features": 16, "delta rule": 16}
     plugs: dict[str, dict] = {name: dict(key_size=size) for name, size in sizes.items()}
     plugs |= {name: dict(key_size=None) for name in LIBRARY}
-    report("linear-recall", RECALL, plugs, "pairs", 16, fresh)
+    report(associative_recall, "linear-recall", RECALL, plugs, "pairs", 16, fresh)
 
 
 CROSSOVER: dict = dict(
@@ -235,12 +245,11 @@ CROSSOVER: dict = dict(
 
 def crossover(fresh: bool) -> None:
     """Dense attention and the linear mechanisms on tokens, in the same rounds."""
-    if not fresh and any(
-        found["provenance"]["device"] == bench.device_slug() and found["settings"] == CROSSOVER
-        for found in bench.stored("linear-crossover")
-    ):
-        return
     names = ["mha", "ea", "aft", "ufo", "separable"]
+    measured = [str(find(name)) for name in names]
+    payload = dict(provenance=origin("linear", *measured), settings=CROSSOVER)
+    if not fresh and is_stored("linear-crossover", payload):
+        return
     sweeps = [
         dict(
             axis="tokens",
@@ -252,7 +261,7 @@ def crossover(fresh: bool) -> None:
         )
         for dim in CROSSOVER["dims"]
     ]  # fmt: skip
-    bench.save("linear-crossover", dict(settings=CROSSOVER, sweeps=sweeps))
+    bench.save("linear-crossover", payload | dict(sweeps=sweeps))
 
 
 EXPERIMENTS = (overwritten_keys, associative_recall, crossover)

@@ -6,7 +6,9 @@ from functools import partial
 import torch
 
 from attention_lib import bench, train
+from attention_lib.catalog import find
 from attention_lib.plug import insert
+from tools.experiments.running import is_stored, origin
 
 TIME: dict = dict(
     batches=[1, 8], height=224, width=224, seconds=60.0, least=20, seed=0, clock="process"
@@ -24,10 +26,11 @@ VARIANTS: dict[str, list[tuple[str, str, dict]]] = {
 
 def forward_passes(fresh: bool) -> None:
     """Four networks, in the same rounds; see bench.time_together."""
-    if not fresh and any(
-        found["provenance"]["device"] == bench.device_slug() and found["settings"] == TIME
-        for found in bench.stored("resnet50-time")
-    ):
+    names = [str(find(name)) for inserted in VARIANTS.values() for name, *_ in inserted]
+    variants = f"{__name__}.VARIANTS"
+    made_from = origin("resnet50", train.ResNet50, insert, variants, *names)
+    payload = dict(provenance=made_from, settings=TIME)
+    if not fresh and is_stored("resnet50-time", payload):
         return
     networks = {}
     for name, insertions in VARIANTS.items():
@@ -61,7 +64,7 @@ def forward_passes(fresh: bool) -> None:
                 )
             )
             print(f"batch {batch}, {name}: {timing.median:.3f} s, {ratio:.3f} times plain")
-    bench.save("resnet50-time", {"settings": TIME, "runs": runs})
+    bench.save("resnet50-time", payload | dict(runs=runs))
 
 
 EXPERIMENTS = (forward_passes,)

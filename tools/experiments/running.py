@@ -1,10 +1,27 @@
-"""Run what is not stored yet, keep each run, choose rates."""
+"""Run what is not stored yet, and keep each run."""
 
 from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attention_lib import bench
+
+
+def origin(chapter: str, *measured: Callable | str) -> dict[str, object]:
+    """The provenance of what an experiment stores.
+
+    Args:
+        chapter: whose experiment it is.
+        measured: what it runs; each is followed to all that it names, but not to what it asks for
+            by a name in a string, such as a mechanism.
+    """
+    names = [m if isinstance(m, str) else f"{m.__module__}.{m.__qualname__}" for m in measured]
+    return bench.provenance(measured=names, command=f"make experiments FAMILY={chapter}")
+
+
+def is_stored(name: str, payload: dict) -> bool:
+    """Whether all of it was measured here, at these settings, with the present code."""
+    return any(_same(found, payload) for found in bench.stored(name))
 
 
 def complete(
@@ -29,31 +46,19 @@ def complete(
             progress.advance(bar)
 
 
-def best_rates(runs: list[dict], merit: str, digits: int) -> dict[str, float]:
-    """For each plug-in the rate of the highest mean merit, rounded to so many digits.
-
-    Of equals, the middle rate, or else the higher.
-    """
-    rates = sorted({run["rate"] for run in runs})
-    middle = rates[len(rates) // 2]
-
-    def mean(plug: str, rate: float) -> float:
-        found = [run[merit] for run in runs if (run["plug"], run["rate"]) == (plug, rate)]
-        return round(sum(found) / len(found), digits)
-
-    return {
-        plug: max(rates, key=lambda rate: (mean(plug, rate), rate == middle, rate))
-        for plug in dict.fromkeys(run["plug"] for run in runs)
-    }
-
-
 def resumed(name: str, payload: dict) -> dict:
-    """The payload with the runs stored under this name for this device, settings and plug-ins."""
+    """The payload with the stored runs of this device, settings, plug-ins and present code."""
     for found in bench.stored(name):
-        here = found["provenance"]["device"] == bench.device_slug()
-        if here and found["settings"] == payload["settings"]:
+        if _same(found, payload):
             same = {plug for plug, said in payload["plugs"].items()
                     if found["plugs"].get(plug) == said}  # fmt: skip
             for kind in ("development", "runs"):
                 payload[kind] = [run for run in found[kind] if run["plug"] in same]
     return payload
+
+
+def _same(found: dict, payload: dict) -> bool:
+    """Whether a stored measurement is of the device, the code and the settings of the payload."""
+    then, now = found["provenance"], payload["provenance"]
+    same = all(then.get(what) == now[what] for what in ("device", "source"))
+    return same and found["settings"] == payload["settings"]
