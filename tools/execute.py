@@ -5,7 +5,7 @@
 
 A notebook is stale when its key no longer fits: chapter, stored results, pinned tool chain or
 parameters have changed. Of a notebook that runs again only what changed is rewritten, see
-tools/outputs.py; --timings rewrites pictures and tagged cells too. A failing cell leaves the last
+tools/keep.py; --timings rewrites pictures and tagged cells too. A failing cell leaves the last
 good notebook as it was.
 """
 
@@ -32,7 +32,7 @@ from tools.chapters import (
     published,
     repository,
 )
-from tools.outputs import keep
+from tools.keep import keep
 
 CELL_SECONDS = 600  # a cell that takes longer hangs
 

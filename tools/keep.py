@@ -10,14 +10,11 @@ from itertools import chain, repeat
 
 from nbformat import NotebookNode
 
+from tools.outputs import canonical
+
 READS = re.compile(r"\bstored\(")  # a cell that reads stored measurements
 # The stamp's facts that decide what a clock says, and in the last digits what training gives.
 PLACE = ("preset", "machine", "python", "torch")
-
-
-def canonical(text: str) -> str:
-    """Text with white space folded."""
-    return " ".join(text.split())
 
 
 def shown(cell: NotebookNode) -> list[tuple[str, str]]:

@@ -14,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_output
 from tests.test_execute import root, text  # noqa: F401 (root is a fixture)
 from tools import execute as runner
 from tools.chapters import PARAMETERS, as_notebook, chapters, is_stale, key, notebook_of
-from tools.outputs import canonical, keep, shown
+from tools.keep import keep, shown
+from tools.outputs import canonical
 
 CLOCK = ":tags: [nbval-ignore-output]\n\nclock()"
 
