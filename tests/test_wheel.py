@@ -7,8 +7,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.wheel import built_wheel
 from tools.chapters import ROOT
+from tools.wheel import built_wheel
 
 pytestmark = pytest.mark.xdist_group("wheel")  # built once
 
