@@ -218,7 +218,8 @@ def test_without_library_and_network_the_install_cell_says_what_to_do(tmp_path, 
     for name, value in alone.kernel(alone.environment(), tmp_path / "home").items():
         monkeypatch.setenv(name, value)
     notebook = as_notebook(OPENING, nowhere)
-    NotebookClient(notebook, kernel_name=alone.KERNEL, allow_errors=True, timeout=600).execute()
+    how = dict(kernel_name=alone.KERNEL, allow_errors=True, timeout=600)
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **how).execute()
     said, *more = [o for cell in notebook.cells[1:] for o in cell.get("outputs", [])][::-1]
     assert said.output_type == "error" and said.ename == "SystemExit"
     assert f"attention_lib could not be installed from {nowhere}.\nCheck the" in said.evalue
