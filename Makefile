@@ -57,8 +57,9 @@ test: $(TEST)  ## install, build and prove everything; NAME=coordinate: one mech
 	@$(MAKE) $(SITE)
 	@echo "[test 4/5] testing the library ($(JOBS) processes)"
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "not alone"
-	@echo "[test 5/5] testing notebooks, pages and clocks, one at a time"
-	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m pytest -q --nbval --nbval-current-env -m alone tests notebooks
+	@echo "[test 5/5] testing pages, then every notebook alone ($(JOBS) at a time)"
+	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m pytest -q -m alone tests
+	@$(PY) -m tools.alone --jobs $(JOBS)
 else
 test: $(TEST)
 	@$(PY) -m pytest -q -m "not alone" -k "$$($(PY) -m tools.names $(NAME))"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from attention_lib import properties
 from attention_lib.card import Card
@@ -101,6 +102,33 @@ def table(rows: Sequence[Mapping[str, object]]) -> Page:
     return Page("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
+def numbers(values: Any, digits: int = 3) -> str:
+    """Numbers as text whose layout no last digit can change.
+
+    Every float has the same count of decimals and zero has no sign. torch and numpy choose both by
+    the values, so that a rounding error of another processor changes how a whole tensor looks.
+
+    Args:
+        values: a number, a tensor, an array, or a list or tuple of these, nested to any depth.
+        digits: decimals of every float; 0 shows floats that are whole as such.
+
+    Raises:
+        TypeError: if something among the values is no real number.
+
+    >>> numbers(torch.tensor([[1.0, -1e-9], [0.25, 10.0]]))
+    '[[1.000, 0.000], [0.250, 10.000]]'
+    """
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, list | tuple):
+        return f"[{', '.join(numbers(value, digits) for value in values)}]"
+    if isinstance(values, int):  # True and False among them
+        return str(values)
+    if isinstance(values, float):
+        return f"{values:z.{digits}f}"
+    raise TypeError(f"numbers() shows real numbers, got {type(values).__name__}: {values!r}")
+
+
 def citation(key: str, short: bool = False) -> str:
     """Authors, title, year and a link for a key of book/references.bib, as Markdown."""
     entry = _bibliography()[key]
@@ -144,7 +172,7 @@ def _named(words: Iterable[str]) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:z.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value).replace("|", r"\|")
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from attention_lib import display, find
 from attention_lib.catalog import catalog
@@ -49,6 +51,41 @@ def test_a_table_aligns_numbers_and_keeps_bars():
         display.table([])
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (torch.tensor([[1.0, -1e-9], [0.25, 10.0]]), "[[1.000, 0.000], [0.250, 10.000]]"),
+        (torch.tensor([1.0, 0.9999999]), "[1.000, 1.000]"),  # torch: [1.0000, 1.0000]
+        (torch.tensor([1.0, 1.0]), "[1.000, 1.000]"),  # torch: [1., 1.]
+        (torch.tensor([1e-9, 1e9]), "[0.000, 1000000000.000]"),  # torch: [1.0000e-09, 1.0000e+09]
+        (torch.tensor([torch.nan, torch.inf, -torch.inf]), "[nan, inf, -inf]"),
+        (torch.tensor([0.5, -0.0], dtype=torch.float16), "[0.500, 0.000]"),
+        (torch.tensor([0.5], dtype=torch.bfloat16), "[0.500]"),
+        (torch.tensor([2.0], requires_grad=True), "[2.000]"),
+        (torch.tensor(7.0), "7.000"),
+        (torch.tensor(7), "7"),
+        (torch.tensor([True, False]), "[True, False]"),
+        (torch.zeros(2, 0), "[[], []]"),
+        (torch.zeros(0), "[]"),
+        (np.array([1.5, -2.25]), "[1.500, -2.250]"),
+        (np.float32(0.1), "0.100"),
+        ([1, 0.5, (True, torch.tensor([2.0]))], "[1, 0.500, [True, [2.000]]]"),
+        (-0.0, "0.000"),
+        (3, "3"),
+    ],
+)
+def test_the_layout_of_numbers_is_that_of_their_shape(values, shown):
+    assert display.numbers(values) == shown
+
+
+def test_decimals_are_chosen_and_other_things_refused():
+    assert display.numbers([6.0, 16.0], digits=0) == "[6, 16]"
+    with pytest.raises(TypeError, match="real numbers, got complex: 1j"):
+        display.numbers([1j])
+    with pytest.raises(TypeError, match="got str: 'one'"):
+        display.numbers("one")
+
+
 def test_a_family_lists_all_its_mechanisms():
     page = display.family("channel")
     assert all(f"`{card}`" in page for card in catalog("channel"))
@@ -78,8 +115,6 @@ def test_evidence_says_what_vouches():
 
 
 def test_a_stamp_names_preset_and_versions():
-    import torch
-
     stamp = display.stamp("ci", "cpu")
     assert "`ci`" in stamp and torch.__version__ in stamp
 

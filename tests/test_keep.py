@@ -15,7 +15,6 @@ from tests.test_execute import root, text  # noqa: F401 (root is a fixture)
 from tools import execute as runner
 from tools.chapters import PARAMETERS, as_notebook, chapters, is_stale, key, notebook_of
 from tools.keep import keep, shown
-from tools.outputs import canonical
 
 CLOCK = ":tags: [nbval-ignore-output]\n\nclock()"
 
@@ -172,7 +171,6 @@ def test_a_stream_may_be_cut_anywhere():
     )
     other = new_output("display_data", {"text/plain": "one two"})
     assert shown(whole) != shown(cell(other)), "not printed but displayed"
-    assert canonical(" a\n\tb ") == "a b"
 
 
 def test_what_was_never_run_keeps_nothing():

