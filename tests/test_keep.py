@@ -177,3 +177,15 @@ def test_what_was_never_run_keeps_nothing():
     notebook = nbformat.v4.new_notebook(cells=[cell(new_output("stream", text="1"))])
     notebook.metadata.attention_book = {"key": "a-b", "preset": "ci"}
     assert keep(notebook, nbformat.v4.new_notebook()) == 1
+
+
+def test_a_kept_result_carries_the_number_of_its_cell():
+    def ran(count: int, told: str) -> nbformat.NotebookNode:
+        result = new_output("execute_result", {"text/plain": told}, execution_count=count)
+        one = new_code_cell("x", id="x-1", outputs=[result], execution_count=count)
+        stamp = dict(key="a-b", preset="ci")
+        return nbformat.v4.new_notebook(cells=[one], metadata=dict(attention_book=stamp))
+
+    notebook = ran(2, "7  8")
+    assert keep(notebook, ran(1, "7 8")) == 0
+    assert notebook.cells[0].outputs == ran(2, "7 8").cells[0].outputs
