@@ -13,8 +13,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 try:
     import typer
@@ -59,11 +60,8 @@ Settings = Annotated[
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 if a promise is broken, or 2 if it made no sense."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    request_error = typer.BadParameter.__base__.__base__  # what all of typer's own errors are
     try:
         return app(arguments, prog_name="attention-lib", standalone_mode=False) or 0
-    except request_error as error:
-        return _failed(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
         return 130
@@ -73,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return _failed(str(error))
     except Exception as error:
+        if hasattr(error, "format_message"):  # typer's own
+            return _failed(error.format_message())
         return _failed(f"{type(error).__name__}: {error}")
 
 
@@ -126,9 +126,9 @@ def show(
     say(card.summary, soft_wrap=True)
     formula = "\n".join(f"    {line}" for line in card.formula.splitlines())
     say(f"\n{formula}\n", soft_wrap=True)
-    answer = card.shapes["return"]
+    answer, file = card.shapes["return"], inspect.getsourcefile(card.mechanism) or ""
     takes = [f"{key} ({', '.join(axes)})" for key, axes in card.shapes.items() if key != "return"]
-    kept = [p.__name__.replace("_", " ") for p in card.properties]
+    kept = [p.__name__.replace("_", " ") for p in card.properties or ()]
     facts = {
         "family": f"{card.family}, works on {card.layout}",
         "aliases": ", ".join(card.aliases),
@@ -141,13 +141,13 @@ def show(
         "evidence": evidence(card).replace("`", ""),
         "cannot": "; ".join(f"{check}: {why}" for check, why in card.cannot.items()),
         "paper": re.sub(r"\[(.*?)\]\((.*?)\)", r"\1, \2", citation(card.paper)),
-        "file": inspect.getsourcefile(card.mechanism),
+        "file": file,
     }
     for key, fact in facts.items():
         if fact:
             say(f"{key:15} {fact}", soft_wrap=True)
     if source:
-        say("\n" + Path(facts["file"]).read_text("utf-8"), soft_wrap=True)
+        say("\n" + Path(file).read_text("utf-8"), soft_wrap=True)
 
 
 @app.command()
@@ -206,7 +206,7 @@ def check(
             status, why = verdict(promise, card)
         tally[status] += 1
         name = promise.__name__.removeprefix("check_").replace("_", " ")
-        what = inspect.getdoc(promise).partition("\n")[0]
+        what = (inspect.getdoc(promise) or "").partition("\n")[0]
         if why:
             what += f" Found: {why.removesuffix(': ')}"
         line = Text(f"{status:13}", style=COLOURS.get(status, "dim")).append(
@@ -250,14 +250,15 @@ def compare(
     cards = [find(name) for name in dict.fromkeys(names) if "=" not in name]
     if not cards:
         raise ValueError("nothing to compare: name two mechanisms or more")
-    height, width = height or (56 if tokens is None else None), width or height
+    if tokens is None:
+        height = height or 56
+        tokens = height * (width or height)
     if height is None and any(card.layout == "maps" for card in cards):
         raise ValueError(f"tokens={tokens} says nothing of a map: give --height and --width too")
     width = width or height
     known = {n for c in cards for n in (*c.sizes, *inspect.signature(c.mechanism).parameters)}
     if unknown := fixed.keys() - known:
         raise ValueError(f"none of them has an axis or argument {', '.join(sorted(unknown))}")
-    tokens = tokens or height * width
     at_size = [sized(card, features, height, width, tokens, **fixed) for card in cards]
     errors = Console(stderr=True)
     with errors.status("measuring") if errors.is_terminal else nullcontext():
@@ -453,7 +454,7 @@ def _said_where(device: str, dtype: str, backward: bool) -> dict[str, object]:
     return origin
 
 
-def _settings(words: Sequence[str] | None) -> dict[str, object]:
+def _settings(words: Sequence[str] | None) -> dict[str, Any]:
     """["tokens=64", "bias=False"] as {"tokens": 64, "bias": False}; a bare word is a string."""
     found = {}
     for word in words or ():
@@ -491,16 +492,16 @@ def _unit(number: float, unit: str) -> str:
 
 def _console() -> Console:
     """Standard output; in a pipe it has no colours and so much room that nothing is wrapped."""
-    plain = dict(markup=False, highlight=False, emoji=False)
-    console = Console(**plain)
-    return console if console.is_terminal else Console(**plain, width=10_000)
+    plain = partial(Console, markup=False, highlight=False, emoji=False)
+    console = plain()
+    return console if console.is_terminal else plain(width=10_000)
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] = ()) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for place, name in enumerate(names):
-        justify = "right" if place in right else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=place == 0)
+        side: Literal["left", "right"] = "right" if place in right else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*map(str, row))
     console = _console()

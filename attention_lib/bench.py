@@ -298,16 +298,16 @@ def sweep(
     Raises:
         ValueError: if a mechanism has no such axis, or no mechanism, size or device is there.
     """
-    cards = [find(card) if isinstance(card, str) else card for card in cards]
-    if not cards or not sizes:
-        raise ValueError(f"nothing to measure: {len(cards)} mechanisms at {len(sizes)} sizes")
+    found = [find(card) if isinstance(card, str) else card for card in cards]
+    if not found or not sizes:
+        raise ValueError(f"nothing to measure: {len(found)} mechanisms at {len(sizes)} sizes")
     rows = []
     for done, size in enumerate(sizes):
         if progress:
             progress(done, len(sizes), f"{axis}={size}")
         grown = dict.fromkeys(axis.split(","), size)
         rows += side_by_side(
-            [realistic(card, **{**(fixed or {}), **grown}) for card in cards],
+            [realistic(card, **{**(fixed or {}), **grown}) for card in found],
             axis=axis,
             size=size,
             device=device,
@@ -378,8 +378,9 @@ def realistic(card: Card, **given: object) -> Card:
         if name not in axes:
             raise ValueError(f"{card} has no axis {name!r}; it has {', '.join(axes)}")
     for axis in card.sizes:
-        if axis in given and (not isinstance(given[axis], int) or given[axis] < 1):
-            raise ValueError(f"{card}: {axis}={given[axis]} must be a number, at least 1")
+        size = given.get(axis, 1)
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{card}: {axis}={size} must be a number, at least 1")
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
     needed = {k: v for k, v in card.example.items() if known[k].default is inspect.Parameter.empty}
     example = {**needed, **{k: v for k, v in wanted.items() if k in known}}
@@ -389,8 +390,9 @@ def realistic(card: Card, **given: object) -> Card:
                 card.mechanism(**example)
         except ValueError:  # a default for wider maps, such as 64 groups, where nobody asked for it
             example = {**card.example, **example}
+    numbers = {axis: size for axis, size in wanted.items() if isinstance(size, int)}
     sizes = {  # a size that is a product follows from its factors
-        axis: size if isinstance(size, tuple) else wanted.get(axis, size)
+        axis: size if isinstance(size, tuple) else numbers.get(axis, size)
         for axis, size in card.sizes.items()
     }
     return replace(card, example=example, sizes=sizes)
@@ -610,7 +612,7 @@ def _commit() -> str | None:
 
 def _readable(value: object, indent: str = "") -> str:
     """JSON with each innermost list or dictionary on a line of its own."""
-    value = asdict(value) if is_dataclass(value) else value
+    value = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     if isinstance(value, float):
         value = float(f"{value:.6g}")
     inside = indent + " "

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,10 @@ from torch import Tensor, nn
 from attention_lib.notation import letter
 from attention_lib.shape import Axes, signature
 
-Property = Callable[[nn.Module, Tensor], float]
+if TYPE_CHECKING:  # slow to import, and only tables and tests need it
+    import sympy
+
+Property = Callable[[Callable[[Tensor], Tensor], Tensor], float]
 COSTS = ("params", "macs", "memory")
 ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
 
@@ -88,11 +92,18 @@ class Card:
         In place of an axis that is a product, such as tokens of height × width, stand its factors.
         """
         grown = [a for a in self.shapes["x"] if a in self.sizes and a != "batch"]
-        factors = [self.sizes[a] if isinstance(self.sizes[a], tuple) else (a,) for a in grown]
+        sizes = [(axis, self.sizes[axis]) for axis in grown]
+        factors = [size if isinstance(size, tuple) else (axis,) for axis, size in sizes]
         return tuple(axis for axes in factors for axis in axes)
 
     @property
-    def defaults(self) -> dict[str, object]:
+    def free_sizes(self) -> dict[str, int]:
+        """What each free axis measures in the example."""
+        sizes = {axis: self.sizes[axis] for axis in self.free}
+        return {axis: size for axis, size in sizes.items() if isinstance(size, int)}
+
+    @property
+    def defaults(self) -> dict[str, Any]:
         """The constructor's own defaults, the paper's values; those that are None are left out."""
         given = inspect.signature(self.mechanism).parameters.values()
         return {p.name: p.default for p in given if p.default not in (p.empty, None)}
@@ -101,7 +112,7 @@ class Card:
         """The small example, with some constructor arguments changed."""
         return self.mechanism(**{**self.example, **arguments})
 
-    def inputs(self, dtype: torch.dtype = torch.float32, **sizes: int) -> list[Tensor]:
+    def inputs(self, dtype: torch.dtype = torch.float32, /, **sizes: int) -> list[Any]:
         """A random tensor (or a size) for each argument that `forward` cannot do without."""
         measure = self.words(**sizes)
         arguments = list(inspect.signature(self.mechanism.forward).parameters.values())[1:]
@@ -156,7 +167,7 @@ class Card:
         return latex(Add(*(term / (term.as_coeff_Mul()[0] or 1) for term in leading)))
 
     def _parse(self, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
-        import sympy  # slow to import, and only tables and tests need it
+        import sympy
 
         symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
         for word, size in self.words().items():
@@ -164,7 +175,7 @@ class Card:
             symbols[word] = make(name(word))
         return sympy.sympify(getattr(self, kind), locals=symbols)
 
-    def words(self, **sizes: int) -> dict[str, object]:
+    def words(self, **sizes: int) -> dict[str, Any]:
         """Every name a formula or an axis may use, and its size.
 
         Constructor defaults, then the example, then what the built module holds (a kernel size

@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ from attention_lib.card import COSTS, Card
 from attention_lib.cost import measure
 from attention_lib.shape import SignatureError
 
+Module = TypeVar("Module", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -30,7 +33,7 @@ class NotDeclared(Exception):
     """The card does not claim what this check would hold it to."""
 
 
-def randomize(mechanism: nn.Module) -> nn.Module:
+def randomize(mechanism: Module) -> Module:
     """Give every parameter and statistic a random value: a zero at the start may hide a path."""
     generator = torch.Generator().manual_seed(0)
     for name, tensor in [*mechanism.named_parameters(), *mechanism.named_buffers()]:
@@ -41,7 +44,7 @@ def randomize(mechanism: nn.Module) -> nn.Module:
 
 
 def ready(
-    card: Card, dtype: torch.dtype = torch.float64, **arguments: object
+    card: Card, dtype: torch.dtype = torch.float64, /, **arguments: object
 ) -> tuple[nn.Module, list]:
     """A random instance of the card's example in eval mode, and inputs for it."""
     torch.manual_seed(0)
@@ -77,15 +80,15 @@ def check_wrong_shape_is_named(card: Card) -> None:
     free = [i for i, axis in enumerate(card.shapes["x"]) if axis in card.sizes and axis != "batch"]
     wrong += [x.narrow(i, 0, 0) for i in free]
     for given in wrong:
-        _refused(card, lambda given=given: mechanism(given, *rest), "x must be", tuple(given.shape))
+        _refused(card, partial(mechanism, given, *rest), "x must be", tuple(given.shape))
 
 
 def check_wrong_type_is_named(card: Card) -> None:
     """Integers, another precision and lists are refused by name."""
     mechanism, [x, *rest] = ready(card)
     for given in (x.long(), x.float(), x > 0):
-        _refused(card, lambda given=given: mechanism(given, *rest), "x must be", given.dtype)
-    _refused(card, lambda: mechanism(x.tolist(), *rest), "x must be", "list")
+        _refused(card, partial(mechanism, given, *rest), "x must be", given.dtype)
+    _refused(card, partial(mechanism, x.tolist(), *rest), "x must be", "list")
 
 
 def check_nonsense_is_refused(card: Card) -> None:
@@ -124,7 +127,7 @@ def check_samples_do_not_meet(card: Card) -> None:
     """A sample is answered alike, alone or in company."""
     mechanism, inputs = ready(card)
     together = mechanism(*inputs)
-    alone = [mechanism(*_each(inputs, lambda x, i=i: x[i : i + 1])) for i in range(len(together))]
+    alone = [mechanism(*_each(inputs, lambda x, i: x[i : i + 1], i)) for i in range(len(together))]
     assert_close(torch.cat(alone), together)
 
 
@@ -193,7 +196,7 @@ def check_extremes(card: Card) -> None:
     for dtype in FLOATS:
         for scale in (1e3, 0.0):
             mechanism, inputs = ready(card, dtype)
-            wanted = _each(inputs, lambda x, scale=scale: (scale * x).requires_grad_())
+            wanted = _each(inputs, lambda x, s: (s * x).requires_grad_(), scale)
             y = mechanism(*wanted)
             y.mean().backward()
             grads = [x.grad for x in (*wanted, *mechanism.parameters()) if isinstance(x, Tensor)]
@@ -280,6 +283,7 @@ def check_onnx(card: Card) -> None:
         program = torch.onnx.export(
             mechanism, tuple(inputs), dynamo=True, dynamic_shapes=sizes, verbose=False
         )
+    assert program is not None
     session = InferenceSession(program.model_proto.SerializeToString())
     for other in (inputs, *_other_sizes(card, torch.float32)):
         tensors = [x for x in other if isinstance(x, Tensor)]
@@ -293,7 +297,7 @@ def check_declared_cost(card: Card) -> None:
     """Parameters, multiply-adds and the largest tensor are what the formulas say, at any size."""
     if not any(getattr(card, kind) for kind in COSTS):
         raise NotDeclared
-    large = {axis: 64 * card.sizes[axis] for axis in card.free}
+    large = {axis: 64 * size for axis, size in card.free_sizes.items()}
     for arguments in ({}, *card.variants):
         ints = {k: v for k, v in arguments.items() if isinstance(v, int)}
         changed = replace(card, example={**card.example, **arguments})
@@ -388,7 +392,7 @@ def _any_size(card: Card, inputs: list) -> tuple:
 def _other_sizes(card: Card, dtype: torch.dtype = torch.float64) -> list[list]:
     """Inputs of other sizes than the example's: a larger batch, and more of what may grow."""
     free = [axis for axis in card.free if axis in card.shapes["x"]]
-    grown = {axis: card.sizes[axis] + more for more, axis in enumerate(free, start=3)}
+    grown = {axis: card.free_sizes[axis] + more for more, axis in enumerate(free, start=3)}
     return [card.inputs(dtype, batch=5), card.inputs(dtype, batch=3, **grown)]
 
 
@@ -397,8 +401,8 @@ def _bound(card: Card) -> str:
     return next(axis for axis in card.shapes["x"] if axis not in card.sizes)
 
 
-def _each(inputs: list, change: Callable[[Tensor], Tensor]) -> list:
-    return [change(x) if isinstance(x, Tensor) else x for x in inputs]
+def _each(inputs: list, change: Callable[..., Tensor], *more: object) -> list:
+    return [change(x, *more) if isinstance(x, Tensor) else x for x in inputs]
 
 
 def _cast(inputs: list, dtype: torch.dtype) -> list:

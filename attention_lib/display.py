@@ -6,7 +6,7 @@ the site, Colab and a plain console show the same facts.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from textwrap import dedent
@@ -67,7 +67,7 @@ def stamp(preset: str, device: str) -> Page:
     machine = made.get("gpu") or f"{made['processor']}, {made['threads']} of {made['cores']} cores"
     return Page(
         f"preset `{preset}` on {machine}; Python {made['python']}, torch {made['torch']}; "
-        f"{made['date'][:10]}"
+        f"{str(made['date'])[:10]}"
     )
 
 
@@ -125,10 +125,12 @@ def evidence(found: Card) -> str:
 
 
 def _kept(found: Card) -> list[str]:
-    return [_word(p) for p in properties.applicable(found.layout) if p in found.properties]
+    return [_word(p) for p in properties.applicable(found.layout) if p in (found.properties or ())]
 
 
 def _missed(found: Card) -> list[str]:
+    if found.properties is None:  # nothing is claimed
+        return []
     return [_word(p) for p in properties.applicable(found.layout) if p not in found.properties]
 
 
@@ -136,7 +138,7 @@ def _word(function: Callable) -> str:
     return function.__name__.replace("_", " ")
 
 
-def _named(words: Sequence[str]) -> str:
+def _named(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 

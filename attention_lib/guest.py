@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -38,6 +39,8 @@ def load(place: str) -> type[nn.Module]:
         raise ValueError(f"there is no file {path}")
     module_name = path.stem if path.stem not in sys.modules else f"guest_{path.stem}"
     spec = spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
     module = sys.modules[module_name] = module_from_spec(spec)  # where pickle looks for it
     sys.path.insert(0, str(path.resolve().parent))  # as if it were run: it may have neighbours
     try:
@@ -84,8 +87,8 @@ def card_for(
     name, sizes = mechanism.__name__, dict(sizes or {})
     own = getattr(sys.modules[mechanism.__module__], "CARD", None)
     if isinstance(own, Card) and own.mechanism is mechanism:
-        example, sizes = {**own.example, **arguments}, {**own.sizes, **sizes}
-        return _tried(replace(own, example=example, sizes=sizes))
+        example = {**own.example, **arguments}
+        return _tried(replace(own, example=example, sizes={**own.sizes, **sizes}))
     try:
         inspect.signature(mechanism).bind(**arguments)
     except TypeError as error:
@@ -119,7 +122,7 @@ def _width(
 ) -> int:
     """How many channels or features its input has: as named, else its first argument."""
     axis = WIDTH[layout]
-    first = next(iter(inspect.signature(mechanism).parameters), None)
+    first = next(iter(inspect.signature(mechanism).parameters), "")
     width = sizes.get(axis, arguments.get(axis, arguments.get(first)))
     if not isinstance(width, int):
         raise ValueError(f"say how many {axis} the input of {mechanism.__name__} has, as a size")
@@ -137,9 +140,10 @@ def _one_tensor(mechanism: type[nn.Module]) -> None:
 def _annotated(mechanism: type[nn.Module], layout: str, width: int) -> type[nn.Module]:
     """The same class, but its forward calls its argument x and says its shape."""
     note = Float[Tensor, AXES[layout]]
+    base: Any = mechanism  # which class that is, is known at run time only
 
-    class Annotated(mechanism):
-        def __init__(self, *args, **kwargs):
+    class Annotated(base):
+        def __init__(self, *args: Any, **kwargs: Any):
             super().__init__(*args, **kwargs)
             setattr(self, WIDTH[layout], width)
 
@@ -174,5 +178,5 @@ class _named:
     def __exit__(self, kind: type | None, error: Exception | None, _: object) -> None:
         if isinstance(error, Exception):
             arguments = ", ".join(f"{k}={v}" for k, v in self.card.example.items())
-            what = f"{kind.__name__}: {error}".partition("\n")[0]
+            what = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ValueError(f"{self.card}({arguments}) does not work: {what}") from error

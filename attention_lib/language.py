@@ -59,7 +59,7 @@ def load() -> "MiniLM":
         ValueError: if its files are not those this was written for.
     """
     found = find_spec(MODULE)
-    if found is None:
+    if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError(f"the weights of the model are missing; type: {INSTALL}")
     held = {}
     for name, wanted in SHA256.items():
@@ -77,8 +77,7 @@ def load() -> "MiniLM":
         tensors[f"{module}.{kind}"] = tensor
     with torch.device("meta"):  # no time and no random numbers for weights that are replaced
         model = MiniLM(WordPiece(held["vocab.txt"].decode().splitlines()))
-    wanted = model.state_dict()
-    model.load_state_dict({name: tensors[name] for name in wanted}, assign=True)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()}, assign=True)
     return model.eval().requires_grad_(False)
 
 
@@ -237,7 +236,10 @@ class MiniLM(nn.Module):
     def weights(self, text: str) -> Tensor:
         """The attention weights on one text: (layers, heads, tokens, tokens)."""
         states = self(self.encode(text)[0])
-        found = [at.attention.weights(x) for at, x in zip(self.layers, states, strict=False)]
+        found = []
+        for layer, x in zip(self.layers, states, strict=False):
+            assert isinstance(layer, Layer)
+            found.append(layer.attention.weights(x))
         return torch.cat(found)
 
     def embed(self, texts: str | Sequence[str]) -> Tensor:

@@ -6,27 +6,29 @@ page too; what colour says, a marker and a line style say again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from functools import wraps
 from itertools import product
 from math import floor, log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from attention_lib.bench import fit, interval
+from attention_lib.bench import Row, fit, interval
 from attention_lib.catalog import FAMILIES, catalog, find
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
     from torch import Tensor
 
+Arguments = ParamSpec("Arguments")
 # Okabe and Ito's colours, told apart with any colour vision, but for their yellow, which is too
 # pale on white; and Tol's wine red.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3A", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 STROKES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
 OTHERS = ("#555555", "#8A8A8A", "#000000")  # baselines, and whatever is not in the catalogue
-SETTINGS = {
+SETTINGS: "dict[RcKeyType, Any]" = {
     "figure.facecolor": "white",
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
@@ -53,11 +55,11 @@ NAMES = {  # of the columns: in words, and the unit
 }
 
 
-def _styled(draw: "Callable[..., Figure]") -> "Callable[..., Figure]":
+def _styled(draw: "Callable[Arguments, Figure]") -> "Callable[Arguments, Figure]":
     """Draw in the book's style, and leave matplotlib's settings as they were."""
 
     @wraps(draw)
-    def drawn(*args, **kwargs) -> "Figure":
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> "Figure":
         from matplotlib import pyplot
 
         with pyplot.rc_context(SETTINGS):
@@ -66,7 +68,7 @@ def _styled(draw: "Callable[..., Figure]") -> "Callable[..., Figure]":
     return drawn
 
 
-def look(name: str, others: Sequence[str] = ()) -> dict[str, object]:
+def look(name: str, others: Sequence[str] = ()) -> dict[str, Any]:
     """Colour, marker and line style of a mechanism, by its place in its family.
 
     Args:
@@ -88,7 +90,7 @@ def look(name: str, others: Sequence[str] = ()) -> dict[str, object]:
 
 @_styled
 def lines(
-    rows: Sequence[Mapping | object],
+    rows: Sequence[Row | Mapping[str, Any]],
     y: str = "seconds",
     *,
     axis: str | None = None,
@@ -106,7 +108,7 @@ def lines(
     Raises:
         ValueError: if there are no rows, or there is no such column.
     """
-    table = [asdict(row) if is_dataclass(row) else row for row in rows]
+    table = [asdict(row) if isinstance(row, Row) else row for row in rows]
     if not table:
         raise ValueError("there are no rows to draw")
     if y not in table[0]:
@@ -114,14 +116,14 @@ def lines(
     names = list(dict.fromkeys(row["mechanism"] for row in table))
     from matplotlib.ticker import EngFormatter
 
-    [axes] = _panels(1, height=3.2 + 0.2 * len(names))
+    figure, [axes] = _panels(1, height=3.2 + 0.2 * len(names))
     for place, name in enumerate(names):
         own = sorted((r for r in table if r["mechanism"] == name), key=lambda row: row["size"])
         sizes, values = [r["size"] for r in own], [r[y] for r in own]
         style = look(name, names)
         # each thinner than the one before, so that lines on top of each other all show
-        thin = dict(linewidth=max(3.2 - 0.5 * place, 1.2), markersize=max(9 - place, 4))
-        axes.plot(sizes, values, label=_legend(name, sizes, values, fitted), **style, **thin)
+        style |= dict(linewidth=max(3.2 - 0.5 * place, 1.2), markersize=max(9 - place, 4))
+        axes.plot(sizes, values, label=_legend(name, sizes, values, fitted), **style)
         if f"{y}_low" in own[0]:
             low, high = ([r[f"{y}_{end}"] for r in own] for end in ("low", "high"))
             axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
@@ -135,10 +137,10 @@ def lines(
     axes.set_ylabel(label)
     axes.yaxis.set_major_formatter(EngFormatter(unit))
     title = "exponent of growth [95 % interval]" if fitted else None
-    legend = axes.figure.legend(loc="outside upper left", title=title, fontsize=9)
+    legend = figure.legend(loc="outside upper left", title=title, fontsize=9)
     legend.set_alignment("left")
     legend.get_title().set_fontsize(9)
-    return axes.figure
+    return figure
 
 
 @_styled
@@ -165,7 +167,7 @@ def dots(
     tasks = list(dict.fromkeys(run["task"] for run in runs))
     variants = list(dict.fromkeys(run["variant"] for run in runs))
     height = 0.9 + 0.45 * len(variants)
-    panels = _panels(len(tasks), 3, height, width=7.4, sharex=True, sharey=True)
+    figure, panels = _panels(len(tasks), 3, height, width=7.4, shared=True)
     for task, axes in zip(tasks, panels, strict=False):
         for place, variant in enumerate(variants):
             values = [r[y] for r in runs if (r["task"], r["variant"]) == (task, variant)]
@@ -187,10 +189,8 @@ def dots(
         axes.set_title(task, fontsize=10)
     for unused in panels[len(tasks) :]:
         unused.set_axis_off()
-    panels[0].figure.supxlabel(
-        f"{y}   (a point a run; bar: mean and its 95 % interval)", fontsize=9
-    )
-    return panels[0].figure
+    figure.supxlabel(f"{y}   (a point a run; bar: mean and its 95 % interval)", fontsize=9)
+    return figure
 
 
 @_styled
@@ -218,7 +218,7 @@ def curves(
         if name not in runs[0]:
             raise ValueError(f"runs have no {name!r}; they have {', '.join(runs[0])}")
     variants = list(dict.fromkeys(run["variant"] for run in runs))
-    [axes] = _panels(1, height=2.4 + 0.2 * len(variants))
+    figure, [axes] = _panels(1, height=2.4 + 0.2 * len(variants))
     for variant in variants:
         own = [run for run in runs if run["variant"] == variant]
         sizes = sorted({run[x] for run in own})
@@ -237,8 +237,8 @@ def curves(
     axes.minorticks_off()
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.figure.legend(loc="outside upper left", fontsize=9, ncols=2)
-    return axes.figure
+    figure.legend(loc="outside upper left", fontsize=9, ncols=2)
+    return figure
 
 
 @_styled
@@ -259,7 +259,7 @@ def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Fig
     for mechanism in series:
         if list(values[mechanism]) != names:
             raise ValueError(f"{mechanism} names {list(values[mechanism])}, {series[0]} {names}")
-    [axes] = _panels(1, height=0.7 + 0.3 * len(names) * max(1, 0.6 * len(series)))
+    figure, [axes] = _panels(1, height=0.7 + 0.3 * len(names) * max(1, 0.6 * len(series)))
     thick = 0.8 / len(series)
     for place, mechanism in enumerate(series):
         where = [row - 0.4 + thick * (place + 0.5) for row in range(len(names))]
@@ -272,7 +272,7 @@ def bars(values: Mapping[str, Mapping[str, float]], label: str = "gate") -> "Fig
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(label)
     axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    return axes.figure
+    return figure
 
 
 @_styled
@@ -293,8 +293,8 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
     best: dict[str, float] = {}
     for row in rows:
         best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
-    names = sorted(best, key=best.get)
-    [axes] = _panels(1, height=0.8 + 0.21 * len(names), width=7.4)
+    names = sorted(best, key=best.__getitem__)
+    figure, [axes] = _panels(1, height=0.8 + 0.21 * len(names), width=7.4)
     for turn, one in enumerate(series):
         chosen = [row for row in rows if row["series"] == one]
         where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
@@ -310,7 +310,7 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
     axes.set_ylim(-0.8, len(names) - 0.2)
     axes.set_xlabel(label)
     axes.legend(fontsize=9, loc="lower right")
-    return axes.figure
+    return figure
 
 
 @_styled
@@ -328,7 +328,7 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
     if not rows:
         raise ValueError("there are no shares to draw")
     families = list(dict.fromkeys(row["family"] for row in rows))
-    panels = _panels(len(families), 2, height=2.9, width=7.4, sharex=True, sharey=True)
+    figure, panels = _panels(len(families), 2, height=2.9, width=7.4, shared=True)
     for family, axes in zip(families, panels, strict=False):
         chosen = [row for row in rows if row["family"] == family]
         names = [row["name"] for row in chosen]
@@ -343,9 +343,9 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
             limit(-0.03, 1.05 * max(1.0, *(row[side] for row in rows)))
     for unused in panels[len(families) :]:
         unused.set_axis_off()
-    panels[0].figure.supxlabel("share of the speed of a copy", fontsize=9)
-    panels[0].figure.supylabel("share of the speed of a matrix product", fontsize=9)
-    return panels[0].figure
+    figure.supxlabel("share of the speed of a copy", fontsize=9)
+    figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    return figure
 
 
 @_styled
@@ -365,7 +365,7 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
         raise ValueError("there are no points to draw")
     if (least := min(row[column] for row in rows for column in (x, y))) < 0:
         raise ValueError(f"{least} is negative: there is no place for it")
-    [axes] = _panels(1, height=5.2, width=7.4)
+    figure, [axes] = _panels(1, height=5.2, width=7.4)
     for turn, family in enumerate(FAMILIES):
         own = [row for row in rows if find(row["mechanism"]).family == family]
         if own:
@@ -377,16 +377,18 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
         set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
         set_label(column)
     axes.margins(0.06)
-    axes.figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
-    axes.figure.draw_without_rendering()
-    points = [axes.transData.transform((row[x], row[y])) for row in rows]
+    figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
+    figure.draw_without_rendering()
+    points = [tuple(axes.transData.transform((row[x], row[y]))) for row in rows]
+    taken: list[tuple[float, ...]]
     taken = [(across - 4, up - 4, across + 4, up + 4) for across, up in points]
     for row, point in zip(rows, points, strict=True):
         name = find(row["mechanism"]).aliases[0]
         if box := _free(point, 5.4 * len(name), 11, taken):
             taken.append(box)
-            axes.annotate(name, axes.transData.inverted().transform(box[:2]), fontsize=7.5)
-    return axes.figure
+            left, low = axes.transData.inverted().transform(box[:2])
+            axes.annotate(name, (left, low), fontsize=7.5)
+    return figure
 
 
 def _free(
@@ -426,21 +428,21 @@ def maps(
     Raises:
         ValueError: if there are no images, not as many titles, or one is of another shape.
     """
-    images = [image.detach().cpu().float().numpy() for image in images]
-    titles = [""] * len(images) if titles is None else titles
-    if not images or len(images) != len(titles):
-        raise ValueError(f"{len(images)} images and {len(titles)} titles")
-    for image in images:
+    shown = [image.detach().cpu().float().numpy() for image in images]
+    titles = [""] * len(shown) if titles is None else titles
+    if not shown or len(shown) != len(titles):
+        raise ValueError(f"{len(shown)} images and {len(titles)} titles")
+    for image in shown:
         if image.ndim != 2 and (image.ndim != 3 or len(image) != 3):
             wish = "(height, width) or (3, height, width)"
             raise ValueError(f"an image must be {wish}, got {image.shape}")
-    columns = min(columns, len(images))
+    columns = min(columns, len(shown))
     lowest, highest = limits or (None, None)
-    shape = max(image.shape[-2] / image.shape[-1] for image in images)
+    shape = max(image.shape[-2] / image.shape[-1] for image in shown)
     lines_of_title = 1 + max(title.count("\n") for title in titles)
     height = side * shape + 0.2 * lines_of_title
-    panels = _panels(len(images), columns, height=height, width=side * columns)
-    for image, title, axes in zip(images, titles, panels, strict=False):
+    figure, panels = _panels(len(shown), columns, height=height, width=side * columns)
+    for image, title, axes in zip(shown, titles, panels, strict=False):
         if image.ndim == 3:
             axes.imshow(image.transpose(1, 2, 0).clip(0, 1), interpolation="nearest")
         else:
@@ -448,7 +450,7 @@ def maps(
         axes.set_title(title, fontsize=9)
     for axes in panels:
         axes.set_axis_off()
-    return panels[0].figure
+    return figure
 
 
 @_styled
@@ -491,7 +493,7 @@ def weights(
     shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
     columns = min(columns, len(shown))
     height, width = side * high / wide + 0.5, side * columns + 0.5
-    panels = _panels(len(shown), columns, height, width)
+    figure, panels = _panels(len(shown), columns, height, width)
     for title, matrix, axes in zip(matrices, shown, panels, strict=False):
         axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
         axes.grid(visible=False)
@@ -503,13 +505,12 @@ def weights(
         for row, column in product(range(high), range(wide)) if numbers else ():
             weight = matrix[row, column]
             ink = "white" if weight > 0.4 else "#111111"
-            centred = dict(ha="center", va="center", fontsize=8)
-            axes.text(column, row, f"{weight:.2f}", color=ink, **centred)
+            axes.text(column, row, f"{weight:.2f}", color=ink, ha="center", va="center", fontsize=8)
     for axes in panels[::columns]:
         axes.set_ylabel(sides[0], fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
-    return panels[0].figure
+    return figure
 
 
 def _ticks(names: Sequence[str], size: int) -> tuple[list[int], list[str]]:
@@ -521,18 +522,23 @@ def _ticks(names: Sequence[str], size: int) -> tuple[list[int], list[str]]:
 
 
 def _panels(
-    count: int, columns: int = 2, height: float = 3.0, width: float = 6.4, **shared: bool
-) -> "list[Axes]":
+    count: int,
+    columns: int = 2,
+    height: float = 3.0,
+    width: float = 6.4,
+    shared: bool = False,
+) -> "tuple[Figure, list[Axes]]":
     """Empty axes in a new figure, which pyplot forgets at once, lest a notebook show it twice."""
     from matplotlib import pyplot
 
     columns = min(columns, count)
     rows = -(-count // columns)
+    size = (width, height * rows)
     figure, panels = pyplot.subplots(
-        rows, columns, figsize=(width, height * rows), squeeze=False, **shared
+        rows, columns, figsize=size, sharex=shared, sharey=shared, squeeze=False
     )
     pyplot.close(figure)
-    return list(panels.flat)
+    return figure, list(panels.flat)
 
 
 def _known(name: str) -> bool:

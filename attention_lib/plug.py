@@ -175,14 +175,16 @@ def _maps(
     network: nn.Module, chosen: dict[str, nn.Module], example: Tensor
 ) -> dict[str, tuple[int, int, int]]:
     """Channels, height and width of what each chosen module gives for the example."""
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, tuple[int, int, int]] = {}
 
     def note(name: str, module: nn.Module, given: tuple, answer: object) -> None:
-        shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-        if len(shape) != 4 or not isinstance(shape, tuple):
-            raise ValueError(f"{name} gives {shape}, not a map")
-        if found.setdefault(name, shape[1:]) != shape[1:]:
-            raise ValueError(f"{name} gives maps of {found[name]} and of {shape[1:]}")
+        if not isinstance(answer, Tensor) or answer.ndim != 4:
+            other = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            raise ValueError(f"{name} gives {other}, not a map")
+        _, channels, height, width = answer.shape
+        size = (channels, height, width)
+        if found.setdefault(name, size) != size:
+            raise ValueError(f"{name} gives maps of {found[name]} and of {size}")
 
     hooks = [m.register_forward_hook(partial(note, name)) for name, m in chosen.items()]
     try:

@@ -7,24 +7,28 @@ A card names the properties its mechanism keeps.  The tests measure each on ever
 applies to, so a tick in the book's tables was earned, and so was a blank.
 """
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+Mechanism = Callable[[Tensor], Tensor]  # a module, or a function that calls one
 
 
-def token_permutation_equivariant(mechanism: nn.Module, x: Tensor) -> float:
+def token_permutation_equivariant(mechanism: Mechanism, x: Tensor) -> float:
     """Shuffle the tokens, and the answers are shuffled alike."""
     order = torch.randperm(x.shape[1])
     return _gap(mechanism(x[:, order]), mechanism(x)[:, order])
 
 
-def causal(mechanism: nn.Module, x: Tensor) -> float:
+def causal(mechanism: Mechanism, x: Tensor) -> float:
     """Change a token, and no answer before it changes by a single bit."""
     middle = x.shape[1] // 2
     changed = torch.cat([x[:, :middle], x[:, middle:] + 1], dim=1)
     return _gap(mechanism(changed)[:, :middle], mechanism(x)[:, :middle])
 
 
-def pixel_permutation_equivariant(mechanism: nn.Module, x: Tensor) -> float:
+def pixel_permutation_equivariant(mechanism: Mechanism, x: Tensor) -> float:
     """Shuffle the pixels, and the answers are shuffled alike."""
     order = torch.randperm(x[0, 0].numel())
 
@@ -34,18 +38,18 @@ def pixel_permutation_equivariant(mechanism: nn.Module, x: Tensor) -> float:
     return _gap(mechanism(shuffled(x)), shuffled(mechanism(x)))
 
 
-def shift_equivariant(mechanism: nn.Module, x: Tensor) -> float:
+def shift_equivariant(mechanism: Mechanism, x: Tensor) -> float:
     """Roll the map round its edges, and the answer rolls with it."""
     by = dict(shifts=(1, 2), dims=(-2, -1))
     return _gap(mechanism(x.roll(**by)), mechanism(x).roll(**by))
 
 
-def mirror_equivariant(mechanism: nn.Module, x: Tensor) -> float:
+def mirror_equivariant(mechanism: Mechanism, x: Tensor) -> float:
     """Mirror the map left to right, and the answer is mirrored."""
     return _gap(mechanism(x.flip(-1)), mechanism(x).flip(-1))
 
 
-def only_attenuates(mechanism: nn.Module, x: Tensor) -> float:
+def only_attenuates(mechanism: Mechanism, x: Tensor) -> float:
     """No number grows or changes its sign: the mechanism only turns things down."""
     y = mechanism(x)
     return max((y.abs() - x.abs()).max().item(), (-y * x).max().item(), 0.0)
@@ -60,7 +64,7 @@ ON_MAPS = (
 )
 
 
-def applicable(layout: str) -> tuple:
+def applicable(layout: str) -> tuple[Callable[[Mechanism, Tensor], float], ...]:
     """The properties that can be measured on 'tokens' or on 'maps'."""
     return ON_TOKENS if layout == "tokens" else ON_MAPS
 

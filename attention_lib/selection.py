@@ -115,7 +115,9 @@ class Path:
 
     @property
     def leaf(self) -> Leaf:
-        return self.answers[-1].then
+        end = self.answers[-1].then
+        assert isinstance(end, Leaf), f"{self.slugs} ends in a question"
+        return end
 
     @property
     def why(self) -> str:
@@ -531,7 +533,9 @@ def measurements() -> tuple[Measured, ...]:
                             size.get("channels", size.get("dim")),
                             0 if "tokens" in size else size["height"],
                             size["tokens"] if "tokens" in size else size["width"],
-                            *(row[k] for k in ("seconds", "seconds_low", "seconds_high")),
+                            row["seconds"],
+                            row["seconds_low"],
+                            row["seconds_high"],
                             row["peak_bytes"],
                         )
                     )
@@ -581,7 +585,7 @@ class Need:
     backward: bool = False
     dtype: str = "float32"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.layout not in ("tokens", "maps"):
             raise ValueError(f"no layout {self.layout!r}; there are tokens, maps")
         if self.dtype not in BYTES:
@@ -596,11 +600,13 @@ class Need:
             raise ValueError("a map has a height and a width: give both")
         if self.height is None and self.tokens is None:
             raise ValueError("give the number of tokens, or their height and width as pixels")
-        if self.tokens is not None and self.height and self.tokens != self.height * self.width:
-            raise ValueError(
-                f"tokens={self.tokens} are not the pixels of {self.height} × {self.width},"
-                f" which are {self.height * self.width}"
-            )
+        if self.tokens and self.height and self.width:
+            pixels = self.height * self.width
+            if self.tokens != pixels:
+                raise ValueError(
+                    f"tokens={self.tokens} are not the pixels of {self.height} × {self.width},"
+                    f" which are {pixels}"
+                )
         for name in ("causal", "padding"):
             if getattr(self, name) and self.layout == "maps":
                 raise ValueError(f"{name} is a matter of tokens; a map has no order and no ends")
@@ -614,7 +620,10 @@ class Need:
 
     @property
     def places(self) -> int:
-        return self.tokens or self.height * self.width
+        if self.tokens is not None:
+            return self.tokens
+        assert self.height is not None and self.width is not None, "refused when made"
+        return self.height * self.width
 
     def __str__(self) -> str:
         rows = f" ({self.height} × {self.width})" if self.layout == "tokens" and self.height else ""
@@ -675,7 +684,8 @@ def recommend(need: Need, by: str = "macs") -> Advice:
     for card in catalog():
         ways = [path for path in paths() if all(a.holds(card) for a in path.answers)]
         way = next((path for path in ways if need.admits(path)), None)
-        if reason := _wrong_kind(card, way, need):
+        reason = _wrong_kind(card, way, need)
+        if reason or way is None:
             left_out.append((card, reason))
             continue
         try:
@@ -760,10 +770,10 @@ def parse_bytes(text: str) -> int:
         ValueError: if that is no size of a memory.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    unit = (found[2] or "B").upper() if found else ""
-    if unit not in UNITS or float(found[1]) * UNITS[unit] < 1:
+    size = float(found[1]) * UNITS.get((found[2] or "B").upper(), 0) if found else 0
+    if size < 1:
         raise ValueError(f"memory={text!r} must be a number and a unit, as 512MiB or 2GiB")
-    return int(float(found[1]) * UNITS[unit])
+    return int(size)
 
 
 # ---- the answer in words -------------------------------------------------------------------------

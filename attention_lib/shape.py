@@ -11,12 +11,16 @@ A floating tensor must have the dtype of the module's parameters, unless autocas
 import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import get_args
+from typing import Concatenate, ParamSpec, TypeVar, get_args
 
 import torch
+from jaxtyping import AbstractArray
 from torch import Tensor, nn
 
 Axes = tuple[str, ...]
+Self = TypeVar("Self", bound=nn.Module)
+Rest = ParamSpec("Rest")
+Answer = TypeVar("Answer")
 
 
 class SignatureError(ValueError):
@@ -28,7 +32,9 @@ def signature(forward: Callable) -> dict[str, Axes]:
     return {name: tuple(note.dim_str.split()) for name, note in _notes(forward).items()}
 
 
-def shaped(forward: Callable) -> Callable:
+def shaped(
+    forward: Callable[Concatenate[Self, Rest], Answer],
+) -> Callable[Concatenate[Self, Rest], Answer]:
     """Check the arguments of `forward` against its annotations, and name what does not fit.
 
     Raises:
@@ -42,19 +48,19 @@ def shaped(forward: Callable) -> Callable:
     names = list(inspect.signature(forward).parameters)[1:]
 
     @wraps(forward)
-    def checked(self: nn.Module, *args, **kwargs) -> Tensor:
+    def checked(self: Self, *args: Rest.args, **kwargs: Rest.kwargs) -> Answer:
         known: dict[str, int] = {}
         for name, given in [*zip(names, args, strict=False), *kwargs.items()]:
             if name in expected and given is not None:
                 axes, dtypes = expected[name]
-                _check_type(self, name, given, dtypes)
-                _check_shape(self, name, given, axes, known)
+                tensor = _check_type(self, name, given, dtypes)
+                _check_shape(self, name, tensor, axes, known)
         return forward(self, *args, **kwargs)
 
     return checked
 
 
-def _notes(forward: Callable) -> dict[str, type]:
+def _notes(forward: Callable) -> dict[str, type[AbstractArray]]:
     """The jaxtyping annotation of each argument, also out of `Float[...] | None`."""
     found = {}
     for name, note in inspect.get_annotations(inspect.unwrap(forward)).items():
@@ -86,7 +92,7 @@ def _held(numbers: dict[str, object], axis: str, otherwise: int) -> int:
 
 def _check_type(
     module: nn.Module, name: str, given: object, dtypes: set[torch.dtype | None]
-) -> None:
+) -> Tensor:
     if not isinstance(given, Tensor):
         problem = f"must be a tensor, got {type(given).__name__}"
     elif given.dtype not in dtypes:
@@ -95,7 +101,7 @@ def _check_type(
     elif other := _dtype_of_parameters(module, given):
         problem = f"must be {other} like the parameters, got {given.dtype}"
     else:
-        return
+        return given
     raise SignatureError(f"{type(module).__name__}: {name} {problem}")
 
 

@@ -7,10 +7,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from attention_lib.sequences import Sequences
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * width)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if inside != 4 * width:
             shortcut = nn.Conv2d(inside, 4 * width, 1, stride, bias=False)
             self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(4 * width))
@@ -182,8 +185,8 @@ class SequenceNet(nn.Module):
         nn.init.normal_(self.embed.weight, std=dim**-0.5)
         self.place = nn.Parameter(torch.randn(positions, dim) * dim**-0.5) if positions else None
         self.shift = nn.Conv1d(dim, dim, before + 1, groups=dim) if before else None
-        if before:  # a random bias, the same for all tokens, drowns the small vectors of them
-            nn.init.zeros_(self.shift.bias)
+        if self.shift is not None:  # a random bias drowns the small vectors of the tokens
+            nn.init.zeros_(self.shift.get_parameter("bias"))
         self.mixers = nn.ModuleList(mixer(dim) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2 * layers))
         self.mlps = nn.ModuleList(
@@ -216,7 +219,7 @@ def at_the_end(scores: Tensor, answers: Tensor) -> Tensor:
     return F.cross_entropy(asked.flatten(0, 1), answers.flatten())
 
 
-def recalled(model: nn.Module, task: Sequence, batch: int = 64) -> float:
+def recalled(model: nn.Module, task: Sequences, batch: int = 64) -> float:
     """The share of right answers of a SequenceNet, 0 to 1."""
     device = next(model.parameters()).device
     model.eval()
@@ -235,6 +238,14 @@ SCALES = ("finest", "fine", "middle", "coarse")
 BANDS = tuple(f"{scale} {colour}" for scale in SCALES for colour in COLOURS)
 
 
+class Gate(Protocol):
+    """A module that rescales maps by gates it can show."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def gate(self, x: Tensor) -> Tensor: ...
+
+
 class Denoiser(nn.Module):
     """Take noise off a picture by turning down some of its twelve named bands.
 
@@ -249,7 +260,10 @@ class Denoiser(nn.Module):
     Shapes: (batch, 3, height, width) to the same.
     """
 
-    def __init__(self, attention: Callable[[int], nn.Module] | None = None):
+    colours: Tensor
+    units: Tensor
+
+    def __init__(self, attention: Callable[[int], Gate] | None = None):
         super().__init__()
         self.attention = attention(len(BANDS)) if attention else ConstantGate(len(BANDS))
         colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [0.5, 0.5, -1.0]])
@@ -369,7 +383,7 @@ def fit(
     inputs, targets = data[0], data[1]
     device = next(model.parameters()).device
     # Pixels first, channels last: grouped convolutions train four times as fast on a CPU.
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -1,5 +1,7 @@
 """What lies around the pixels of a map."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -8,7 +10,7 @@ from torch import Tensor
 
 def around(
     maps: Float[Tensor, "*batch height width"], size: int, stride: int = 1, outside: float = 0.0
-):
+) -> Iterator[Tensor]:
     """The maps shifted to each place of a square, row by row: views of one padded copy.
 
     They come one at a time, each as it is asked for: were all views made before the first is used,

@@ -1,12 +1,17 @@
 """Sums that float16 and bfloat16 cannot hold, and the attention made of them."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+Answer = TypeVar("Answer")
 
-def at_least_float32(function, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+
+def at_least_float32(function: Callable[..., Answer], *tensors: Tensor) -> Answer:
     """What `function` makes of the tensors in float32 or better, also where autocast is on."""
     wide = [x.to(torch.promote_types(x.dtype, torch.float32)) for x in tensors]
     device = tensors[0].device.type

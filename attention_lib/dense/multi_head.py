@@ -103,12 +103,12 @@ class MultiHeadAttention(nn.Module):
                     f"MultiHeadAttention: {name} must end in others={key.shape[-2]},"
                     f" got {tuple(given.shape)}"
                 )
-        given = [] if mask is None else [mask]
-        given += [] if padding is None else [padding[:, None, None, :]]
-        if given and self.causal:
-            given.append(not_after(query))
+        parts = [] if mask is None else [mask]
+        parts += [] if padding is None else [padding[:, None, None, :]]
+        if parts and self.causal:
+            parts.append(not_after(query))
         allowed = None
-        for part in given:
+        for part in parts:
             allowed = part if allowed is None else allowed & part
         return allowed
 

@@ -28,9 +28,9 @@ def _shortest_time(answer: Callable[[float, float, float, float], float]) -> Non
         _is(answer(macs, moved, product, copy), wanted, asked)
 
 
-def _is(given: object, wanted: float, asked: str) -> None:
+def _is(given: float | None, wanted: float, asked: str) -> None:
     assert given is not None, "it returned nothing"
-    assert_close(float(given), wanted, msg=lambda _: f"{asked} it is {wanted:g}, not {given}")
+    assert_close(float(given), wanted, msg=f"{asked} it is {wanted:g}, not {given}")
 
 
 JUDGES = {1: _mean_of_ratios, 2: _median_ratio, 4: _shortest_time}

@@ -44,9 +44,9 @@ def _stride_shift(answer: Callable[[int, int, int], int]) -> None:
         _is(answer(inside, width, side), late - early, asked)
 
 
-def _is(given: object, wanted: float, asked: str) -> None:
+def _is(given: float | None, wanted: float, asked: str) -> None:
     assert given is not None, "it returned nothing"
-    assert_close(float(given), float(wanted), msg=lambda _: f"for {asked} it is {wanted:,}")
+    assert_close(float(given), float(wanted), msg=f"for {asked} it is {wanted:,}")
 
 
 JUDGES = {2: _reduction_for, 3: _cbam_macs, 4: _stride_shift}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-EXACT = dict(dtype=torch.float64)
+EXACT = torch.float64
 
 
 def _close(given: object, wanted: Tensor, case: str) -> None:
@@ -22,8 +22,8 @@ def _close(given: object, wanted: Tensor, case: str) -> None:
 
 def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
-    logits = torch.randn(3, 4, 5, generator=draw, **EXACT)
-    barred = torch.tensor([0.0, 1.0, -torch.inf], **EXACT)
+    logits = torch.randn(3, 4, 5, generator=draw, dtype=EXACT)
+    barred = torch.tensor([0.0, 1.0, -torch.inf], dtype=EXACT)
     for case, given in (
         ("for logits (3, 4, 5)", logits),
         ("for logits near 2,000", 1000 * (logits + 2)),
@@ -35,7 +35,7 @@ def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
 def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
-        query, key, value = (torch.randn(shape, generator=draw, **EXACT) for shape in shapes)
+        query, key, value = (torch.randn(shape, generator=draw, dtype=EXACT) for shape in shapes)
         weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(dim=-1)
         case = f"for query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
         _close(answer(query, key, value), weights @ value, case)
@@ -44,7 +44,7 @@ def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
 def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shape in ((4, 4), (6, 12, 9, 9)):
-        weights = torch.randn(shape, generator=draw, **EXACT).softmax(dim=-1)
+        weights = torch.randn(shape, generator=draw, dtype=EXACT).softmax(dim=-1)
         places = range(2, shape[-1] - 1)
         wanted = torch.stack([weights[..., i, i - 1] for i in places]).mean(dim=0)
         _close(answer(weights.clone()), wanted, f"for weights {shape}")

@@ -64,9 +64,15 @@ class ACmix(nn.Module):
         self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
         self.position = nn.Linear(2, self.head_dim, bias=False)
         self.mix = nn.Linear(3 * heads, maps, bias=False)
-        form = dict(padding=kernel_convolution // 2, groups=self.head_dim)
-        self.shift = nn.Conv2d(maps * self.head_dim, channels, kernel_convolution, stride, **form)
-        nn.init.zeros_(self.shift.bias)
+        self.shift = nn.Conv2d(
+            maps * self.head_dim,
+            channels,
+            kernel_convolution,
+            stride,
+            padding=kernel_convolution // 2,
+            groups=self.head_dim,
+        )
+        nn.init.zeros_(self.shift.get_parameter("bias"))
         with torch.no_grad():  # map t reads the t-th place of the kernel
             self.shift.weight.copy_(torch.eye(maps).view(maps, *self.shift.kernel_size))
         self.attention_rate = nn.Parameter(torch.tensor(0.5))
@@ -112,8 +118,8 @@ class ACmix(nn.Module):
 
     def _position(self, like: Tensor) -> Tensor:
         """p of each pixel, (head_dim, height, width)."""
-        kind = dict(dtype=like.dtype, device=like.device)
-        numbers = [torch.arange(side, **kind) for side in like.shape[-2:]]
+        sides, kind, device = like.shape[-2:], like.dtype, like.device
+        numbers = [torch.arange(side, dtype=kind, device=device) for side in sides]
         down, right = (2 * n / n[-1:].clamp(min=1) - 1 for n in numbers)
         by_column, by_row = self.position.weight[..., None, None].unbind(dim=1)
         return by_column * right + by_row * down[:, None]

@@ -84,6 +84,7 @@ class MobileViTBlock(nn.Module):
         """What the patches give one another, in each layer, at each place; made for looking."""
         tokens, found = self._unfold(x), []
         for layer in self.layers:
+            assert isinstance(layer, _Layer)
             query, key, _ = layer.project(tokens)
             weights = scaled_products(query, key).softmax(dim=-1).to(x.dtype)
             found.append(weights.unflatten(0, (-1, self.places)))
@@ -114,9 +115,10 @@ class _Layer(nn.Module):
         x = x + self.out(merge_heads(F.scaled_dot_product_attention(*self.project(x))))
         return x + self.feed(x)
 
-    def project(self, x: Tensor) -> list[Tensor]:
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.query_key_value(self.norm(x)).chunk(3, dim=-1)
-        return [split_heads(part, self.heads) for part in parts]
+        query, key, value = (split_heads(part, self.heads) for part in parts)
+        return query, key, value
 
 
 def _convolution(channels: int, out: int, kernel_size: int) -> nn.Sequential:

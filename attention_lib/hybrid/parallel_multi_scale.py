@@ -78,8 +78,8 @@ class ParallelMultiScaleAttention(nn.Module):
         """Where `padding` is false nothing is read: a token is no key, and its value is zero."""
         query, key, value = self._project(x, padding)
         allowed = None if padding is None else padding[:, None, None, :]
-        parts = (split_heads(part, self.heads) for part in (query, key, value))
-        gathered = F.scaled_dot_product_attention(*parts, attn_mask=allowed)
+        queries, keys, values = (split_heads(part, self.heads) for part in (query, key, value))
+        gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         far = self.out_attention(merge_heads(gathered))
         near = self.out_convolution(self._convolved(value, self._kernel(value)))
         return far + near + self.contract(self.expand(x).relu())
@@ -101,7 +101,7 @@ class ParallelMultiScaleAttention(nn.Module):
 
     def _kernel(self, value: Tensor) -> Tensor:
         shares = [1] if self.select is None else self.select.softmax(dim=0)
-        total = 0
+        total = value.new_zeros(())
         for share, size, predict in zip(shares, self.kernel_sizes, self.kernels, strict=True):
             taps = predict(value).unflatten(-1, (self.heads, size)).softmax(dim=-1)
             before = self.widest // 2 - size // 2

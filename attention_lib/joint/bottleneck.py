@@ -58,15 +58,14 @@ class BottleneckAttention(nn.Module):
             nn.Linear(self.hidden, channels, bias=multiply),
             nn.Identity() if multiply else nn.BatchNorm1d(channels),
         )
-        around = dict(kernel_size=3, padding=dilation, dilation=dilation, bias=multiply)
         self.place_vote = nn.Sequential(
             nn.Conv2d(channels, self.hidden, 1, bias=multiply),
             nn.BatchNorm2d(self.hidden),
             nn.ReLU(),
-            nn.Conv2d(self.hidden, self.hidden, **around),
+            _dilated(self.hidden, dilation, bias=multiply),
             nn.BatchNorm2d(self.hidden),
             nn.ReLU(),
-            nn.Conv2d(self.hidden, self.hidden, **around),
+            _dilated(self.hidden, dilation, bias=multiply),
             nn.BatchNorm2d(self.hidden),
             nn.ReLU(),
             nn.Conv2d(self.hidden, 1, 1, bias=multiply),
@@ -87,6 +86,10 @@ class BottleneckAttention(nn.Module):
         channel, place = self.channel_vote(x.mean(dim=(-2, -1))), self.place_vote(x)
         combine = torch.mul if self.multiply else torch.add
         return combine(channel[..., None, None], place).sigmoid()
+
+
+def _dilated(channels: int, dilation: int, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=bias)
 
 
 CARD = Card(

@@ -80,13 +80,13 @@ class AttentionFree(nn.Module):
 
     def _position_weights(self, tokens: int) -> list[Tensor]:
         """exp(w), divided by the largest of each row; nothing if w = 0."""
-        most = self.max_tokens
-        if most is None:
+        query, key = self.query_position, self.key_position
+        if query is None or key is None:
             return []
+        most = len(query)
         if tokens > most:
             raise SignatureError(f"AttentionFree: tokens={tokens} is more than max_tokens={most}")
-        query, key = self.query_position[:tokens], self.key_position[:tokens]
-        bias = at_least_float32(torch.matmul, query, key.mT)
+        bias = at_least_float32(torch.matmul, query[:tokens], key[:tokens].mT)
         if self.window is not None:
             bias = bias.triu(1 - self.window).tril(self.window - 1)
         return [(bias - bias.detach().amax(dim=-1, keepdim=True)).exp_()]
@@ -104,7 +104,8 @@ def _sums(key: Tensor, value: Tensor, weights: Tensor | None = None) -> tuple[Te
 def _sums_before(key: Tensor, value: Tensor, weights: Tensor | None = None) -> tuple[Tensor, ...]:
     """The same over the keys up to each token."""
     own = (key - key.detach()).exp() * (1 if weights is None else weights.diagonal()[:, None])
-    sums, tokens, half = (key.detach(), own * value, own), len(key), 1
+    sums: tuple[Tensor, ...] = (key.detach(), own * value, own)
+    tokens, half = len(key), 1
     while half < tokens:
         cut = tokens - tokens % (2 * half)  # behind it, a block that is not full
         parts = []
@@ -137,8 +138,10 @@ CARD = Card(
     paper="zhai2021aft",
     aliases=("aft",),
     example=dict(dim=12, max_tokens=448, rank=5),
-    variants=[dict(window=3), dict(rank=1), dict(max_tokens=None), dict(causal=True)]
-    + [dict(causal=True, window=3), dict(causal=True, max_tokens=None)],
+    variants=[
+        *(dict(window=3), dict(rank=1), dict(max_tokens=None)),
+        *(dict(causal=True), dict(causal=True, window=3), dict(causal=True, max_tokens=None)),
+    ],
     sizes=dict(batch=2, tokens=7),
     params="3 * dim**2 + 2 * rank * max_tokens",
     macs="3 * tokens * dim**2 + tokens**2 * rank / batch"

@@ -83,7 +83,8 @@ class SpatialShift(nn.Module):
     def _compete(self, branches: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         # a sum over all places: too large for float16 on a large map
         wide = torch.promote_types(branches[0].dtype, torch.float32)
-        summed = sum(branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
+        first, second, third = (branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
+        summed = first + second + third
         weights = at_least_float32(self._weigh, summed, self.squash.weight, self.excite.weight)
         return weights.to(branches[0].dtype)
 

@@ -67,7 +67,8 @@ class LongShortDistanceAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        y = biased_attention(*self._project(x), self._bias(x))
+        query, key, value = self._project(x)
+        y = biased_attention(query, key, value, self._bias(x))
         sides, (below, right) = self._sides(x), self._margin(x)
         y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
         return self.out(F.pad(y, (0, -right, 0, -below)))

@@ -81,7 +81,7 @@ class OutlookAttention(nn.Module):
         rows = (height + gap) // self.stride
         grid = dict(y=rows, c=size)  # of the windows; (c, d) is the place of a value in one
         planes = rearrange(weights, "b (y x) h i (c d) -> i b h c d y 1 x 1", **grid)
-        taken = 0
+        taken = weights.new_zeros(())
         for place, plane in enumerate(planes):
             # a window at each pixel; those that a stride leaves out take nothing
             plane = F.pad(plane, (0, gap, 0, 0, 0, gap)).flatten(-4, -3).flatten(-2)

@@ -103,7 +103,8 @@ class MultiResolutionOverlappedAttention(nn.Module):
                 f"MultiResolutionOverlappedAttention: x must be at most max_windows={most} times "
                 f"window_size={w} pixels high and wide, got {tuple(x.shape)}"
             )
-        return tuple((side + w - 1) // w for side in x.shape[-2:])
+        rows, columns = ((side + w - 1) // w for side in x.shape[-2:])
+        return rows, columns
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Query, key and value of each window, by head, and the bias of each pair of windows."""

@@ -71,7 +71,7 @@ class ClassSpecificResidualAttention(nn.Module):
             products, length, temperature = self._head(x, head)
             attended = (_attend(products, length, temperature) * products).sum(dim=-1)
             logits.append((products.mean(dim=-1) + self.strength * attended) / length)
-        return sum(logits)
+        return sum(logits[1:], start=logits[0])
 
     @shaped
     def scores(
