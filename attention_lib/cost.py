@@ -6,10 +6,11 @@ what an operation allocates inside itself and frees again is not seen.
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,9 @@ def _ghost(tensor: Tensor, learns: bool = False) -> Tensor:
     return ghost.requires_grad_(learns and tensor.is_floating_point())
 
 
-def _fused_attention(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:
+def _fused_attention(
+    query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object
+) -> int:
     """QKᵀ and its product with V, counted twice as torch counts: a multiply and an add."""
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
@@ -97,12 +100,14 @@ def live_bytes(mechanism: nn.Module, *inputs: Tensor | int, backward: bool = Fal
 class _Living(TorchDispatchMode):
     """Watches every operation and adds up the storages made that are still referred to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.held: dict[int, int] = {}
         self.now = self.most = 0
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, operation: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         before = {
             self._key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
         }
@@ -130,7 +135,9 @@ class _Largest(TorchDispatchMode):
 
     size = 0
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, operation: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         returned = operation(*args, **(kwargs or {}))
         for leaf in tree_leaves(returned):
             if isinstance(leaf, Tensor):  # an expanded view is as small as what it views

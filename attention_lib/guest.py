@@ -143,7 +143,7 @@ def _annotated(mechanism: type[nn.Module], layout: str, width: int) -> type[nn.M
     base: Any = mechanism  # which class that is, is known at run time only
 
     class Annotated(base):
-        def __init__(self, *args, **kwargs):
+        def __init__(self, *args: Any, **kwargs: Any):
             super().__init__(*args, **kwargs)
             setattr(self, WIDTH[layout], width)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import wraps
 from itertools import product
 from math import floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from attention_lib.bench import Row, fit, interval
 from attention_lib.catalog import FAMILIES, catalog, find
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
     from torch import Tensor
 
+Arguments = ParamSpec("Arguments")
 # Okabe and Ito's colours, told apart with any colour vision, but for their yellow, which is too
 # pale on white; and Tol's wine red.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4A3A", "#882255")
@@ -54,11 +55,11 @@ NAMES = {  # of the columns: in words, and the unit
 }
 
 
-def _styled(draw: "Callable[..., Figure]") -> "Callable[..., Figure]":
+def _styled(draw: "Callable[Arguments, Figure]") -> "Callable[Arguments, Figure]":
     """Draw in the book's style, and leave matplotlib's settings as they were."""
 
     @wraps(draw)
-    def drawn(*args, **kwargs) -> "Figure":
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> "Figure":
         from matplotlib import pyplot
 
         with pyplot.rc_context(SETTINGS):

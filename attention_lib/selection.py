@@ -585,7 +585,7 @@ class Need:
     backward: bool = False
     dtype: str = "float32"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.layout not in ("tokens", "maps"):
             raise ValueError(f"no layout {self.layout!r}; there are tokens, maps")
         if self.dtype not in BYTES:
