@@ -68,9 +68,9 @@ class LongShortDistanceAttention(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         y = biased_attention(*self._project(x), self._bias(x))
-        sides, (below, right) = self._sides(x), self._margin(x)
-        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
-        return self.out(F.pad(y, (0, -right, 0, -below)))
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **self._sides(x))
+        _, _, height, width = x.shape
+        return self.out(y[:, :, :height, :width])
 
     @shaped
     def weights(
