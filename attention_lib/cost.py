@@ -5,6 +5,7 @@ softmax and gates are not.  The largest tensor is the largest that an operation 
 what an operation allocates inside itself and frees again is not seen.
 """
 
+import warnings
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -55,7 +56,9 @@ def run_without_numbers(
     training = {module: module.training for module in mechanism.modules()}
     mechanism.eval()
     try:
-        with ExitStack() as modes:
+        with warnings.catch_warnings(), ExitStack() as modes:
+            # torch 2.6 made for a GPU warns that a convolution will be slow there; none is run here
+            warnings.filterwarnings("ignore", "cuDNN cannot be used", UserWarning)
             for mode in (ghosts, torch.set_grad_enabled(backward), *watched_by):
                 modes.enter_context(mode)
             answer = functional_call(mechanism, weights | buffers, given)

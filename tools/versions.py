@@ -158,6 +158,8 @@ def run_tests(python: Path) -> str:
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.xml")
         options = ["-q", "-m", "not slow", f"--junitxml={report}", "-p", "no:cacheprovider"]
+        # else pytest reads through torch's compiler for minutes to show a failure
+        options += ["--tb=native", "--show-capture=no"]
         done = subprocess.run(
             [python, "-m", "pytest", *options, *TESTS], cwd=ROOT, env=_environment()
         )
