@@ -13,6 +13,7 @@ JOBS ?= 2# processes of `make test`
 CHAPTER ?=# `make execute CHAPTER=channel`: only that one
 NAME ?=# `make test NAME=coordinate`: only one mechanism's tests
 FAMILY ?=# `make mutants FAMILY=channel`
+ROW ?=# `make versions ROW=floor`: only that one
 ARGS ?=# handed to bench, experiments, screenshots
 
 VENV := .venv
@@ -100,6 +101,10 @@ mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
 .PHONY: screenshots
 screenshots: $(TEST) $(SITE)  ## photograph the pages, wide and narrow, light and dark
 	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m tools.screenshots $(ARGS)
+
+.PHONY: versions
+versions:  ## test with the oldest torch, Colab's and the newest, on the CPU (ROW=floor)
+	@$(PYTHON) -m tools.versions $(ROW)
 
 .PHONY: lint
 lint: $(TEST)  ## check style, spelling and types

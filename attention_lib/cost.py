@@ -5,6 +5,7 @@ softmax and gates are not.  The largest tensor is the largest that an operation 
 what an operation allocates inside itself and frees again is not seen.
 """
 
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -57,7 +58,9 @@ def run_without_numbers(
     mechanism.eval()
     try:
         modes: list[AbstractContextManager] = [ghosts, torch.set_grad_enabled(backward)]
-        with ExitStack() as stack:
+        with warnings.catch_warnings(), ExitStack() as stack:
+            # torch 2.6 made for a GPU warns that a convolution will be slow there; none is run here
+            warnings.filterwarnings("ignore", "cuDNN cannot be used", UserWarning)
             for mode in (*modes, *watched_by):
                 stack.enter_context(mode)
             answer = functional_call(mechanism, weights | buffers, given)

@@ -6,6 +6,9 @@
 An axis named after a number the module holds must measure that number; an axis met twice
 must measure the same both times; every other axis is free, and only a batch may be empty.
 A floating tensor must have the dtype of the module's parameters, unless autocast is on.
+
+The compiler of torch 2.6, the oldest that is supported, reads these lines too.  It takes neither
+`vars(module)`, nor `next` with a default, nor `zip` of unequal lengths: see `make versions`.
 """
 
 import inspect
@@ -50,7 +53,8 @@ def shaped(
     @wraps(forward)
     def checked(self: Self, *args: Rest.args, **kwargs: Rest.kwargs) -> Answer:
         known: dict[str, int] = {}
-        for name, given in [*zip(names, args, strict=False), *kwargs.items()]:
+        named = zip(names[: len(args)], args[: len(names)], strict=True)
+        for name, given in [*named, *kwargs.items()]:
             if name in expected and given is not None:
                 axes, dtypes = expected[name]
                 tensor = _check_type(self, name, given, dtypes)
@@ -73,7 +77,7 @@ def _notes(forward: Callable) -> dict[str, type[AbstractArray]]:
 def _check_shape(
     module: nn.Module, name: str, tensor: Tensor, axes: Axes, known: dict[str, int]
 ) -> None:
-    numbers, shape = vars(module), tuple(tensor.shape)
+    numbers, shape = module.__dict__, tuple(tensor.shape)
     fits = len(shape) == len(axes) and all(
         size == known.setdefault(axis, _held(numbers, axis, size)) and (size > 0 or axis == "batch")
         for axis, size in zip(axes, shape, strict=True)
@@ -107,10 +111,12 @@ def _check_type(
 
 def _dtype_of_parameters(module: nn.Module, given: Tensor) -> torch.dtype | None:
     """What the parameters have, if it should be that of what is given and is not."""
-    own = _dtypes(module)
-    first = next(own, given.dtype)  # the others are looked up only where it differs
-    fits = given.dtype == first or not given.is_floating_point() or given.dtype in own
-    return None if fits or torch.is_autocast_enabled(given.device.type) else first
+    first = None
+    for dtype in _dtypes(module):  # the others are looked up only where it differs
+        if dtype == given.dtype or not given.is_floating_point():
+            return None
+        first = first or dtype
+    return None if torch.is_autocast_enabled(given.device.type) else first
 
 
 def _dtypes(module: nn.Module) -> Iterator[torch.dtype]:

@@ -69,9 +69,9 @@ class LongShortDistanceAttention(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         query, key, value = self._project(x)
         y = biased_attention(query, key, value, self._bias(x))
-        sides, (below, right) = self._sides(x), self._margin(x)
-        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
-        return self.out(F.pad(y, (0, -right, 0, -below)))
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **self._sides(x))
+        _, _, height, width = x.shape
+        return self.out(y[:, :, :height, :width])
 
     @shaped
     def weights(
