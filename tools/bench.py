@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -68,28 +69,38 @@ def members(family: str, axis: str) -> list[Card]:
 def measure(family: str, device: str, dtypes: list[str], seconds: float, label: str) -> list[dict]:
     """The sweeps of a family, forward alone and with gradients."""
     made = []
+    options = dict(device=device, seconds=seconds, label=label)
     for axis, sizes, fixed in SWEEPS[family]:
         for dtype in dtypes:
             for backward in (False, True):
                 what = f"{family}, {axis}, {dtype}, {'with' if backward else 'no'} gradients"
                 print(f"      {what}, {label} allocator:", end=" ", flush=True)
                 began = time.perf_counter()
-                rows = sweep(
-                    members(family, axis),
-                    axis,
-                    sizes,
-                    fixed=fixed,
-                    device=device,
-                    dtype=getattr(torch, dtype),
-                    backward=backward,
-                    seconds=seconds,
-                )
+                cards = members(family, axis)
+                made.append(one_sweep(cards, axis, sizes, fixed, dtype, backward, **options))
                 print(f"{time.perf_counter() - began:.0f} s", flush=True)
-                made.append(
-                    dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label)
-                    | dict(environment=ALLOCATORS[label], rows=rows)
-                )
     return made
+
+
+def one_sweep(
+    cards: list[Card],
+    axis: str,
+    sizes: Sequence[int],
+    fixed: dict[str, int],
+    dtype: str,
+    backward: bool,
+    *,
+    device: str,
+    seconds: float,
+    label: str,
+) -> dict:
+    """One sweep as it is stored: what was held fixed, and its rows."""
+    options = dict(device=device, dtype=getattr(torch, dtype), backward=backward, seconds=seconds)
+    return (
+        dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label)
+        | dict(environment=ALLOCATORS[label])
+        | dict(rows=sweep(cards, axis, sizes, fixed=fixed, **options))
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
