@@ -69,7 +69,6 @@ def members(family: str, axis: str) -> list[Card]:
 def measure(family: str, device: str, dtypes: list[str], seconds: float, label: str) -> list[dict]:
     """The sweeps of a family, forward alone and with gradients."""
     made = []
-    options = dict(device=device, seconds=seconds, label=label)
     for axis, sizes, fixed in SWEEPS[family]:
         for dtype in dtypes:
             for backward in (False, True):
@@ -77,7 +76,8 @@ def measure(family: str, device: str, dtypes: list[str], seconds: float, label: 
                 print(f"      {what}, {label} allocator:", end=" ", flush=True)
                 began = time.perf_counter()
                 cards = members(family, axis)
-                made.append(one_sweep(cards, axis, sizes, fixed, dtype, backward, **options))
+                how = (dtype, backward, device, seconds, label)
+                made.append(one_sweep(cards, axis, sizes, fixed, *how))
                 print(f"{time.perf_counter() - began:.0f} s", flush=True)
     return made
 
@@ -89,17 +89,23 @@ def one_sweep(
     fixed: dict[str, int],
     dtype: str,
     backward: bool,
-    *,
     device: str,
     seconds: float,
     label: str,
 ) -> dict:
     """One sweep as it is stored: what was held fixed, and its rows."""
-    options = dict(device=device, dtype=getattr(torch, dtype), backward=backward, seconds=seconds)
-    return (
-        dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label)
-        | dict(environment=ALLOCATORS[label])
-        | dict(rows=sweep(cards, axis, sizes, fixed=fixed, **options))
+    rows = sweep(
+        cards,
+        axis,
+        sizes,
+        fixed=fixed,
+        device=device,
+        dtype=getattr(torch, dtype),
+        backward=backward,
+        seconds=seconds,
+    )
+    return dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label) | dict(
+        environment=ALLOCATORS[label], rows=rows
     )
 
 

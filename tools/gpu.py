@@ -20,12 +20,13 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import partial, wraps
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,6 +42,7 @@ from tools.roofline import family_rows
 
 NO_GPU = "NOT RUN: no CUDA device here (torch.cuda.is_available() is false)"
 SWEEP, RATIO, FAMILY = 1.0, 0.3, 2.0  # seconds to measure one, beyond the least rounds
+Check = Callable[[Card], None]
 Found = Iterator[dict | str]  # rows to store, and notes: "NOT RUN: ..." or "FAILED: ..."
 
 
@@ -72,12 +74,12 @@ class Placed(Card):
 def proof(card: Card, device: str) -> Found:
     """The verdict of each check of the contract, of each reference and of each low precision."""
     card = Placed(**{f.name: getattr(card, f.name) for f in fields(card)}, device=device)
-    checks: dict[str, Callable[[Card], None]] = {check.__name__: check for check in CONTRACT}
+    checks: dict[str, Check] = {check.__name__: check for check in CONTRACT}
     for arguments in ({}, *card.variants):
         changed = ", ".join(f"{k}={v}" for k, v in arguments.items()) or "example"
-        checks[f"reference, {changed}"] = lambda card, a=arguments: equals_reference(card, a)
+        checks[f"reference, {changed}"] = _given(equals_reference, arguments)
     for dtype in LOW:
-        checks[f"reference, {dtype}"] = lambda card, d=dtype: holds_in_low_precision(card, d)
+        checks[f"reference, {dtype}"] = _given(holds_in_low_precision, dtype)
     for name, check in checks.items():
         with without_tf32():
             status, why = verdict(check, card)
@@ -91,7 +93,7 @@ def proof(card: Card, device: str) -> Found:
 @contextmanager
 def without_tf32() -> Iterator[None]:
     """Products and convolutions of float32 are of float32, not of its first ten bits."""
-    places = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    places: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [place.allow_tf32 for place in places]
     try:
         for place in places:
@@ -102,7 +104,15 @@ def without_tf32() -> Iterator[None]:
             place.allow_tf32 = was
 
 
-def _once_more(check: Callable[[Card], None], card: Card) -> str:
+def _given(check: Callable[[Card, Any], None], more: object) -> Check:
+    @wraps(check)
+    def given(card: Card) -> None:
+        check(card, more)
+
+    return given
+
+
+def _once_more(check: Check, card: Card) -> str:
     """All that a failing check says; an error that comes and goes is another kind of fault."""
     try:
         check(card)
@@ -138,14 +148,13 @@ def swept(
             able.append(card)
     if able:
         what = (able, axis, sizes, fixed, dtype, backward)
-        yield one_sweep(*what, device=device, seconds=SWEEP, label="default")
+        yield one_sweep(*what, device, SWEEP, "default")
 
 
 def beside_peers(card: Card, device: str) -> Found:
     """The ratios of one mechanism to each of its peers."""
-    sizes = SIZES[str(card)]
-    if device == "cpu":
-        sizes = (sizes[0] | dict(batch=1),)
+    first, second = SIZES[str(card)]
+    sizes = [first | dict(batch=1)] if device == "cpu" else [first, second]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
         try:
@@ -196,7 +205,7 @@ class Step:
     stage: str
     name: str
     result: Result
-    work: Callable[[], Found]
+    work: Callable[[], Iterable[dict | str]]
 
 
 class OutOfTime(BaseException):
@@ -228,8 +237,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
 
     result = Result("peers-roofline", "rows", options)
     for family in families:
-        work = partial(family_rows, family, device, FAMILY)
-        steps.append(Step("roofline", family, result, work))
+        steps.append(Step("roofline", family, result, partial(family_rows, family, device, FAMILY)))
     for step in steps:
         step.result.steps += 1
     return steps
@@ -260,15 +268,21 @@ def run(
 ) -> int:
     """Do the steps in order while there is time, and say what was not reached; 1 if one failed."""
     end = clock() + seconds
-    done, told = [], []
+    done: list[Step] = []
+    told: list[str] = []
     for step in steps:
         if (left := end - clock()) <= 0:
             break
-        found, notes, ended = [], [], True
+        found: list[dict] = []
+        notes: list[str] = []
+        ended = True
         try:
             with within(left):
                 for made in step.work():
-                    (notes if isinstance(made, str) else found).append(made)
+                    if isinstance(made, str):
+                        notes.append(made)
+                    else:
+                        found.append(made)
         except OutOfTime:
             ended = False
         except Exception as error:  # the next steps may still be worth something
