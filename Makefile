@@ -15,6 +15,7 @@ NAME ?=# `make test NAME=coordinate`: only one mechanism's tests
 FAMILY ?=# `make mutants FAMILY=channel`
 ROW ?=# `make versions ROW=floor`: only that one
 ARGS ?=# handed to bench, experiments, screenshots
+TIME ?= 480# seconds of `make gpu`
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -89,6 +90,10 @@ peers: $(TEST)  ## time mechanisms beside other packages and store the result (N
 .PHONY: roofline
 roofline: $(TEST)  ## measure how near each mechanism comes to the machine's speeds, and store it
 	@$(PY) -m tools.roofline $(ARGS)
+
+.PHONY: gpu
+gpu: $(TEST)  ## on a GPU: contract, references, sweeps, peers, roofline, in TIME seconds (480)
+	@$(PY) -m tools.gpu --time $(TIME) $(ARGS)
 
 .PHONY: counts
 counts: $(TEST)  ## count anew what each mechanism costs; a test fails where one grows

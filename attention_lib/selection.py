@@ -467,7 +467,8 @@ def experiments_with(name: str) -> list[str]:
     return [
         stored
         for stored, payloads in _stored().items()
-        if not any("sweeps" in payload for payload in payloads) and quoted in json.dumps(payloads)
+        if not any(payload.keys() & {"sweeps", "proof"} for payload in payloads)
+        and quoted in json.dumps(payloads)
     ]
 
 
@@ -521,6 +522,8 @@ def measurements() -> tuple[Measured, ...]:
                 made = payload["provenance"]
                 threads = f"{made['threads']} thread" + "s" * (made["threads"] != 1)
                 machine = made.get("gpu") or f"{made['processor']}, {threads}"
+                if sweep["dtype"] != "float32":
+                    machine = f"{machine}, {sweep['dtype']}"
                 for row in sweep["rows"]:
                     size = sweep["fixed"] | dict.fromkeys(sweep["axis"].split(","), row["size"])
                     found.append(

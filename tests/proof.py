@@ -1,13 +1,23 @@
-"""What references and oracles share: the cases, and how two answers are compared."""
+"""What references and oracles share: the cases, and how two answers are compared.
+
+Nothing here needs pytest, so that `make gpu` proves the same on another device.
+"""
+
+import re
+from copy import deepcopy
+from importlib import import_module
 
 import torch
 from torch import is_tensor
+from torch.testing import assert_close
 
 from attention_lib.bench import realistic
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
+from attention_lib.checks import ready
 from attention_lib.cost import measure
 
+LOW = (torch.float16, torch.bfloat16, torch.float32)
 CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
 
 
@@ -28,6 +38,38 @@ def answer_and_gradients(function, mechanism, inputs):
     leaves |= dict(mechanism.named_parameters())
     gradients = torch.autograd.grad(answer, [*leaves.values()], direction)
     return {"answer": answer.detach()} | dict(zip(leaves, gradients, strict=True))
+
+
+def reference(card):
+    """The paper's function of a mechanism."""
+    shelf = import_module(f"tests.references.{card.family}")
+    return getattr(shelf, re.sub(r"(?<!^)(?=[A-Z])", "_", str(card)).lower())
+
+
+def equals_reference(card, arguments):
+    """Outputs and gradients are the paper's; its loops run on a CPU, whatever ours runs on."""
+    mechanism, inputs = ready(card, **arguments)
+    ours = answer_and_gradients(mechanism, mechanism, inputs)
+    same, inputs = _on_cpu(mechanism, inputs)
+    papers = answer_and_gradients(lambda *x: reference(card)(same, *x), same, inputs)
+    assert_close(ours, papers, check_device=False)
+
+
+def holds_in_low_precision(card, dtype):
+    """The error is at most twice that of the plain formula in the same precision."""
+    exact, inputs = ready(card, torch.float64)
+    low = deepcopy(exact).to(dtype)
+    low_inputs = [x.to(dtype) if is_tensor(x) else x for x in inputs]
+    with torch.no_grad():
+        truth = exact(*inputs).cpu()
+        ours = (low(*low_inputs).double().cpu() - truth).norm()
+        low, low_inputs = _on_cpu(low, low_inputs)
+        plain = (reference(card)(low, *low_inputs).double() - truth).norm()
+    assert ours <= 2 * plain, f"{card}: error {ours:.2e}, the plain formula's {plain:.2e}"
+
+
+def _on_cpu(mechanism, inputs):
+    return deepcopy(mechanism).cpu(), [x.cpu() if is_tensor(x) else x for x in inputs]
 
 
 def largest_tensor(name, batch=1, **sizes):

@@ -77,6 +77,20 @@ def test_a_block_takes_twenty_milliseconds_or_more(each):
     assert len(timing.rounds) == 7 and a_round == math.ceil(round(0.02 / each, 6))
 
 
+def test_a_block_on_a_gpu_holds_the_emptying_of_its_cache(monkeypatch):
+    clock, calls = Clock(), []
+
+    def cuda_seconds(function, times):
+        calls.append(times)
+        clock.now += times * 1e-4  # the host waits for call and cache
+        return 1e-5  # the events frame the call alone
+
+    monkeypatch.setattr(bench, "_cuda_seconds", cuda_seconds)
+    how = dict(device="cuda", clock=clock, least=5, most=5)
+    assert set(time_together({"f": None}, **how)["f"].rounds) == {1e-5}
+    assert calls == [1, 1, *[50] * 5]
+
+
 def test_rounds_end_with_the_time_but_not_before_the_least():
     def rounds(each, **how):
         clock = Clock()

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -74,22 +75,38 @@ def measure(family: str, device: str, dtypes: list[str], seconds: float, label: 
                 what = f"{family}, {axis}, {dtype}, {'with' if backward else 'no'} gradients"
                 print(f"      {what}, {label} allocator:", end=" ", flush=True)
                 began = time.perf_counter()
-                rows = sweep(
-                    members(family, axis),
-                    axis,
-                    sizes,
-                    fixed=fixed,
-                    device=device,
-                    dtype=getattr(torch, dtype),
-                    backward=backward,
-                    seconds=seconds,
-                )
+                cards = members(family, axis)
+                how = (dtype, backward, device, seconds, label)
+                made.append(one_sweep(cards, axis, sizes, fixed, *how))
                 print(f"{time.perf_counter() - began:.0f} s", flush=True)
-                made.append(
-                    dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label)
-                    | dict(environment=ALLOCATORS[label], rows=rows)
-                )
     return made
+
+
+def one_sweep(
+    cards: list[Card],
+    axis: str,
+    sizes: Sequence[int],
+    fixed: dict[str, int],
+    dtype: str,
+    backward: bool,
+    device: str,
+    seconds: float,
+    label: str,
+) -> dict:
+    """One sweep as it is stored: what was held fixed, and its rows."""
+    rows = sweep(
+        cards,
+        axis,
+        sizes,
+        fixed=fixed,
+        device=device,
+        dtype=getattr(torch, dtype),
+        backward=backward,
+        seconds=seconds,
+    )
+    return dict(axis=axis, fixed=fixed, backward=backward, dtype=dtype, allocator=label) | dict(
+        environment=ALLOCATORS[label], rows=rows
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

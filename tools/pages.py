@@ -257,9 +257,10 @@ def exponents(root: Path = ROOT) -> dict[str, list[str]]:
         if not path.endswith("-bench.json"):
             continue  # an experiment, whose sweeps are of another kind
         for sweep in payload["sweeps"]:
-            if sweep["backward"] or sweep.get("allocator") == "default":
-                continue  # the default allocator bends what it measures
-            place = f"{sweep['dtype']}, {sweep['rows'][0]['device']}"
+            device = sweep["rows"][0]["device"]
+            if sweep["backward"] or (device == "cpu" and sweep.get("allocator") == "default"):
+                continue  # a CPU's default allocator bends what it measures
+            place = f"{sweep['dtype']}, {device}"
             sides = " = ".join(f"`{side}`" for side in sweep["axis"].split(","))
             for value, what in (("seconds", "time"), ("peak_bytes", "memory")):
                 for name, fit in bench.fits(sweep["rows"], value).items():

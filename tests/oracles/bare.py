@@ -12,7 +12,10 @@ from pathlib import Path
 def bare(dotted: str, stubs: dict[str, dict] | None = None) -> types.ModuleType:
     """The module `dotted`; `stubs` maps what it imports but does not need to a few attributes."""
     parts = dotted.split(".")
-    root = next(Path(p or ".") / parts[0] for p in sys.path if (Path(p or ".") / parts[0]).is_dir())
+    roots = [Path(p or ".") / parts[0] for p in sys.path if (Path(p or ".") / parts[0]).is_dir()]
+    if not roots:
+        raise ModuleNotFoundError(f"No module named {parts[0]!r}", name=parts[0])
+    root = roots[0]
     before = dict(sys.modules)
     try:
         for depth in range(1, len(parts)):

@@ -9,6 +9,9 @@ import torch
 
 try:
     import torchvision  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torchvision":  # where it is not installed there is nothing to mend
+        raise
 except RuntimeError as error:
     if "torchvision::nms" not in str(error):
         raise
