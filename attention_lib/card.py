@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ COSTS = ("params", "macs", "memory")
 ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a card equals itself alone, and so may be a key of a cache
 class Card:
     """The facts of one mechanism; costs are formulas in the words of its signature."""
 
@@ -183,9 +184,15 @@ class Card:
         """
         arguments = inspect.signature(self.mechanism).parameters
         asked = {name: value for name, value in sizes.items() if name in arguments}
-        with torch.device("meta"):
-            held = vars(self.build(**asked))
-        held = {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
+        held = _held(self, tuple(asked.items()))
         known = {**self.defaults, **self.example, **held, **self.sizes, **sizes}
         products = {k: v for k, v in self.sizes.items() if isinstance(v, tuple)}
         return known | {k: prod(known[factor] for factor in v) for k, v in products.items()}
+
+
+@lru_cache(maxsize=8)
+def _held(card: Card, arguments: tuple[tuple[str, int], ...]) -> dict[str, object]:
+    """Numbers that the built module holds; building it, if only on meta, is what takes time."""
+    with torch.device("meta"):
+        held = vars(card.build(**dict(arguments)))
+    return {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}

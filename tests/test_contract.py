@@ -9,9 +9,13 @@ from attention_lib.catalog import catalog
 from attention_lib.checks import CONTRACT, SLOW, ready, verdict
 from attention_lib.shape import SignatureError, signature
 
+# One process takes all checks of a card, one after the other: two of them share a program.
+CARDS = [pytest.param(card, marks=pytest.mark.xdist_group(str(card))) for card in catalog()]
+CHECKS = [*CONTRACT, *(pytest.param(check, marks=pytest.mark.slow) for check in SLOW)]
 
-@pytest.mark.parametrize("card", catalog(), ids=str)
-@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("card", CARDS, ids=str)
 def test_contract(card, check):
     status, why = verdict(check, card)
     if status == "broken" and check.__name__ not in card.cannot:
@@ -22,13 +26,6 @@ def test_contract(card, check):
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_what_a_card_cannot_keep_is_a_promise(card):
     assert set(card.cannot) <= {check.__name__ for check in (*CONTRACT, *SLOW)}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("card", catalog(), ids=str)
-@pytest.mark.parametrize("check", SLOW, ids=lambda check: check.__name__)
-def test_slow_contract(card, check):
-    test_contract(card, check)
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)

@@ -93,9 +93,9 @@ CARD = Card(
     SelectiveKernel,
     paper="li2019selective",
     aliases=("sk", "sknet"),
-    example=dict(channels=16, groups=4, reduction=3, minimum=3),
+    example=dict(channels=9, groups=3, reduction=3, minimum=2),
     variants=[dict(branches=3), dict(branches=1), dict(minimum=11), dict(groups=1)],
-    sizes=dict(batch=2, height=7, width=5),
+    sizes=dict(batch=2, height=5, width=4),
     params="branches * (9 * channels**2 / groups + 2 * channels)"
     " + hidden * channels + 2 * hidden + branches * hidden * channels",
     macs="branches * 9 * channels**2 / groups * height * width"

@@ -130,12 +130,12 @@ CARD = Card(
     MobileViTBlock,
     paper="mehta2021mobilevit",
     aliases=("mobilevit",),
-    example=dict(channels=5, dim=6, heads=3),
+    example=dict(channels=7, dim=8, heads=4, depth=1),
     variants=[
-        *(dict(depth=1), dict(depth=3), dict(heads=2)),
+        *(dict(depth=2), dict(depth=3), dict(heads=2)),
         *(dict(patch_size=3), dict(patch_size=1), dict(kernel_size=1), dict(kernel_size=5)),
     ],
-    sizes=dict(batch=2, height=7, width=5),
+    sizes=dict(batch=2, height=5, width=3),
     params="3 * kernel_size**2 * channels**2 + 2 * channels * dim + 6 * channels"
     " + depth * (8 * dim**2 + 11 * dim) + 2 * dim",
     macs="height * width * (3 * kernel_size**2 * channels**2 + 2 * channels * dim) + depth * dim"

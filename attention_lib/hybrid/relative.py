@@ -111,12 +111,12 @@ CARD = Card(
     RelativeAttention,
     paper="dai2021coatnet",
     aliases=("coatnet",),
-    example=dict(channels=6, table_height=7, table_width=5, head_dim=2),
+    example=dict(channels=8, table_height=5, table_width=3, head_dim=2),
     variants=[
         *(dict(table_height=3), dict(table_width=6), dict(table_height=1, table_width=1)),
-        *(dict(head_dim=3), dict(head_dim=6), dict(expansion=1)),
+        *(dict(head_dim=4), dict(head_dim=8), dict(expansion=1)),
     ],
-    sizes=dict(batch=2, height=7, width=5),
+    sizes=dict(batch=2, height=5, width=3),
     params="(4 + 2 * expansion) * channels**2 + (9 + expansion) * channels"
     " + heads * (2 * table_height - 1) * (2 * table_width - 1)",
     macs="height * width * (4 + 2 * expansion) * channels**2 + 2 * (height * width)**2 * channels",

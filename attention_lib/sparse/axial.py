@@ -79,9 +79,9 @@ CARD = Card(
     AxialAttention,
     paper="ho2019axial",
     aliases=("axial",),
-    example=dict(channels=12, heads=6),
+    example=dict(channels=8, heads=4),
     variants=[dict(axes=(-1,)), dict(axes=(-2, -1, -2)), dict(heads=1)],
-    sizes=dict(batch=2, height=7, width=5),
+    sizes=dict(batch=2, height=5, width=3),
     params="4 * channels**2 * (row_layers + column_layers)",
     macs="4 * channels**2 * height * width * (row_layers + column_layers)"
     " + 2 * channels * height * width * (row_layers * width + column_layers * height)",
