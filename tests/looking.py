@@ -3,12 +3,13 @@
 look(page, address, "book/intro.html", folder)["mathematics"] == []
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urljoin, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from bs4 import BeautifulSoup
 from playwright.sync_api import Page
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 800}
@@ -22,11 +23,11 @@ SUBJECTS = (
     "search box",
     "skip link",
     "phone",
+    "weight",
+    "links",
     "axe, light",
     "axe, dark",
     "axe, phone",
-    "weight",
-    "links",
 )
 
 # Each returns a list of complaints.
@@ -81,16 +82,54 @@ CUT_OFF = """() => [...document.querySelectorAll("div.math")].flatMap((box) =>
                          < box.getBoundingClientRect().left - 1)
     .map((formula) => "begins where nobody can scroll: " + formula.innerText.slice(0, 60)))"""
 
+# A program's words are thousands of elements of a few classes. One of each class is enough, if axe
+# sees it: not one in a folded cell, or scrolled out of its block.
+THIN = """() => {
+  const kept = new Set();
+  const spare = [...document.querySelectorAll(".highlight pre span")].filter((token) => {
+    const code = token.closest("pre");
+    const block = code.parentElement.parentElement.className;
+    const kind = [token.className, token.parentElement.className, block].join(" in ");
+    const seen = token.textContent.trim() && token.checkVisibility()
+      && token.getBoundingClientRect().right < code.getBoundingClientRect().right;
+    return !seen || kept.size === kept.add(kind).size;
+  });
+  for (const token of spare) token.replaceWith(...token.childNodes);
+  document.querySelectorAll(".highlight pre").forEach((code) => code.normalize());
+}"""
 
-def look(page: Page, address: str, name: str, folder: Path) -> dict[str, list[str]]:
+
+def subjects(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """What is looked at on a page of a site, given the names of all its pages.
+
+    Everything; but the pages of mechanisms follow one pattern. Axe tries the first of each family,
+    and the dark colours on the first of all.
+    """
+    family = PurePosixPath(name).parent
+    if family.parent.name != "api":
+        return SUBJECTS
+    alike = [other for other in names if PurePosixPath(other).parent.parent == family.parent]
+    if name == min(alike):
+        return SUBJECTS
+    first = name == min(other for other in alike if PurePosixPath(other).parent == family)
+    return tuple(s for s in SUBJECTS if not s.startswith("axe") or (first and s != "axe, dark"))
+
+
+def look(
+    page: Page, address: str, name: str, folder: Path, wanted: Sequence[str] = SUBJECTS
+) -> dict[str, list[str]]:
     """Visit a page, wide and narrow, light and dark.
 
     Args:
         page: of a browser that reaches nothing but the loopback address.
         address: where `folder` is served.
         name: the page's path in it.
+        wanted: the subjects; axe is run for those of its name alone.
+
+    Returns:
+        For each subject that was looked at, what is wrong.
     """
-    wrong: dict[str, list[str]] = {subject: [] for subject in SUBJECTS}
+    wrong: dict[str, list[str]] = {"requests": []}
     asked: set[str] = set()
     listeners: dict[str, Callable] = {
         "request": lambda request: asked.add(request.url),
@@ -112,23 +151,28 @@ def look(page: Page, address: str, name: str, folder: Path) -> dict[str, list[st
     page.keyboard.press("Tab")
     wrong["skip link"] = page.evaluate(SKIP_LINK)
     page.evaluate("document.activeElement.blur()")
-    page.evaluate(AXE_SCRIPT)
-    dress(page, "light")
-    wrong["axe, light"] = axe(page)
-    dress(page, "dark")
-    wrong["axe, dark"] = axe(page, *COLOURS)  # a theme changes nothing else
     page.set_viewport_size(NARROW)
     wrong["phone"] = page.evaluate(TOO_WIDE) + page.evaluate(CUT_OFF)
     wrong["search box"] += page.evaluate(SEARCH_BOXES)
-    wrong["axe, phone"] = axe(page, "scrollable-region-focusable", "target-size")
+    page.set_viewport_size(WIDE)
+    if any(subject.startswith("axe") for subject in wanted):
+        page.evaluate(AXE_SCRIPT)
+        page.evaluate(THIN)
+    for theme, rules in (("light", ()), ("dark", COLOURS)):  # a theme changes colours alone
+        if f"axe, {theme}" in wanted:
+            dress(page, theme)
+            wrong[f"axe, {theme}"] = axe(page, *rules)
+    if "axe, phone" in wanted:
+        page.set_viewport_size(NARROW)
+        wrong["axe, phone"] = axe(page, "scrollable-region-focusable", "target-size")
 
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
     abroad = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     wrong["requests"] += [f"another host: {url}" for url in abroad]
     weight = sum(file(folder, url).stat().st_size for url in asked if file(folder, url).is_file())
-    if weight > MEGABYTES * 1e6:
-        wrong["weight"] = [f"{weight / 1e6:.2f} MB with all that it loads"]
+    heavy = weight > MEGABYTES * 1e6
+    wrong["weight"] = [f"{weight / 1e6:.2f} MB with all that it loads"] if heavy else []
     wrong["links"] = broken_links(folder, name)
     return wrong
 
@@ -168,25 +212,43 @@ def file(folder: Path, url: str) -> Path:
     return folder / unquote(urlsplit(url).path).lstrip("/")
 
 
-def parsed(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+class Anchors(HTMLParser):
+    """Where the links of a page lead, and the places in it that a link can lead to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.places: set[str | None] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note one element."""
+        given = dict(attrs)
+        self.places |= {given.get("id"), given.get("name")}
+        attribute = "href" if tag in ("a", "link") else "src" if tag in ("script", "img") else ""
+        if attribute in given:
+            (self.links if tag == "a" else self.loads).append(given[attribute] or "")
+
+
+@cache
+def anchors(path: Path) -> Anchors:
+    """Those of a page, which is read once: other pages lead to it by the hundred."""
+    return Anchors(path.read_text(encoding="utf-8"))
 
 
 def broken_links(folder: Path, name: str) -> list[str]:
     """Links of a page that lead to no file of the site, or to no place in it."""
-    wrong, soup = [], parsed(folder / name)
-    tags = [(tag, "href") for tag in soup.find_all(["a", "link"], href=True)]
-    tags += [(tag, "src") for tag in soup.find_all(["script", "img"], src=True)]
-    for tag, attribute in tags:
-        parts = urlsplit(urljoin(f"http://this.site/{name}", tag[attribute]))
+    wrong, here = [], anchors(folder / name)
+    for link in (*here.links, *here.loads):
+        parts = urlsplit(urljoin(f"http://this.site/{name}", link))
         if parts.hostname != "this.site":
             continue
         target = folder / unquote(parts.path).lstrip("/")
         if not target.is_file():
-            wrong.append(f"no such file: {tag[attribute]}")
-        elif parts.fragment and target.suffix == ".html":
-            here = soup if target == folder / name else parsed(target)
-            place = unquote(parts.fragment)
-            if not here.find(id=place) and not here.find(attrs={"name": place}):
-                wrong.append(f"no such place: {tag[attribute]}")
+            wrong.append(f"no such file: {link}")
+        elif not parts.fragment or target.suffix != ".html":
+            continue
+        elif unquote(parts.fragment) not in anchors(target).places:
+            wrong.append(f"no such place: {link}")
     return wrong

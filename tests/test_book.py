@@ -1,7 +1,9 @@
 """The built site, in a real browser that reaches no other host; every page of it."""
 
+import html
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,12 +16,12 @@ from axe_playwright_python.base import AXE_SCRIPT
 
 from attention_lib import selection
 from attention_lib.catalog import catalog
-from tests.looking import SUBJECTS, WIDE, axe, dress, look, parsed
+from tests.looking import SUBJECTS, WIDE, anchors, axe, dress, look, subjects
 from tools.browser import HTML, browser, page_names, served
 from tools.chapters import ROOT, chapters, notebook_of, repository
 from tools.selection import STATIC
 
-pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.alone
 
 # What a page is made from, apart from what tools.pages writes anew.
 SOURCES = ("_config.yml", "_toc.yml", "book/*.md", "book/references.bib", "book/_static/*",
@@ -65,7 +67,9 @@ def visit(chromium, address, site):
 
     def visited(name: str) -> dict[str, list[str]]:
         if name not in seen:
-            seen[name] = look(page, address, name, site)
+            wanted = subjects(name, PAGES)
+            seen[name] = look(page, address, name, site, wanted)
+            assert seen[name].keys() == {*wanted}, "what was looked at"
         return seen[name]
 
     yield visited
@@ -79,10 +83,39 @@ def page(chromium):
     opened.close()
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
-@pytest.mark.parametrize("name", PAGES or ["index.html"])
+# One process visits a page once, for all its subjects.
+LOOKS = [
+    pytest.param(name, subject, marks=pytest.mark.xdist_group(name))
+    for name in PAGES or ["index.html"]
+    for subject in subjects(name, PAGES)
+]
+
+
+@pytest.mark.parametrize(("name", "subject"), LOOKS)
 def test_page(visit, name, subject):
     assert visit(name)[subject] == []
+
+
+def test_a_page_is_looked_at_by_its_name():
+    names = [f"book/api/{page}.html" for page in ("b/B", "a/A", "b/A", "a/B")]
+    names += ["book/intro.html", "notebooks/a.html"]
+    axe = {name: [s for s in subjects(name, names) if s.startswith("axe")] for name in names}
+    every = ["axe, light", "axe, dark", "axe, phone"]
+    assert list(axe.values()) == [[], every, ["axe, light", "axe, phone"], [], every, every]
+    rest = [{*SUBJECTS} - {*every} - {*subjects(name, names)} for name in names]
+    assert not any(rest), "the other subjects are looked at on every page"
+
+
+def test_no_colour_of_a_program_is_left_out(site):
+    """Each class of word of a page where axe is not run is on a page where it is."""
+    tried, untried = set(), set()
+    for name in PAGES:
+        words = set(re.findall(r'<span class="(\w{1,3})">', (site / name).read_text("utf-8")))
+        if "axe, light" in subjects(name, PAGES):
+            tried |= words
+        else:
+            untried |= words
+    assert untried and untried <= tried
 
 
 # ---- each of these checks can fail -----------------------------------------------------------
@@ -91,6 +124,11 @@ SOUND = """<!doctype html><html lang="en"><head><title>Sound</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head><body>
 <a href="#main">Skip to main content</a><main id="main"><h1>Sound</h1>
 <label>Search <input type="search"></label>{fault}</main></body></html>"""
+PROGRAM = "".join(  # the first and the last of its keywords are not to be seen
+    f'<div class="code"><div class="highlight"><pre tabindex="0" style="overflow: auto" {shown}>'
+    '<span class="k">for</span> x <span class="k">in</span> y</pre></div></div>'
+    for shown in ("hidden", "", "hidden")
+)
 FAULTS = [
     ("requests", '<img src="missing.png" alt="missing">'),
     ("requests", "<script>console.error('no')</script>"),
@@ -111,6 +149,7 @@ FAULTS = [
               '<mjx-container style="min-width: 900px">x</mjx-container></div>'),
     ("axe, light", '<p style="color: #ccc; background: #fff">faint</p>'),
     ("axe, light", "<button></button>"),
+    ("axe, light", f"<style>.k {{ color: #ccc; background: #fff }}</style>{PROGRAM}"),
     ("axe, dark", "<style>[data-theme=dark] h1 { color: #222; background: #000 }</style>"),
     ("axe, phone", '<pre style="overflow: auto">' + "wide " * 100 + "</pre>"),
     ("weight", '<img src="heavy.svg" alt="heavy">'),
@@ -382,15 +421,11 @@ def test_the_page_is_complete_without_scripts(chromium, address):
 # ---- buttons ---------------------------------------------------------------------------------
 
 
-def hrefs(path: Path) -> list[str]:
-    return [link["href"] for link in parsed(path).find_all("a", href=True)]
-
-
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 def test_a_chapter_can_be_launched_and_downloaded(site, chapter):
     notebook = notebook_of(chapter)
     assert notebook.exists()
-    found = hrefs(site / f"notebooks/{chapter.stem}.html")
+    found = anchors(site / f"notebooks/{chapter.stem}.html").links
     owner = repository().removeprefix("https://github.com/")
     colab = "https://colab.research.google.com/github"
     assert f"{colab}/{owner}/blob/main/notebooks/{notebook.name}" in found
@@ -401,7 +436,7 @@ def test_a_chapter_can_be_launched_and_downloaded(site, chapter):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_links_to_the_repository(site, name):
-    assert repository() in hrefs(site / name)
+    assert repository() in anchors(site / name).links
 
 
 def test_a_fork_links_to_itself(tmp_path):
@@ -429,9 +464,9 @@ def test_a_fork_links_to_itself(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     built = tmp_path / "_build/html/one.html"
-    found = hrefs(built)
+    found = anchors(built).links
     colab = "https://colab.research.google.com/github"
     assert f"{colab}/somebody/their-fork/blob/main/one.ipynb" in found
     assert found.count(fork) >= 2
-    assert f"git clone {fork}" in parsed(built).get_text()
+    assert f"git clone {fork}" in html.unescape(re.sub("<.*?>", "", built.read_text()))
     assert "attention-book/attention-book" not in built.read_text()
