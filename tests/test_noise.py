@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import nbformat
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from tools.noise import Noise, begin
+from tools.noise.__main__ import main
 
 
 @pytest.fixture
@@ -127,3 +129,34 @@ def test_a_notebook_turns_it_on_and_off():
     begin(None)
     begin(None)
     assert depth() == before
+
+
+def test_a_cell_that_hangs_on_rounding_is_found_and_others_are_proven(tmp_path, capsys):
+    """Through nbval: the lucky cell passes without noise, and by value it would with noise."""
+    cells = [
+        ("from math import log\nimport torch", ""),
+        ("shares = torch.tensor([0.0, log(3)]).softmax(dim=0)", ""),
+        ("read = shares @ torch.tensor([2.0, 6.0])", ""),
+        ("print(f'{read:.3f}')", "5.000\n"),
+    ]
+    for name, more in (("solid", ("", "")), ("lucky", ("print(read)", "tensor(5.)\n"))):
+        notebook = nbformat.v4.new_notebook()
+        for number, (source, text) in enumerate((*cells, more), start=1):
+            cell = nbformat.v4.new_code_cell(source, execution_count=number)
+            cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+            notebook.cells.append(cell)
+        notebook.metadata.attention_book = dict(key="now", noise="before")
+        path = tmp_path / f"notebooks/{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        (tmp_path / "book/chapters").mkdir(exist_ok=True, parents=True)
+        (tmp_path / f"book/chapters/{name}.md").touch()
+        nbformat.write(notebook, path)
+    unproven = (tmp_path / "notebooks/lucky.ipynb").read_bytes()
+    with pytest.raises(SystemExit, match="1 cells hang on rounding"):
+        main([], tmp_path)
+    said = capsys.readouterr().out
+    assert "solid: 5 cells once, 5 of them 8 times more: 0 changed by rounding" in said
+    assert "lucky, code cell 5, noise" in said and "tensor(5.)" in said and "tensor(5.000" in said
+    assert (tmp_path / "notebooks/lucky.ipynb").read_bytes() == unproven
+    main(["solid"], tmp_path)
+    assert capsys.readouterr().out == "      solid: proven\n"

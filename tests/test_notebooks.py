@@ -28,6 +28,7 @@ from tools.chapters import (
     published,
     repository,
 )
+from tools.noise.__main__ import proven
 
 HEADINGS = (
     "In one minute", "You will be able to", "Why", "What does it cost?", "Does it help?", "Use it",
@@ -92,10 +93,35 @@ def output_complaints(notebook: nbformat.NotebookNode) -> list[str]:
                 found.append(f"{where} shows an <img> without alt text")
             if "image/svg+xml" in shown:
                 found.append(f"{where} draws SVG, which nbval would compare to the letter: use PNG")
+        if "nbval-ignore-output" not in cell.metadata.get("tags", []):
+            found += [f"{where} shows {what}" for what in fragile(printed(cell))]
         places = rf"{ROOT}\b|{Path.home()}/|/home/\w+|site-packages"
         if path := re.search(places, json.dumps(cell.outputs)):
             found.append(f"{where} names a place on one machine: {path[0]}")
     return found
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    """The text of a cell's outputs, without sources that it quotes."""
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
+    return re.sub(r"(?ms)^```.*?^```$", "", "\n".join("".join(text) for text in texts))
+
+
+def fragile(text: str) -> list[str]:
+    """What in a text looks different on another processor: there the last digits differ."""
+    shapes = {
+        "a tensor of floats as torch lays it out": r"\b(?:tensor|array)\([^()]*\d\.[^()]*\)",
+        "a tensor of nan or inf as torch lays it out": r"\b(?:tensor|array)\([^()]*\b(?:nan|inf)\b",
+        "numbers that are whole but for a last digit": r"\[ *-?\d+\.(?:, +-?\d+\.)*\]",
+        "a minus before zero": r"(?<![\w.])-0(?:\.0*)?(?:e[-+]?0+)?(?![\w.])",
+        "all digits of a float": r"(?<![\w.])-?\d+\.\d{7,}",
+    }
+    advice = "show it by `numbers` of attention_lib.display"
+    return [
+        f"{what}, {found[0]!r}: {advice}"
+        for what, shape in shapes.items()
+        if (found := re.search(shape, text))
+    ]
 
 
 def test_there_are_chapters():
@@ -139,6 +165,12 @@ def test_the_address_stands_in_one_place():
         if not made & set(path.relative_to(ROOT).parts) and address in path.read_bytes()
     ]
     assert found == [ROOT / "_config.yml"]
+
+
+@EVERY_CHAPTER
+def test_rounding_changes_nothing_that_is_compared(chapter):
+    """Proven by tools/noise: a notebook carries the key that it was proven for."""
+    assert proven(published(chapter)), f"{chapter.stem} is not proven; type: make noise"
 
 
 # ---- the rules themselves, on a chapter that keeps them and on chapters that do not
@@ -188,6 +220,10 @@ def executed(*outputs: nbformat.NotebookNode, count: int = 1, **metadata) -> nbf
 PNG = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
 
 
+def shown(text: str, **metadata) -> nbformat.NotebookNode:
+    return executed(nbformat.v4.new_output("stream", text=text), **metadata)
+
+
 @pytest.mark.parametrize(
     ("notebook", "complaint"),
     [
@@ -198,7 +234,21 @@ PNG = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
         (executed(PNG), "alt text"),
         (executed(PNG, mystnb={"image": {"alt": " "}}), "alt text"),
         (executed(nbformat.v4.new_output("display_data", {"text/html": "<img src=x>"})), "<img>"),
-        (executed(nbformat.v4.new_output("stream", text=f"{ROOT}/book")), "one machine"),
+        (shown(f"{ROOT}/book"), "one machine"),
+        (shown("gates tensor([0.953, 0.047])"), "a tensor of floats"),
+        (shown("mean tensor(5.000)"), "a tensor of floats"),
+        (shown("tensor([[ 1.905],\n        [-0.047]])"), "a tensor of floats"),
+        (shown("tensor([2., 5.], dtype=torch.float16)"), "a tensor of floats"),
+        (shown("tensor([nan, nan])"), "a tensor of nan"),
+        (shown("array([1.5])"), "a tensor of floats"),
+        (shown("[1., 0.]"), "whole but for a last digit"),
+        (shown("[ 1.000, -0.000]"), "minus before zero"),
+        (shown("at -0.0"), "minus before zero"),
+        (shown("0.30000001192092896"), "all digits"),
+        (
+            executed(nbformat.v4.new_output("execute_result", {"text/plain": "tensor(5.000)"})),
+            "a tensor of floats",
+        ),
     ],
 )
 def test_a_bad_output_is_named(notebook, complaint):
@@ -207,6 +257,10 @@ def test_a_bad_output_is_named(notebook, complaint):
 
 def test_a_good_output_is_left_in_peace():
     assert not output_complaints(executed(PNG, mystnb={"image": {"alt": "four gates, all near 1"}}))
+    plain = "[[1.000, 0.000], [nan, -0.010]] tensor([1, 2]) 10-0.5 torch 2.13.0 1e-05 -0.05 0.3333"
+    assert not output_complaints(shown(plain))
+    assert not output_complaints(shown("tensor(5.000)", tags=["nbval-ignore-output"]))
+    assert not output_complaints(shown("```python\nx = tensor(-0.0)\n```\n"))
 
 
 # ---- as Colab runs it: an environment with nothing of this repository, see tools/alone.py

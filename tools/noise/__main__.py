@@ -9,16 +9,14 @@ notebook: the key it was proven for.
 """
 
 import argparse
-import contextlib
-import io
 import os
+import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
-import pytest
 from nbformat import NotebookNode
 
 from tools.chapters import ROOT, chapters, notebook_of
@@ -31,48 +29,40 @@ ADVICE = """\
   not reach; or assert what the prose claims, and tag the cell nbval-ignore-output."""
 
 
-@dataclass
 class Report:
     """What pytest found of each cell, by the place it had in the notebook that ran."""
 
-    seconds: dict[int, float] = field(default_factory=dict)
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        place = int(report.nodeid.rpartition("Cell ")[2])
-        self.seconds[place] = self.seconds.get(place, 0) + report.duration
-        if report.failed:
-            self.failures[place] = report.longreprtext
+    def __init__(self, path: Path):
+        cases = {
+            int(case.get("name", "").removeprefix("Cell ")): case
+            for case in ElementTree.parse(path).iter("testcase")
+        }
+        self.seconds = {place: float(case.get("time", 0)) for place, case in cases.items()}
+        self.failures = {
+            place: "".join(problem.text or "" for problem in case)
+            for place, case in cases.items()
+            if case.find("failure") is not None or case.find("error") is not None
+        }
 
 
 def run(cells: list[NotebookNode]) -> Report:
     """Run code cells in one kernel of this environment; nbval compares them, to the letter."""
-    report, said = Report(), io.StringIO()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "notebook.ipynb")
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-        options = ["-q", "--color=no", "--timeout=1800", "-p", "no:cacheprovider"]
-        options += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}"]
-        options += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
-        with contextlib.redirect_stdout(said), _path_of(ROOT):
-            status = pytest.main([*options, str(path)], plugins=[report])
-    if len(report.seconds) != len(cells) or status not in (0, 1):
-        raise RuntimeError(f"nbval did not run all cells:\n{said.getvalue()}")
+        path, found = Path(folder, "notebook.ipynb"), Path(folder, "found.xml")
+        own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
+        nbformat.write(nbformat.v4.new_notebook(cells=own), path)
+        command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
+        command += ["-c", ROOT / "pyproject.toml", f"--rootdir={folder}", "--timeout=1800"]
+        command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
+        command += [f"--junit-xml={found}", path]
+        kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | kernels_import, capture_output=True, text=True
+        )
+        report = Report(found) if done.returncode in (0, 1) else None
+    if not report or len(report.seconds) != len(cells):
+        raise RuntimeError(f"nbval did not run all cells:\n{done.stdout}{done.stderr}")
     return report
-
-
-@contextlib.contextmanager
-def _path_of(root: Path):
-    """Let kernels import from a checkout, also where they lie elsewhere."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(root)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def turn(seed: int | None) -> NotebookNode:
