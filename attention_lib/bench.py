@@ -118,7 +118,7 @@ def save(
 
 def mechanisms(told: object) -> list[str]:
     """The mechanisms that have a row in what is to be stored, however deep in it."""
-    told = asdict(told) if is_dataclass(told) else told
+    told = asdict(told) if is_dataclass(told) and not isinstance(told, type) else told
     parts = told.values() if isinstance(told, Mapping) else told
     found = [told["mechanism"]] if isinstance(told, Mapping) and "mechanism" in told else []
     if isinstance(parts, str) or not isinstance(parts, Iterable):

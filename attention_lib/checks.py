@@ -38,8 +38,8 @@ def randomize(mechanism: Module) -> Module:
     generator = torch.Generator().manual_seed(0)
     for name, tensor in [*mechanism.named_parameters(), *mechanism.named_buffers()]:
         if tensor.is_floating_point():
-            drawn = dict(generator=generator, dtype=torch.float64, device=generator.device)
-            values = torch.randn(tensor.shape, **drawn) / 2
+            values = torch.empty(tensor.shape, dtype=torch.float64, device="cpu")
+            values.normal_(std=0.5, generator=generator)
             tensor.data.copy_(values.exp() if name.endswith("running_var") else values)
     return mechanism
 

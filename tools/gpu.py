@@ -62,7 +62,7 @@ class Placed(Card):
         with self._place():
             return super().build(**arguments)
 
-    def inputs(self, dtype: torch.dtype = torch.float32, **sizes: int) -> list[torch.Tensor]:
+    def inputs(self, dtype: torch.dtype = torch.float32, /, **sizes: int) -> list:
         with self._place():
             return super().inputs(dtype, **sizes)
 

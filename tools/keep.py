@@ -71,14 +71,16 @@ def _kept(
     code: list[NotebookNode], before: list[NotebookNode], given: bool, timings: bool
 ) -> dict[str, NotebookNode]:
     """The stored cells whose outputs stay, by the id of the cell that gets them."""
-    stored, kept, same = {cell.id: cell for cell in before}, {}, True
+    stored, same = {cell.id: cell for cell in before}, True
+    kept: dict[str, NotebookNode] = {}
     for cell, there in zip(code, chain(before, repeat(None)), strict=False):
         same = same and there is not None and _same_code(cell, there)
         same = same and (given or not READS.search(cell.source))
         mine = there if same else stored.get(cell.id, there)
         again = same and not timings
         says_so = mine is not None and shown(cell) == shown(mine)
-        if again if _varies(cell) else says_so and (again or not _is_drawn(cell)):
+        stays = again if _varies(cell) else says_so and (again or not _is_drawn(cell))
+        if mine is not None and stays:
             kept[cell.id] = mine
         else:
             same = False

@@ -102,10 +102,11 @@ def find_python(version: str) -> Path:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     kept = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for program in filter(None, (shutil.which(f"python{version}"), *kept)):
+    found = shutil.which(f"python{version}")
+    for program in [Path(found), *kept] if found else kept:
         done = subprocess.run([program, "-c", ask], capture_output=True, text=True)
         if done.stdout.strip() == version:  # pyenv's name for a version may lead nowhere
-            return Path(program)
+            return program
     raise NotRun(f"there is no Python {version} here, neither python{version} nor one of pyenv")
 
 

@@ -52,9 +52,9 @@ def run(cells: list[NotebookNode]) -> Report:
         own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
         command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
-        command += ["-c", ROOT / "pyproject.toml", f"--rootdir={folder}", "--timeout=1800"]
+        command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", "--timeout=1800"]
         command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
-        command += [f"--junit-xml={found}", path]
+        command += [f"--junit-xml={found}", str(path)]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | kernels_import, capture_output=True, text=True
