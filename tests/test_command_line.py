@@ -292,6 +292,7 @@ def test_compare_needs_no_map_where_there_are_only_tokens(say):
         ("check GATES:Two channels=4", "Two(channels=4) does not work: TypeError: forward must"),
         ("check GATES:Fussy dim=4", "Fussy.forward must need one tensor, it needs query, key"),
         ("check BROKEN:A", "BROKEN does not run: SyntaxError"),
+        ("check BROKEN.txt", "BROKEN.txt is not a Python file"),
         ("bench se --axis tokens --sizes 8", "no axis 'tokens'"),
         ("bench se --axis height --sizes 8,x", "--sizes must be numbers of at least 1"),
         ("bench se --axis height --sizes 8 --device tpu", "device='tpu' must be cpu or cuda"),
@@ -306,7 +307,8 @@ def test_compare_needs_no_map_where_there_are_only_tokens(say):
     ],
 )
 def test_errors_are_one_line(say, gates, line, said):
-    (gates / "broken.py").write_text("def\n")
+    for name in ("broken.py", "broken.py.txt"):
+        (gates / name).write_text("def\n")
     for word, name in (("GATES", "gates.py"), ("BROKEN", "broken.py")):
         line, said = line.replace(word, f"{gates}/{name}"), said.replace(word, f"{gates}/{name}")
     code, out, error = say(*line.split())

@@ -216,17 +216,24 @@ def gates_on_picture(fresh: bool) -> None:
     complete("channel-denoising", payload, "runs", reported, run, "decibel")
 
 
+class FreeConstants(train.ConstantGate):
+    """One factor for each channel, which may leave 0 to 1."""
+
+    def gate(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(x), -1)
+
+
 def best_constants(crops: data.Crops) -> train.Denoiser:
     """The denoiser whose constants, free to leave 0 to 1, fit these crops best: least squares."""
-    constants = nn.Conv2d(len(train.BANDS), len(train.BANDS), 1, bias=False)
+    constants = FreeConstants(len(train.BANDS))
     model, alone = train.Denoiser(lambda _: constants), []
     with torch.inference_mode():
         for one in torch.eye(len(train.BANDS)):  # what each band by itself makes of the crops
-            constants.weight.copy_(one.diag()[..., None, None])
+            constants.logits.copy_(one)
             alone.append(model(crops.noisy).flatten())
         shown = torch.stack(alone, dim=1).double()
         best = torch.linalg.lstsq(shown, crops.clean.flatten().double()[:, None]).solution
-        constants.weight.copy_(best[:, 0].float().diag()[..., None, None])
+        constants.logits.copy_(best[:, 0])
     return model
 
 

@@ -38,25 +38,30 @@ class Without(nn.Module):
         return torch.zeros_like(x)
 
 
-class Scaled(MultiHeadAttention):
+class Scaled(nn.Module):
     """Multi-head attention whose logits are multiplied by a power of head_dim, not by its -1/2."""
 
     def __init__(self, dim: int, heads: int, power: float):
-        super().__init__(dim, heads)
+        super().__init__()
+        self.attention = MultiHeadAttention(dim, heads)
         self.power = power
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        query, key, value = self._project(x, None)
+        query, key, value = self.attention._project(x, None)
         scale = query.shape[-1] ** self.power
         gathered = F.scaled_dot_product_attention(query, key, value, scale=scale)
-        return self.out(merge_heads(gathered))
+        return self.attention.out(merge_heads(gathered))
 
 
-class OnMap(EfficientMultiHeadAttention):
+class OnMap(nn.Module):
     """Efficient multi-head attention that takes its tokens for a square map."""
 
+    def __init__(self, dim: int, heads: int, ratio: int):
+        super().__init__()
+        self.attention = EfficientMultiHeadAttention(dim, heads=heads, ratio=ratio)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x, SIDE, SIDE)
+        return self.attention(x, SIDE, SIDE)
 
 
 @cache
