@@ -1,5 +1,6 @@
 """What references and oracles share: the cases, and how two answers are compared."""
 
+import pytest
 import torch
 from torch import is_tensor
 
@@ -9,6 +10,11 @@ from attention_lib.catalog import catalog, find
 from attention_lib.cost import measure
 
 CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
+
+
+def of_family(card):
+    """The mark by which one process takes a family's oracles: it alone imports their packages."""
+    return pytest.mark.xdist_group(card.family)
 
 
 def case_id(value):
