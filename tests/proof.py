@@ -7,6 +7,7 @@ import re
 from copy import deepcopy
 from importlib import import_module
 
+import pytest
 import torch
 from torch import is_tensor
 from torch.testing import assert_close
@@ -19,6 +20,11 @@ from attention_lib.cost import measure
 
 LOW = (torch.float16, torch.bfloat16, torch.float32)
 CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
+
+
+def of_family(card):
+    """The mark by which one process takes a family's oracles: it alone imports their packages."""
+    return pytest.mark.xdist_group(card.family)
 
 
 def case_id(value):

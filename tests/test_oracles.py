@@ -9,21 +9,27 @@ from torch.testing import assert_close
 
 from attention_lib.catalog import catalog
 from attention_lib.checks import ready
-from tests.proof import CASES, answer_and_gradients, case_id
+from tests.proof import CASES, answer_and_gradients, case_id, of_family
 
 
 def oracles(card):
     return import_module(f"tests.oracles.{card.family}").ORACLES.get(str(card), {})
 
 
-@pytest.mark.parametrize("card", catalog(), ids=str)
+@pytest.mark.parametrize(
+    "card", [pytest.param(card, marks=of_family(card)) for card in catalog()], ids=str
+)
 def test_the_card_names_its_oracles(card):
     assert set(card.oracles) == set(oracles(card))
 
 
 @pytest.mark.parametrize(
     ("card", "arguments", "name"),
-    [(card, arguments, name) for card, arguments in CASES for name in card.oracles],
+    [
+        pytest.param(card, arguments, name, marks=of_family(card))
+        for card, arguments in CASES
+        for name in card.oracles
+    ],
     ids=case_id,
 )
 def test_oracle(card, arguments, name):
