@@ -212,6 +212,15 @@ def test_float32_is_float32_during_the_proof(monkeypatch):
     assert seen == [(False, False)] and torch.backends.cudnn.allow_tf32
 
 
+def test_no_check_takes_the_end_of_the_time_for_a_finding(monkeypatch):
+    def check(card):
+        raise gpu.OutOfTime
+
+    monkeypatch.setattr(gpu, "CONTRACT", (check,))
+    with pytest.raises(gpu.OutOfTime):
+        list(gpu.proof(find("se"), "cpu"))
+
+
 # ---- measurements ------------------------------------------------------------------------------
 
 
