@@ -11,6 +11,7 @@ PORT ?= 8000# where `make serve` listens
 PRESET ?= ci# how much the chapters compute: ci, laptop, t4, big
 JOBS ?= 2# processes of `make test`
 CHAPTER ?=# `make execute CHAPTER=channel`: only that one
+ALL ?=# `make noise ALL=1`: also what is proven
 NAME ?=# `make test NAME=coordinate`: only one mechanism's tests
 FAMILY ?=# `make mutants FAMILY=channel`
 ROW ?=# `make versions ROW=floor`: only that one
@@ -66,6 +67,10 @@ else
 test: $(TEST)
 	@$(PY) -m pytest -q -m "not alone" -k "$$($(PY) -m tools.names $(NAME))"
 endif
+
+.PHONY: noise
+noise: $(TEST)  ## prove that no compared output hangs on rounding, where that is not proven (ALL=1: everywhere)
+	@$(PY) -m tools.noise $(CHAPTER) $(if $(ALL),--all)
 
 .PHONY: execute
 execute: $(BOOK)  ## run the stale chapters (CHAPTER=channel, PRESET=t4, FORCE=--force, TIMINGS=--timings)

@@ -1,6 +1,7 @@
 """What rounding noise must do, and must leave alone."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -121,42 +122,60 @@ def test_half_precision_and_other_devices_are_left_alone(noise):
     assert torch.empty(3, 4, device="meta").sigmoid().shape == (3, 4)
 
 
-def test_a_notebook_turns_it_on_and_off():
+def test_a_notebook_turns_it_on_and_off(monkeypatch):
+    monkeypatch.setattr("tools.noise._note_seconds", lambda path: None)
     before = depth()
-    begin(1)
-    begin(2)
+    begin(1, "seconds.txt")
+    begin(2, "seconds.txt")
     assert depth() == before + 1
-    begin(None)
-    begin(None)
+    begin(None, "seconds.txt")
+    begin(None, "seconds.txt")
     assert depth() == before
 
 
-def test_a_cell_that_hangs_on_rounding_is_found_and_others_are_proven(tmp_path, capsys):
-    """Through nbval: the lucky cell passes without noise, and by value it would with noise."""
-    cells = [
+def book(folder: Path, *cells: tuple[str, str]) -> Path:
+    """A book of one notebook, of cells and what they are said to print."""
+    notebook = nbformat.v4.new_notebook()
+    for number, (source, text) in enumerate(cells, start=1):
+        cell = nbformat.v4.new_code_cell(source, execution_count=number)
+        cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+        notebook.cells.append(cell)
+    notebook.metadata.attention_book = dict(key="now", noise="before")
+    for place in ("book/chapters", "notebooks"):
+        (folder / place).mkdir(parents=True)
+    (folder / "book/chapters/page.md").touch()
+    nbformat.write(notebook, folder / "notebooks/page.ipynb")
+    return folder / "notebooks/page.ipynb"
+
+
+def test_a_cell_that_hangs_on_rounding_is_found(tmp_path, capsys):
+    """Through nbval. By value there is no difference: 5. is 5.000."""
+    page = book(
+        tmp_path,
         ("from math import log\nimport torch", ""),
         ("shares = torch.tensor([0.0, log(3)]).softmax(dim=0)", ""),
-        ("read = shares @ torch.tensor([2.0, 6.0])", ""),
-        ("print(f'{read:.3f}')", "5.000\n"),
-    ]
-    for name, more in (("solid", ("", "")), ("lucky", ("print(read)", "tensor(5.)\n"))):
-        notebook = nbformat.v4.new_notebook()
-        for number, (source, text) in enumerate((*cells, more), start=1):
-            cell = nbformat.v4.new_code_cell(source, execution_count=number)
-            cell.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
-            notebook.cells.append(cell)
-        notebook.metadata.attention_book = dict(key="now", noise="before")
-        path = tmp_path / f"notebooks/{name}.ipynb"
-        path.parent.mkdir(exist_ok=True)
-        (tmp_path / "book/chapters").mkdir(exist_ok=True, parents=True)
-        (tmp_path / f"book/chapters/{name}.md").touch()
-        nbformat.write(notebook, path)
-    unproven = (tmp_path / "notebooks/lucky.ipynb").read_bytes()
+        ("read = shares @ torch.tensor([2.0, 6.0])\nprint(f'{read:.3f}')", "5.000\n"),
+        ("print(read)", "tensor(5.)\n"),
+    )
+    before = page.read_bytes()
     with pytest.raises(SystemExit, match="1 cells hang on rounding"):
         main([], tmp_path)
     said = capsys.readouterr().out
-    assert "solid: 5 cells once, 5 of them 8 times more: 0 changed by rounding" in said
-    assert "lucky, code cell 5, noise" in said and "tensor(5.)" in said and "tensor(5.000" in said
-    assert (tmp_path / "notebooks/lucky.ipynb").read_bytes() == unproven
-    main(["solid"], tmp_path)
-    assert capsys.readouterr().out == "      solid: proven\n"
+    assert "page, code cell 4, noise" in said and "tensor(5.)" in said and "tensor(5.000" in said
+    assert "page: 4 cells once, " in said and page.read_bytes() == before
+
+
+def test_a_proof_is_kept_with_the_key_it_is_of(tmp_path, capsys, monkeypatch):
+    page = book(tmp_path, ("1", ""))
+    monkeypatch.setattr("tools.noise.__main__.trouble", lambda notebook: ([], "all tried"))
+    main([], tmp_path)
+    stamp = nbformat.read(page, as_version=4).metadata.attention_book
+    assert stamp == dict(key="now", noise="now")
+    assert capsys.readouterr().out == "      page: all tried: 0 changed by rounding\n"
+    main([], tmp_path)
+    assert capsys.readouterr().out == "      page: proven\n"
+    main(["--all"], tmp_path)
+    assert "all tried" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["pag"], tmp_path)
+    assert "no chapter pag; there are: page" in capsys.readouterr().err

@@ -15,6 +15,7 @@ precision, devices other than the CPU, in-place forms, and the inside of compile
 """
 
 import zlib
+from time import process_time
 from typing import Any
 
 import torch
@@ -199,10 +200,34 @@ def _uniform(x: Tensor, key: int) -> Tensor:
 _on: list[Noise] = []
 
 
-def begin(seed: int | None) -> None:
-    """Turn the noise of a seed on, in place of what was on; None: no noise. For notebooks."""
+def begin(seed: int | None, seconds: str) -> None:
+    """In a notebook: turn the noise of a seed on, in place of what was on. None: no noise.
+
+    From the first call on, the processor time of each cell is written to the file `seconds`.
+    """
+    if not _clock:
+        _note_seconds(seconds)
     while _on:
         _on.pop().__exit__(None, None, None)
     if seed is not None:
         _on.append(Noise(seed))
         _on[-1].__enter__()
+        torch.ones(2).softmax(0)  # the first operation under any mode loads much of torch
+
+
+_clock: list[float] = []
+
+
+def _note_seconds(path: str) -> None:
+    from IPython import get_ipython
+
+    def began(info: Any) -> None:
+        _clock.append(process_time())
+
+    def ended(result: Any) -> None:
+        with open(path, "a", encoding="utf-8") as file:
+            print(process_time() - _clock[-1], file=file)
+
+    began(None)
+    get_ipython().events.register("pre_run_cell", began)
+    get_ipython().events.register("post_run_cell", ended)

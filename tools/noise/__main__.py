@@ -21,53 +21,54 @@ from nbformat import NotebookNode
 
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.execute import write
+from tools.outputs import RULES
 
 SEEDS = range(1, 9)
-QUICK = 1.2  # seconds under noise: what takes longer runs once, and decides nothing here
+QUICK = 1.2  # seconds of processor time under noise: what takes longer runs once
+FOUND, SECONDS = "found.xml", "seconds.txt"  # what a run leaves for its report
 ADVICE = """\
   What to do: show numbers by `numbers` of attention_lib.display, with decimals that rounding does
   not reach; or assert what the prose claims, and tag the cell nbval-ignore-output."""
 
 
 class Report:
-    """What pytest found of each cell, by the place it had in the notebook that ran."""
+    """What was found of each cell, by its place: why it failed, and its processor time."""
 
-    def __init__(self, path: Path):
-        cases = {
-            int(case.get("name", "").removeprefix("Cell ")): case
-            for case in ElementTree.parse(path).iter("testcase")
-        }
-        self.seconds = {place: float(case.get("time", 0)) for place, case in cases.items()}
+    def __init__(self, folder: Path):
+        cases = list(ElementTree.parse(folder / FOUND).iter("testcase"))
         self.failures = {
-            place: "".join(problem.text or "" for problem in case)
-            for place, case in cases.items()
+            int(case.get("name", "").removeprefix("Cell ")): "".join(p.text or "" for p in case)
+            for case in cases
             if case.find("failure") is not None or case.find("error") is not None
         }
+        self.seconds = [float(line) for line in (folder / SECONDS).read_text().split()]
+        if not len(cases) == len(self.seconds):
+            raise RuntimeError(f"{len(cases)} cells were tested, and {len(self.seconds)} ran")
 
 
-def run(cells: list[NotebookNode]) -> Report:
+def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
     """Run code cells in one kernel of this environment; nbval compares them, to the letter."""
     with tempfile.TemporaryDirectory() as folder:
-        path, found = Path(folder, "notebook.ipynb"), Path(folder, "found.xml")
+        path = Path(folder, "notebook.ipynb")
         own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
         command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
         command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", "--timeout=1800"]
         command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
-        command += [f"--junit-xml={found}", str(path)]
+        command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
+        command += [f"--junit-xml={Path(folder, FOUND)}", path]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | kernels_import, capture_output=True, text=True
         )
-        report = Report(found) if done.returncode in (0, 1) else None
-    if not report or len(report.seconds) != len(cells):
-        raise RuntimeError(f"nbval did not run all cells:\n{done.stdout}{done.stderr}")
-    return report
+        if done.returncode not in (0, 1):
+            raise RuntimeError(f"nbval did not run the cells:\n{done.stdout}{done.stderr}")
+        return Report(Path(folder))
 
 
 def turn(seed: int | None) -> NotebookNode:
     """A cell that forgets all names and turns on the noise of a seed."""
-    source = f"%reset -f\nfrom tools.noise import begin\n\nbegin({seed})\ndel begin"
+    source = f"%reset -f\nfrom tools import noise\n\nnoise.begin({seed}, {SECONDS!r})\ndel noise"
     return nbformat.v4.new_code_cell(source, execution_count=1)
 
 
@@ -78,15 +79,16 @@ def trouble(notebook: NotebookNode) -> tuple[list[str], str]:
     found = {number: (0, text) for number, text in whole.failures.items()}
 
     quick = [n for n in range(1, len(code) + 1) if whole.seconds[n] < QUICK and n not in found]
-    plan = [(seed, number) for seed in (None, *SEEDS) for number in (0, *quick)]
+    plain = run([turn(None), *(code[n - 1] for n in quick)], by_value=True)
+    # without the slow cells before them some fail, or draw other numbers, with noise or not
+    sound = {n for place, n in enumerate(quick, start=1) if place not in plain.failures}
+    plan = [(seed, number) for seed in SEEDS for number in (0, *quick)]
     rounds = run([code[number - 1] if number else turn(seed) for seed, number in plan])
-    failed = {plan[place]: text for place, text in rounds.failures.items()}
-    # without the slow cells before them some fail, or draw other numbers, also without noise
-    dependent = {number for seed, number in failed if seed is None}
-    for (seed, number), text in failed.items():
-        if number not in dependent:
+    for place, text in sorted(rounds.failures.items()):
+        seed, number = plan[place]
+        if number in sound:
             found.setdefault(number, (seed, text))
-    tried = f"{len(code)} cells once, {len(quick) - len(dependent)} of them {len(SEEDS)} times more"
+    tried = f"{len(code)} cells once, {len(sound)} of them {len(SEEDS)} times more"
     return [
         f"code cell {number}, noise {seed}:\n{text.rstrip()}"
         for number, (seed, text) in sorted(found.items())
