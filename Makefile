@@ -51,18 +51,27 @@ serve: $(SITE)  ## serve the site on this machine only (PORT=8000)
 
 .PHONY: test
 ifeq ($(NAME),)
-test: $(TEST)  ## install, build and prove everything; NAME=coordinate: one mechanism, in seconds
-	@echo "[test 1/5] style, spelling and types"
-	@$(MAKE) lint
-	@echo "[test 2/5] finding Chromium"
-	@tools/setup.sh chromium
-	@echo "[test 3/5] building the book where it is stale"
-	@$(MAKE) $(SITE)
-	@echo "[test 4/5] testing the library ($(JOBS) processes)"
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "not alone"
-	@echo "[test 5/5] testing pages, then every notebook alone ($(JOBS) at a time)"
-	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m pytest -q -m alone tests
-	@$(PY) -m tools.alone --jobs $(JOBS)
+test: $(TEST)  ## install, build and prove everything (ALL=1: what is proven too); NAME=coordinate: one
+	@mkdir -p .pytest_cache
+	: >.pytest_cache/parts
+	TIMEFORMAT='%R s by the clock, %U s of user time'
+	part() {  # its name, what it grows with, its command
+		echo "[test] $$1"
+		{ time "$${@:3}" 2>&3; } 3>&2 2>.pytest_cache/part || { cat .pytest_cache/part >&2; exit 1; }
+		echo "       $$1: $$(<.pytest_cache/part)"
+		[ "$$2" = counted ] || echo "$$2 $$(awk '{ print $$6 }' .pytest_cache/part)" >>.pytest_cache/parts
+	}
+	part "checking style, spelling and types" mechanisms $(MAKE) lint
+	part "finding Chromium" rest tools/setup.sh chromium
+	part "building the book where it is stale" mechanisms $(MAKE) $(SITE)
+	export CHROMIUM=$$(tools/setup.sh chromium)
+	part "testing the library ($(JOBS) processes)" counted \
+		$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "not alone"
+	part "testing pages ($(JOBS) processes)" counted \
+		$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m alone tests
+	part "running every notebook alone ($(JOBS) at a time)" chapters \
+		$(PY) -m tools.alone --jobs $(JOBS)
+	$(PY) -m tests.budget
 else
 test: $(TEST)
 	@$(PY) -m pytest -q -m "not alone" -k "$$($(PY) -m tools.names $(NAME))"

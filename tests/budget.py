@@ -25,7 +25,7 @@ from tools.chapters import ROOT, chapters
 
 BUDGET = ROOT / "tests/budget.json"
 RECORD = ROOT / ".pytest_cache/spent.json"  # what whole files took, in the budget's seconds
-PARTS = ROOT / ".pytest_cache/parts"  # what `make test` ran beside pytest: name, kind, seconds
+PARTS = ROOT / ".pytest_cache/parts"  # what else `make test` ran: kind and seconds, a line each
 FACTOR, FLOOR = 2, 5.0  # fails above twice the figure, but never below these seconds
 MECHANISMS, CHAPTERS, CORES, MINUTES = 100, 18, 2, 40  # the book that the tests are to bear
 
@@ -195,15 +195,15 @@ def projection(known: dict, parts: str = "") -> str:
 
     Args:
         known: what files took, as budget.json holds it.
-        parts: a line for each other part: its name, what it grows with, CPU seconds.
+        parts: a line for each other part: what it grows with, CPU seconds.
     """
     took, each = 0.0, Counter()
     for file in known["files"].values():
         took += file["seconds"]
         each.update({kind: file[kind] for kind in NUMBERS})
-    for _, kind, *seconds in map(str.split, parts.splitlines()):
-        took += sum(map(float, seconds))
-        each[kind] += sum(map(float, seconds))
+    for kind, seconds in map(str.split, parts.splitlines()):
+        took += float(seconds)
+        each[kind] += float(seconds)
     rest = took - sum(each[kind] for kind in NUMBERS)
     total, said = rest, [f"{rest:.0f} s"]
     for kind, (now, then) in NUMBERS.items():

@@ -1,11 +1,14 @@
-"""One thread a worker: the tests share the machine. What they cost is counted."""
+"""One thread a worker: the tests share the machine. What they take is counted, and what is proven
+is left out."""
 
 import torch
 
 from tests.budget import Budget
+from tests.proofs import Proofs
 
 torch.set_num_threads(1)
 
 
 def pytest_configure(config):
     config.pluginmanager.register(Budget(), "budget")
+    config.pluginmanager.register(Proofs(), "proofs")

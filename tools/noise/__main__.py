@@ -56,7 +56,7 @@ def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
         command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", "--timeout=1800"]
         command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
         command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
-        command += [f"--junit-xml={Path(folder, FOUND)}", path]
+        command += [f"--junit-xml={Path(folder, FOUND)}", str(path)]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | kernels_import, capture_output=True, text=True
