@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,15 @@ def workload() -> float:
     return time.process_time() - began
 
 
+@cache
+def mechanisms() -> dict[str, str]:
+    """The class of each mechanism, by the stem of its file."""
+    return {card.mechanism.__module__.rpartition(".")[2]: str(card) for card in catalog()}
+
+
 def about(item: pytest.Item) -> tuple[str, str]:
     """The kind and the name of what a test is about: a mechanism, a chapter, or the rest."""
-    names = {card.mechanism.__module__.rpartition(".")[2]: str(card) for card in catalog()}
+    names = mechanisms()
     if name := names.get(item.path.stem.removeprefix("test_")):
         return "mechanisms", name
     for value in getattr(item, "callspec", item).__dict__.get("params", {}).values():
