@@ -49,7 +49,7 @@ Found = Iterator[dict | str]  # rows to store, and notes: "NOT RUN: ..." or "FAI
 # ---- 1. proof ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placed(Card):
     """A card whose instances and inputs are made on a device.
 
