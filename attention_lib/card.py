@@ -134,7 +134,7 @@ class Card:
 
         words = self.words(batch=batch, **sizes)
         numbers = {Symbol(word): int(n) for word, n in words.items() if isinstance(n, int)}
-        formula = self._parse(kind, str) * (1 if kind == "params" else batch)
+        formula = self.expression(kind) * (1 if kind == "params" else batch)
         formula = formula.subs(numbers).doit()
         number = formula.replace(Indexed, lambda base, i: words[str(base)][int(i)])
         if not number.is_Integer:
@@ -145,7 +145,7 @@ class Card:
         """That formula as LaTeX, in the letters of the notation page."""
         from sympy import expand, latex
 
-        return latex(expand(self._parse(kind, letter), deep=False))
+        return latex(expand(self.expression(kind, letter), deep=False))
 
     def order(self, kind: str) -> str:
         """How that formula grows, as LaTeX: its leading terms in the free axes of the input.
@@ -156,7 +156,7 @@ class Card:
 
         fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
         axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
-        formula = self._parse(kind, letter)
+        formula = self.expression(kind, letter)
         for rounded in (floor, ceiling):
             formula = formula.replace(rounded, lambda inside: inside)
         formula = formula.replace(  # the larger of two grows as their sum does
@@ -167,14 +167,9 @@ class Card:
         leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]
         return latex(Add(*(term / (term.as_coeff_Mul()[0] or 1) for term in leading)))
 
-    def _parse(self, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
-        import sympy
-
-        symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
-        for word, size in self.words().items():
-            make = sympy.IndexedBase if isinstance(size, tuple) else sympy.Symbol
-            symbols[word] = make(name(word))
-        return sympy.sympify(getattr(self, kind), locals=symbols)
+    def expression(self, kind: str, name: Callable[[str], str] = str) -> "sympy.Expr":
+        """The formula of a cost, in which each word is called what `name` makes of it."""
+        return _expression(self, kind, name)
 
     def words(self, **sizes: int) -> dict[str, Any]:
         """Every name a formula or an axis may use, and its size.
@@ -190,7 +185,18 @@ class Card:
         return known | {k: prod(known[factor] for factor in v) for k, v in products.items()}
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
+def _expression(card: Card, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
+    import sympy  # slow
+
+    symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
+    for word, size in card.words().items():
+        make = sympy.IndexedBase if isinstance(size, tuple) else sympy.Symbol
+        symbols[word] = make(name(word))
+    return sympy.sympify(getattr(card, kind), locals=symbols)
+
+
+@lru_cache(maxsize=256)
 def _held(card: Card, arguments: tuple[tuple[str, int], ...]) -> dict[str, object]:
     """Numbers that the built module holds; building it, if only on meta, is what takes time."""
     with torch.device("meta"):

@@ -120,7 +120,7 @@ def rules(name: str) -> dict[str, object]:
 
     held, formulas = accepted[typical], {}
     for kind in COSTS:
-        formula = card._parse(kind, str)
+        formula = card.expression(kind)
         numbers = {Symbol("channels"): Symbol("features"), Symbol("dim"): Symbol("features")}
         for symbol in formula.free_symbols - numbers.keys() - set(map(Symbol, AXES)):
             if isinstance(held.get(str(symbol)), int):  # a product with zero may lack its word
