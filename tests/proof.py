@@ -7,7 +7,6 @@ import re
 from copy import deepcopy
 from importlib import import_module
 
-import pytest
 import torch
 from torch import is_tensor
 from torch.testing import assert_close
@@ -24,6 +23,8 @@ CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)
 
 def of_family(card):
     """The mark by which one process takes a family's oracles: it alone imports their packages."""
+    import pytest  # only here, see above
+
     return pytest.mark.xdist_group(card.family)
 
 

@@ -28,7 +28,7 @@ SMALL = (dict(dim=32, tokens=16), dict(dim=32, tokens=32))
 
 
 def options(folder, **changed):
-    known = dict(names=[], device="cpu", folder=folder, origin=bench.provenance())
+    known = dict(names=[], device="cpu", folder=folder, origin=bench.provenance(measured=["SimAM"]))
     return argparse.Namespace(**known | changed)
 
 
@@ -311,6 +311,9 @@ def test_a_rehearsal_stores_every_file(tmp_path, monkeypatch, capsys):
     assert [row["backward"] for row in read(tmp_path, "peers-eager")["rows"]] == [False, True]
     names = [row["name"] for row in read(tmp_path, "peers-roofline")["rows"]]
     assert names[0] == "MultiHeadAttention" and names[-2:] == ["matrix product", "copy"]
+    for name in ("proof", "dense-bench", "peers-eager"):
+        assert read(tmp_path, name)["provenance"]["source"].keys() == {"MultiHeadAttention"}
+    assert len(read(tmp_path, "peers-roofline")["provenance"]["source"]) == len(names) - 2
     origin = read(tmp_path, "proof")["provenance"]
     assert origin["tf32_when_timed"].keys() == {"matmul", "cudnn"}
     assert not read(tmp_path, "proof")["complete"], "a part is never complete"
@@ -364,7 +367,7 @@ def test_a_gpus_sweeps_are_told_by_their_precision(tmp_path):
         ])
         for device, dtype, power in kinds
     ]  # fmt: skip
-    bench.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(sweeps=sweeps))
+    bench.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(provenance={}, sweeps=sweeps))
     times = [line for line in pages.exponents(tmp_path)["A"] if line.startswith("time")]
     assert [(line[:9], line.partition("(")[2]) for line in times] == [
         ("time 2.00", "float32, cuda)"), ("time 1.00", "bfloat16, cuda)")

@@ -49,7 +49,7 @@ Found = Iterator[dict | str]  # rows to store, and notes: "NOT RUN: ..." or "FAI
 # ---- 1. proof ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # as every card, a key of caches
 class Placed(Card):
     """A card whose instances and inputs are made on a device.
 
@@ -195,8 +195,11 @@ class Result:
         self.found, self.notes = (*self.found, *found), (*self.notes, *notes)
         self.steps -= ended
         complete = not (self.steps or self.notes or self.options.names)
-        payload = dict(provenance=self.options.origin, complete=complete, notes=self.notes)
-        payload |= {self.kind: self.found}
+        measured = {*bench.mechanisms(self.found), *(row.get("name") for row in self.found)}
+        origin = self.options.origin
+        source = {name: code for name, code in origin["source"].items() if name in measured}
+        payload = dict(provenance=origin | dict(source=source), complete=complete)
+        payload |= {"notes": self.notes, self.kind: self.found}
         bench.save(self.name, payload, self.options.folder, device=self.options.device)
 
 
@@ -326,7 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     tf32 = dict(matmul=torch.backends.cuda.matmul.allow_tf32, cudnn=torch.backends.cudnn.allow_tf32)
     told = dict(command="make gpu", tf32_when_timed=tf32)
-    options.origin = bench.provenance(options.device, **told)
+    options.origin = bench.provenance(options.device, map(str, catalog()), **told)
     steps = plan(options)
     gc.freeze()  # peak_memory collects garbage for each row: what is there by now is none
     try:
