@@ -157,13 +157,9 @@ class Card:
         return latex(Add(*(term / (term.as_coeff_Mul()[0] or 1) for term in leading)))
 
     def _parse(self, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
-        import sympy  # slow to import, and only tables and tests need it
-
-        symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
-        for word, size in self.words().items():
-            make = sympy.IndexedBase if isinstance(size, tuple) else sympy.Symbol
-            symbols[word] = make(name(word))
-        return sympy.sympify(getattr(self, kind), locals=symbols)
+        words = self.words().items()
+        names = ((word, name(word), isinstance(size, tuple)) for word, size in words)
+        return _parsed(getattr(self, kind), tuple(names))
 
     def words(self, **sizes: int) -> dict[str, object]:
         """Every name a formula or an axis may use, and its size.
@@ -185,3 +181,14 @@ def _held(card: Card, arguments: tuple[tuple[str, int], ...]) -> dict[str, objec
     with torch.device("meta"):
         held = vars(card.build(**dict(arguments)))
     return {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
+
+
+@lru_cache(maxsize=256)
+def _parsed(formula: str, names: tuple[tuple[str, str, bool], ...]) -> "sympy.Expr":
+    """A formula; of each word the symbol that stands for it, and whether it is a list."""
+    import sympy  # slow to import, and only tables and tests need it
+
+    symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
+    for word, symbol, is_list in names:
+        symbols[word] = (sympy.IndexedBase if is_list else sympy.Symbol)(symbol)
+    return sympy.sympify(formula, locals=symbols)
