@@ -169,7 +169,9 @@ class Card:
 
     def expression(self, kind: str, name: Callable[[str], str] = str) -> "sympy.Expr":
         """The formula of a cost, in which each word is called what `name` makes of it."""
-        return _expression(self, kind, name)
+        words = self.words().items()
+        names = ((word, name(word), isinstance(size, tuple)) for word, size in words)
+        return _parsed(getattr(self, kind), tuple(names))
 
     def words(self, **sizes: int) -> dict[str, Any]:
         """Every name a formula or an axis may use, and its size.
@@ -186,19 +188,19 @@ class Card:
 
 
 @lru_cache(maxsize=256)
-def _expression(card: Card, kind: str, name: Callable[[str], str]) -> "sympy.Expr":
-    import sympy  # slow
-
-    symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
-    for word, size in card.words().items():
-        make = sympy.IndexedBase if isinstance(size, tuple) else sympy.Symbol
-        symbols[word] = make(name(word))
-    return sympy.sympify(getattr(card, kind), locals=symbols)
-
-
-@lru_cache(maxsize=256)
 def _held(card: Card, arguments: tuple[tuple[str, int], ...]) -> dict[str, object]:
     """Numbers that the built module holds; building it, if only on meta, is what takes time."""
     with torch.device("meta"):
         held = vars(card.build(**dict(arguments)))
     return {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
+
+
+@lru_cache(maxsize=256)
+def _parsed(formula: str, names: tuple[tuple[str, str, bool], ...]) -> "sympy.Expr":
+    """A formula; of each word the symbol that stands for it, and whether it is a list."""
+    import sympy  # slow to import, and only tables and tests need it
+
+    symbols: dict[str, object] = {"i": sympy.Symbol("i", integer=True)}  # a Sum's index
+    for word, symbol, is_list in names:
+        symbols[word] = (sympy.IndexedBase if is_list else sympy.Symbol)(symbol)
+    return sympy.sympify(formula, locals=symbols)

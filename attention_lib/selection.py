@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 
@@ -32,6 +32,7 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms are not"
 ORDERS = ("macs", "params", "memory", "time")
+SIZE = ("layout", "features", "tokens", "height", "width", "batch", "causal")  # of a need
 
 # Networks known for a mechanism, each with the paper that says so, by its key in references.bib
 MODELS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -736,12 +737,7 @@ def at_size(card: Card, need: Need) -> Card:
 
 def _counted(card: Card, path: Path, need: Need) -> Choice:
     """Its cost; a size that it cannot work at raises the ValueError that a user would get."""
-    card = at_size(card, need)
-    with torch.device("meta"):
-        mechanism, inputs = card.build(), card.inputs()
-    run_without_numbers(mechanism, *inputs)
-    counts = {kind: card.cost(kind, 1 if kind == "params" else need.batch) for kind in COSTS}
-    counts["memory"] = max(counts["memory"], need.batch * need.places * need.features)
+    card, counts = _costs(card, Need(**{name: getattr(need, name) for name in SIZE}))
     notes = properties_in_words(find(str(card)))
     if not counts["macs"]:
         notes.insert(
@@ -755,6 +751,18 @@ def _counted(card: Card, path: Path, need: Need) -> Choice:
         measured=nearest(str(card), need),
         notes=tuple(notes),
     )
+
+
+@lru_cache(maxsize=256)
+def _costs(card: Card, size: Need) -> tuple[Card, dict[str, int]]:
+    """The card at a size, tried there, and its counts: they depend on nothing else of a need."""
+    card = at_size(card, size)
+    with torch.device("meta"):
+        mechanism, inputs = card.build(), card.inputs()
+    run_without_numbers(mechanism, *inputs)
+    counts = {kind: card.cost(kind, 1 if kind == "params" else size.batch) for kind in COSTS}
+    counts["memory"] = max(counts["memory"], size.batch * size.places * size.features)
+    return card, counts
 
 
 def _rank(choice: Choice, by: str) -> tuple:
