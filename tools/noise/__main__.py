@@ -10,6 +10,7 @@ notebook: the key it was proven for.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,13 +38,19 @@ class Report:
     def __init__(self, folder: Path):
         cases = list(ElementTree.parse(folder / FOUND).iter("testcase"))
         self.failures = {
-            int(case.get("name", "").removeprefix("Cell ")): "".join(p.text or "" for p in case)
+            int(case.get("name", "").removeprefix("Cell ")): _told(case)
             for case in cases
             if case.find("failure") is not None or case.find("error") is not None
         }
         self.seconds = [float(line) for line in (folder / SECONDS).read_text().split()]
         if not len(cases) == len(self.seconds):
             raise RuntimeError(f"{len(cases)} cells were tested, and {len(self.seconds)} ran")
+
+
+def _told(case: ElementTree.Element) -> str:
+    """Why a cell failed, without its place: that is another one than in the chapter."""
+    text = "".join(problem.text or "" for problem in case)
+    return re.sub(r"^Notebook cell execution failed\nCell \d+: ", "", text).rstrip()
 
 
 def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
@@ -90,7 +97,7 @@ def trouble(notebook: NotebookNode) -> tuple[list[str], str]:
             found.setdefault(number, (seed, text))
     tried = f"{len(code)} cells once, {len(sound)} of them {len(SEEDS)} times more"
     return [
-        f"code cell {number}, noise {seed}:\n{text.rstrip()}"
+        f"code cell {number}, noise {seed}: {text}"
         for number, (seed, text) in sorted(found.items())
     ], tried
 
