@@ -67,6 +67,15 @@ def kernel(python: Path, folder: Path, library: Path | None = None) -> dict[str,
     return {"JUPYTER_PATH": str(folder)}
 
 
+def nbval(folder: Path, kernel_name: str, lax: bool = False) -> list[str]:
+    """The command that makes pytest run notebooks under a folder; it shows differences whole."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"]
+    command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", kernel_name]
+    command += ["--nbval-lax" if lax else "--nbval", "--nbval-kernel-startup-timeout=300"]
+    command += ["-o", "verbosity_assertions=2"]
+    return command if sys.stdout.isatty() else [*command, "--color=no"]
+
+
 def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -> list[str]:
     """Run copies of notebooks and return what is wrong, a line each; pytest prints the details.
 
@@ -83,10 +92,8 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
         for path, copy in zip(notebooks, copies, strict=True):
             copy.parent.mkdir(parents=True)
             copy.write_bytes(path.read_bytes())
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        command += ["-c", ROOT / "pyproject.toml", "--rootdir", desk, "--timeout=900"]
-        command += ["--nbval-lax" if lax else "--nbval", f"--nbval-kernel-name={KERNEL}"]
-        command += [f"--nbval-sanitize-with={RULES}", "--nbval-kernel-startup-timeout=300"]
+        command = nbval(desk, f"--nbval-kernel-name={KERNEL}", lax=lax)
+        command += [f"--nbval-sanitize-with={RULES}"]
         command += ["-n", str(min(jobs, len(copies))), "--dist", "loadfile"] if jobs > 1 else []
         done = subprocess.run([*command, *copies], cwd=desk, env=os.environ | found)
         wrong = [
@@ -95,7 +102,8 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
             if (left := {path.name for path in copy.parent.iterdir()} - {copy.name})
         ]
     if done.returncode:
-        wrong.insert(0, "the cells named above fail, or print what the notebook does not show")
+        what = "the cells named above fail, or print what the notebook does not show"
+        wrong.insert(0, f"{what}; if they should, make execute CHAPTER=NAME FORCE=--force")
     return wrong
 
 

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import nbformat
 from nbformat import NotebookNode
 
+from tools.alone import nbval
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.execute import write
 from tools.outputs import RULES
@@ -59,9 +60,7 @@ def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
         path = Path(folder, "notebook.ipynb")
         own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
-        command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
-        command += ["-c", ROOT / "pyproject.toml", f"--rootdir={folder}", "--timeout=1800"]
-        command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
+        command = [*nbval(Path(folder), "--nbval-current-env"), "--color=no"]
         command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
         command += [f"--junit-xml={Path(folder, FOUND)}", path]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
