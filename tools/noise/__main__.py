@@ -62,7 +62,7 @@ def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
         command = [*nbval(Path(folder), "--nbval-current-env"), "--color=no"]
         command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
-        command += [f"--junit-xml={Path(folder, FOUND)}", path]
+        command += [f"--junit-xml={Path(folder, FOUND)}", str(path)]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | kernels_import, capture_output=True, text=True
