@@ -136,7 +136,9 @@ def write(path: Path | str, payload: object) -> Path:
     """Write JSON that people can read: a row a line, six digits of each measured number."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_readable(payload) + "\n", "utf-8")
+    draft = path.with_suffix(".draft")
+    draft.write_text(_readable(payload) + "\n", "utf-8")
+    os.replace(draft, path)  # at once: a run that is stopped leaves the old file or the new one
     return path
 
 
