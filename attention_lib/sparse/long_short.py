@@ -69,9 +69,9 @@ class LongShortDistanceAttention(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         query, key, value = self._project(x)
         y = biased_attention(query, key, value, self._bias(x))
-        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **self._sides(x))
-        _, _, height, width = x.shape
-        return self.out(y[:, :, :height, :width])
+        sides, (below, right) = self._sides(x), self._margin(x)
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
+        return self.out(F.pad(y, (0, -right, 0, -below)))
 
     @shaped
     def weights(
@@ -93,7 +93,9 @@ class LongShortDistanceAttention(nn.Module):
     def _margin(self, x: Tensor) -> tuple[int, int]:
         """How many rows and columns the blocks reach beyond the map."""
         block = self.group_size * self.interval
-        return -x.shape[-2] % block, -x.shape[-1] % block
+        # not -side % block, of which the exporter of torch 2.6 does not know that it is no less than 0
+        below, right = ((side + block - 1) // block * block - side for side in x.shape[-2:])
+        return below, right
 
     def _project(self, x: Tensor) -> Tensor:
         """Query, key and value, (batch, groups · heads, members, head_dim)."""
