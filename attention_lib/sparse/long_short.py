@@ -93,7 +93,7 @@ class LongShortDistanceAttention(nn.Module):
     def _margin(self, x: Tensor) -> tuple[int, int]:
         """How many rows and columns the blocks reach beyond the map."""
         block = self.group_size * self.interval
-        # not -side % block, of which the exporter of torch 2.6 does not know that it is no less than 0
+        # not -side % block: the exporter of torch 2.6 does not see that it is never below 0
         below, right = ((side + block - 1) // block * block - side for side in x.shape[-2:])
         return below, right
 
