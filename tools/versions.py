@@ -162,7 +162,7 @@ def run_tests(python: Path) -> str:
         # else pytest reads through torch's compiler for minutes to show a failure
         options += ["--tb=native", "--show-capture=no"]
         options += ["--noconftest"]  # its budget and its proofs are those of the pinned versions
-        command = [python, "-m", "pytest", *options, *TESTS]
+        command = [str(python), "-m", "pytest", *options, *TESTS]
         one = {"OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, env=_environment() | one)
         if not report.exists():
