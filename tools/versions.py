@@ -131,7 +131,7 @@ def install(row: Row) -> Path:
         (packages,) = folder.glob("lib/python*/site-packages")
         stand_ins.without_cuda(packages)
     _say(row, "installing the library's wheel, and what its tests need")
-    pinned = re.findall(r"^pytest(?:-timeout)?==.*", (ROOT / "constraints.txt").read_text(), re.M)
+    pinned = re.findall(r"^pytest(?:-\w+)?==.*", (ROOT / "constraints.txt").read_text(), re.M)
     newest = ("--upgrade", "--upgrade-strategy", "eager")  # of all that is not pinned
     wanted = [row.torch, *row.pins, f"{ROOT}[plot]", "ipykernel", "nbclient", *pinned]
     _run([*_pip(python), *newest, *wanted], Failed)
