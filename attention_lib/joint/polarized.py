@@ -68,7 +68,8 @@ class PolarizedSelfAttention(nn.Module):
     ) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         # one view for each use: the gradients of a shared one are added apart, in one map more
-        query = self.channel_query.weight.expand(len(x), -1, -1)  # else all maps would be copied
+        batch = x.shape[0]  # which torch 2.6 exports with any batch; `len(x)` would be a constant
+        query = self.channel_query.weight.expand(batch, -1, -1)  # else all maps would be copied
         weights = (query @ x.flatten(-2)).softmax(dim=-1)
         seen = (x.flatten(-2) @ weights.mT).squeeze(-1)
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
