@@ -118,10 +118,10 @@ CARD = Card(
     ContextualTransformer,
     paper="li2021cot",
     aliases=("cot", "cotnet"),
-    example=dict(channels=8, share=4, reduction=3, minimum=7),
+    example=dict(channels=8, share=4, reduction=2, minimum=7),
     variants=[
         *(dict(kernel_size=5), dict(groups=2), dict(share=2), dict(share=8)),
-        *(dict(reduction=1), dict(minimum=1)),
+        *(dict(reduction=1), dict(reduction=3), dict(minimum=1)),
     ],
     sizes=dict(batch=2, height=5, width=3),
     params="kernel_size**2 * channels**2 / groups + channels**2 + 6 * channels"
