@@ -96,6 +96,7 @@ THIN = """() => {
   });
   for (const token of spare) token.replaceWith(...token.childNodes);
   document.querySelectorAll(".highlight pre").forEach((code) => code.normalize());
+  window.dispatchEvent(new Event("resize"));  // fewer bold letters: other boxes scroll
 }"""
 
 
