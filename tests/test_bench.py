@@ -386,6 +386,7 @@ def test_unfit_names_and_numbers_are_refused(tmp_path):
         bench.save("x", {"a": math.nan}, folder=tmp_path)
 
 
+@pytest.mark.whole_catalog
 def test_every_family_has_sweeps_that_fit_its_mechanisms():
     for family in FAMILIES:
         for axis, sizes, fixed in tool.sweeps(family):

@@ -16,6 +16,7 @@ from attention_lib.cost import live_bytes
 from tools.counts import COUNTS, counted, file, write
 
 
+@pytest.mark.whole_catalog
 def test_every_count_is_of_a_mechanism():
     gone = set(COUNTS.rglob("*.json")) - {file(card) for card in catalog()}
     assert not gone, "no mechanism has these counts: delete them"

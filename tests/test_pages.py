@@ -51,6 +51,7 @@ def test_students_read_all_in_the_order_of_the_contents(root):
     assert rows(pages.paths_table(root))["Student"] == (["start", "dense", "channel"], "150")
 
 
+@pytest.mark.whole_catalog
 def test_every_chapter_is_in_the_contents():
     """And so on the path of students; `tools.new chapter` enters it."""
     assert sorted(pages.in_order()) == [path.stem for path in chapters()], "edit _toc.yml"

@@ -1,7 +1,6 @@
 """Peers are compared fairly: nobody is forgotten, answers are equal, ratios are theirs / ours."""
 
 import json
-from importlib import import_module
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from attention_lib.bench import realistic
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import randomize
 from attention_lib.source import digests
+from tests.oracles import of
 from tests.oracles.peers import (
     MORE,
     NOT_COMPILED,
@@ -26,12 +26,9 @@ from tools import peers as tool
 from tools.bench import ALLOCATORS
 
 
+@pytest.mark.whole_catalog
 def test_every_oracle_is_timed_or_has_a_reason():
-    oracles = {
-        name
-        for card in catalog()
-        for name in import_module(f"tests.oracles.{card.family}").ORACLES.get(str(card), {})
-    }
+    oracles = {name for card in catalog() for name in of(str(card), card.family)}
     assert NOT_TIMED.keys() | NOT_COMPILED.keys() <= oracles
     timed = {str(card): peers(str(card), card.family) for card in catalog()}
     assert oracles <= {peer.name for found in timed.values() for peer in found} | NOT_TIMED.keys()

@@ -44,6 +44,7 @@ def brightness(colour):
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+@pytest.mark.whole_catalog
 def test_a_mechanism_looks_the_same_by_any_name():
     for card in catalog():
         assert all(plot.look(alias) == plot.look(str(card)) for alias in card.aliases)

@@ -34,6 +34,7 @@ def test_every_mechanism_finds_one_way(card):
     assert len({path.slugs[1] for path in ways}) == len(ways)
 
 
+@pytest.mark.whole_catalog
 @pytest.mark.parametrize("path", list(paths()), ids=lambda path: "-".join(path.slugs))
 def test_every_leaf_has_mechanisms_and_reasons(path):
     assert members(path)
@@ -43,6 +44,7 @@ def test_every_leaf_has_mechanisms_and_reasons(path):
         assert set(kinds) <= {"signature", "measured", "counted"}, answer.why
 
 
+@pytest.mark.whole_catalog
 def test_slugs_name_one_answer_of_a_layout():
     for layout in ("tokens", "maps"):
         answers = [a for p in paths() if p.slugs[0] == layout for a in p.answers]
@@ -58,6 +60,7 @@ OTHERS = {  # near them, and elsewhere
 }
 
 
+@pytest.mark.whole_catalog
 @pytest.mark.parametrize(
     ("slugs", "names"),
     [
@@ -118,6 +121,7 @@ def test_a_gate_that_differs_from_row_to_row_is_not_flat(monkeypatch):
     assert selection.footprint.__wrapped__("RowGate") == selection.Footprint(1, 0, False)
 
 
+@pytest.mark.whole_catalog
 def test_a_gate_agrees_with_the_properties_of_the_cards():
     for card in filter(selection.on_maps, catalog()):
         if properties.only_attenuates in card.properties:
@@ -189,6 +193,7 @@ COUNTED = [
 ]
 
 
+@pytest.mark.whole_catalog
 @pytest.mark.parametrize("need", COUNTED, ids=str)
 def test_costs_are_those_that_are_counted(need):
     """All are counted anew; the largest tensor of a small input may be a weight."""
@@ -221,6 +226,7 @@ def test_times_are_ranked_only_within_one_measured_size():
         assert len(sizes) == 1, "one size, so the times can be compared"
 
 
+@pytest.mark.whole_catalog
 @pytest.mark.parametrize(("layout", "task"), TASKS)
 def test_a_task_keeps_those_on_its_way(layout, task):
     size = dict(height=16, width=16)
@@ -414,6 +420,7 @@ def undrawn(svg: str) -> list:
     return missing
 
 
+@pytest.mark.whole_catalog
 def test_the_flow_chart_holds_the_whole_tree():
     svg = flowchart.flowchart(selection.TREE, "A title", "A description")
     assert undrawn(svg) == []
@@ -441,6 +448,7 @@ def test_lines_are_as_wide_as_they_may_be():
         flowchart.wrap("an unbreakable word", 20)
 
 
+@pytest.mark.whole_catalog
 def test_the_list_says_what_the_drawing_says():
     text = parts.as_list()
     for name, words in nodes():

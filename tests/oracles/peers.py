@@ -7,12 +7,12 @@ for the settings named.  Each answer is compared with ours before anything is ti
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from tests.oracles import of
 
 Make = Callable[[nn.Module], tuple[nn.Module, dict[str, Tensor]]]
 
@@ -265,6 +265,6 @@ def sizes_of(card: Card) -> tuple[dict, dict]:
 
 def peers(mechanism: str, family: str) -> list[Peer]:
     """All whom a mechanism is timed beside: its oracles, but for those in NOT_TIMED, and MORE."""
-    oracles = import_module(f"tests.oracles.{family}").ORACLES.get(mechanism, {})
+    oracles = of(mechanism, family)
     found = {name: make for name, make in oracles.items() if name not in NOT_TIMED}
     return [Peer(mechanism, name, make) for name, make in (found | MORE.get(mechanism, {})).items()]
