@@ -52,9 +52,7 @@ class $name(nn.Module):
         self.scale = nn.Parameter(torch.ones($width))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "$axes"]
-    ) -> Float[Tensor, "$axes"]:
+    def forward($signature:
         return self.scale$spread * x
 
 
@@ -76,7 +74,9 @@ LAYOUTS = {
     "maps": dict(
         width="channels",
         unit="channel",
-        axes="batch channels height width",
+        signature="""
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]""",
         formula="y_{cij} = s_c\\, x_{cij}",
         about="channels of the map, C.",
         spread="[:, None, None]",
@@ -87,7 +87,8 @@ LAYOUTS = {
     "tokens": dict(
         width="dim",
         unit="feature",
-        axes="batch tokens dim",
+        signature='self, x: Float[Tensor, "batch tokens dim"]'
+        ') -> Float[Tensor, "batch tokens dim"]',
         formula="y_{nc} = s_c\\, x_{nc}",
         about="features of a token, d.",
         spread="",
