@@ -198,9 +198,9 @@ def test_costs_are_those_that_are_counted(card, monkeypatch):
     """All are counted again; the largest tensor of a small input may be a weight."""
     monkeypatch.setattr(selection, "catalog", lambda: [card])
     for need, choice in ((need, c) for need in COUNTED for c in recommend(need).choices):
-        card = replace(choice.card, sizes=choice.card.sizes | {"batch": need.batch})
+        large = replace(choice.card, sizes=choice.card.sizes | {"batch": need.batch})
         with torch.device("meta"):
-            mechanism, inputs = card.build(), card.inputs()
+            mechanism, inputs = large.build(), large.inputs()
         counted = measure(mechanism, *inputs)
         assert (choice.params, choice.macs) == (counted.params, counted.macs), choice.name
         largest = max(counted.memory, inputs[0].numel())
