@@ -197,7 +197,7 @@ COUNTED = [
 def test_costs_are_those_that_are_counted(card, monkeypatch):
     """All are counted again; the largest tensor of a small input may be a weight."""
     monkeypatch.setattr(selection, "catalog", lambda: [card])
-    for need, choice in ((need, c) for need in COUNTED for c in recommend(need).choices):
+    for need, choice in ((each, c) for each in COUNTED for c in recommend(each).choices):
         large = replace(choice.card, sizes=choice.card.sizes | {"batch": need.batch})
         with torch.device("meta"):
             mechanism, inputs = large.build(), large.inputs()
