@@ -74,7 +74,12 @@ test: $(TEST)  ## install, build and prove everything (ALL=1: what is proven too
 	$(PY) -m tests.budget
 else
 test: $(TEST)
-	@$(PY) -m pytest -q -m "not alone" -k "$$($(PY) -m tools.names $(NAME))"
+	@tests=$$($(PY) -m tools.names $(NAME))
+	$(PY) -m pytest -q -m "not alone" -k "$$tests" || {
+		code=$$?
+		[ $$code -ne 5 ] || echo "no test has the name $(NAME): no mechanism is called so either" >&2
+		exit $$code
+	}
 endif
 
 .PHONY: noise

@@ -31,6 +31,7 @@ class Card:
     _: KW_ONLY
     paper: str  # a key of book/references.bib
     aliases: Sequence[str] = ()  # what else `create` and the search box call it
+    networks: Sequence[tuple[str, str]] = ()  # known for it, each with the key of its paper
     example: Mapping[str, object]  # constructor arguments of a small instance
     variants: Sequence[Mapping[str, object]] = ()  # what the proofs change in it, one at a time
     # what the free axes of its input measure; several names: the product of what those measure

@@ -1,18 +1,33 @@
 """Every mechanism, in reading order, and the one call that makes any of them.
 
-There is no registry to keep: a family's `__all__` is the list, and the card lies beside the class.
+There is no registry to keep. A family is a folder whose first line asks a question in italics, its
+`__all__` is the list of its mechanisms, and the card lies beside the class.
 """
 
 import inspect
+import re
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 from torch import nn
 
 from attention_lib.card import Card
 
-FAMILIES = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
+# An order, not a list of what there is: a family that is not named here comes after these.
+ORDER = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
+
+
+def _families(home: Path = Path(__file__).parent) -> tuple[str, ...]:
+    """The folders whose first line asks, as in `Channel attention: *which feature matters?*`."""
+    asks = re.compile(r'"""[^"\n]*: \*[^*\n]+\?\*')
+    files = home.glob("*/__init__.py")
+    names = [file.parent.name for file in files if asks.match(file.read_text("utf-8"))]
+    return tuple(sorted(names, key=lambda name: ([*ORDER, name].index(name), name)))
+
+
+FAMILIES = _families()
 
 
 def catalog(family: str | None = None) -> list[Card]:

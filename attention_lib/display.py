@@ -131,7 +131,7 @@ def numbers(values: Any, digits: int = 3) -> str:
 
 def citation(key: str, short: bool = False) -> str:
     """Authors, title, year and a link for a key of book/references.bib, as Markdown."""
-    entry = _bibliography()[key]
+    entry = reference(key, _bibliography())
     people = entry["author"].split(" and ")
     first = people[0].partition(",")[0]
     who = first if len(people) == 1 else f"{first} et al."
@@ -140,6 +140,17 @@ def citation(key: str, short: bool = False) -> str:
     if short:
         return f"[{who} {entry['year']}]({link})"
     return f"{who}, [{entry['title']}]({link}), {entry['year']}"
+
+
+def reference(key: str, entries: Mapping[str, Any]) -> Any:
+    """The entry of a key, of those given.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if key not in entries:
+        raise ValueError(f"no paper {key!r}: add it to book/references.bib")
+    return entries[key]
 
 
 def evidence(found: Card) -> str:

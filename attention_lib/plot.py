@@ -73,19 +73,37 @@ def look(name: str, others: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         name: class name or alias; what is in no catalogue, a baseline say, is grey.
-        others: the names beside it in the figure, in order, so that greys differ.
+        others: the names in the figure, in order. No two of 64 look alike: a mechanism whose look
+            one before it has, from another family, takes the next marker,
+            and the next colour when all markers are taken.
     """
-    try:
-        card = find(name)
-    except ValueError:
-        unknown = [other for other in others if not _known(other)]
-        place = unknown.index(name) if name in unknown else 0
-        colour, shift = OTHERS[place % len(OTHERS)], -1 - place
-        return dict(color=colour, marker=MARKERS[shift % 8], linestyle=STROKES[shift % 8])
-    place = [str(c) for c in catalog(card.family)].index(str(card))
-    shift = place + FAMILIES.index(card.family)  # no two families meet in the same marker
-    colour = COLOURS[place % len(COLOURS)]
-    return dict(color=colour, marker=MARKERS[shift % 8], linestyle=STROKES[shift % 8])
+    looks: dict[str, dict[str, Any]] = {}
+    greys = 0
+    name, *others = (str(find(n)) if _known(n) else n for n in (name, *others))
+    for other in dict.fromkeys((*others, name)):
+        if _known(other):
+            card = find(other)
+            place = [str(c) for c in catalog(card.family)].index(str(card))
+            for turn in range(len(COLOURS) * len(MARKERS)):
+                shift = FAMILIES.index(card.family) + turn
+                style = _style(COLOURS, place + turn // len(MARKERS), shift)
+                if style not in looks.values():
+                    break
+        else:
+            style = _style(OTHERS, greys, -1 - 2 * greys)  # from the last marker backwards
+            greys += 1
+        looks[other] = style
+    return looks[name]
+
+
+def _style(colours: Sequence[str], place: int, shift: int) -> dict[str, Any]:
+    """Each colour comes with every marker before a look is repeated."""
+    turn = place + shift + place // len(COLOURS)
+    return dict(
+        color=colours[place % len(colours)],
+        marker=MARKERS[turn % len(MARKERS)],
+        linestyle=STROKES[turn % len(STROKES)],
+    )
 
 
 @_styled
@@ -301,8 +319,8 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
         values = [row["ratio"] for row in chosen]
         margins = [[v - row["low"] for v, row in zip(values, chosen, strict=True)],
                    [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
-        axes.errorbar(values, where, xerr=margins, linestyle="", marker=MARKERS[turn],
-                      color=COLOURS[turn], markersize=4, elinewidth=1, label=one)  # fmt: skip
+        axes.errorbar(values, where, xerr=margins, markersize=4, elinewidth=1, label=one,
+                      **_style(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
     axes.axvline(1, color="#333333", linewidth=1)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
@@ -369,15 +387,17 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
     for turn, family in enumerate(FAMILIES):
         own = [row for row in rows if find(row["mechanism"]).family == family]
         if own:
-            axes.plot([row[x] for row in own], [row[y] for row in own], linestyle="", label=family,
-                      marker=MARKERS[turn], color=COLOURS[turn])  # fmt: skip
+            axes.plot([row[x] for row in own], [row[y] for row in own], label=family,
+                      **_style(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
     for column, set_scale, set_label in ((x, axes.set_xscale, axes.set_xlabel),
                                          (y, axes.set_yscale, axes.set_ylabel)):  # fmt: skip
         smallest = min((row[column] for row in rows if row[column]), default=1)
         set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
         set_label(column)
     axes.margins(0.06)
-    figure.legend(fontsize=9, loc="outside upper left", ncols=len(FAMILIES), columnspacing=1)
+    figure.legend(
+        fontsize=9, loc="outside upper left", ncols=min(len(FAMILIES), 8), columnspacing=1
+    )
     figure.draw_without_rendering()
     points = [tuple(axes.transData.transform((row[x], row[y]))) for row in rows]
     taken: list[tuple[float, ...]]

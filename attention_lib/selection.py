@@ -34,46 +34,6 @@ UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms
 ORDERS = ("macs", "params", "memory", "time")
 SIZE = ("layout", "features", "tokens", "height", "width", "batch", "causal")  # of a need
 
-# Networks known for a mechanism, each with the paper that says so, by its key in references.bib
-MODELS: dict[str, tuple[tuple[str, str], ...]] = {
-    "MultiHeadAttention": (("Transformer", "vaswani2017attention"), ("ViT", "dosovitskiy2021vit")),
-    "EfficientMultiHeadAttention": (("ResT", "zhang2021rest"),),
-    "ExternalAttention": (("EANet", "guo2021external"),),
-    "DoubleAttention": (("ResNet-50 with it (A²-Net)", "chen2018double"),),
-    "AttentionFree": (("AFT", "zhai2021aft"),),
-    "AttentionFreeConvolution": (("AFT-conv", "zhai2021aft"),),
-    "UnitForceAttention": (("UFO-ViT", "song2021ufo"),),
-    "SeparableAttention": (("MobileViTv2", "mehta2022separable"),),
-    "SqueezeExcitation": (
-        ("SENet", "hu2018squeeze"),
-        ("MobileNetV3", "howard2019mobilenetv3"),
-        ("EfficientNet", "tan2019efficientnet"),
-    ),
-    "EfficientChannelAttention": (("ECA-Net", "wang2020eca"),),
-    "SelectiveKernel": (("SKNet", "li2019selective"),),
-    "PyramidSplitAttention": (("EPSANet", "zhang2021epsanet"),),
-    "SpatialGroupEnhance": (("ResNet-50 with it", "li2019sge"),),
-    "CoordinateAttention": (("MobileNetV2 with it", "hou2021coordinate"),),
-    "ConvolutionalBlockAttention": (("ResNet-50 with it", "woo2018cbam"),),
-    "TripletAttention": (("ResNet-50 with it", "misra2020triplet"),),
-    "DualAttention": (("DANet", "fu2019dual"),),
-    "ShuffleAttention": (("SA-Net", "zhang2021shuffle"),),
-    "ParNetAttention": (("ParNet", "goyal2021parnet"),),
-    "OutlookAttention": (("VOLO", "yuan2021volo"),),
-    "HaloAttention": (("HaloNet", "vaswani2021halonet"),),
-    "DeformableAttention": (("DAT", "xia2022dat"),),
-    "LongShortDistanceAttention": (("CrossFormer", "wang2022crossformer"),),
-    "CrissCrossAttention": (("CCNet", "huang2019ccnet"),),
-    "AxialAttention": (("Axial Transformer", "ho2019axial"),),
-    "RelativeAttention": (("CoAtNet", "dai2021coatnet"),),
-    "ContextualTransformer": (("CoTNet", "li2021cot"),),
-    "MobileViTBlock": (("MobileViT", "mehta2021mobilevit"),),
-    "ParallelMultiScaleAttention": (("MUSE", "zhao2019muse"),),
-    "VisionPermutator": (("ViP", "hou2021permutator"),),
-    "SpatialShift": (("S²-MLPv2", "yu2021s2mlpv2"),),
-    "GlobalFilter": (("GFNet", "rao2021gfnet"),),
-}
-
 
 # ---- the questions -----------------------------------------------------------------------------
 

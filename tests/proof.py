@@ -3,7 +3,6 @@
 Nothing here needs pytest, so that `make gpu` proves the same on another device.
 """
 
-import re
 from copy import deepcopy
 from importlib import import_module
 
@@ -48,9 +47,15 @@ def answer_and_gradients(function, mechanism, inputs):
 
 
 def reference(card):
-    """The paper's function of a mechanism."""
-    shelf = import_module(f"tests.references.{card.family}")
-    return getattr(shelf, re.sub(r"(?<!^)(?=[A-Z])", "_", str(card)).lower())
+    """The paper's function of a mechanism: it has the name of the mechanism's file."""
+    name = card.mechanism.__module__.rpartition(".")[2]
+    try:
+        return getattr(import_module(f"tests.references.{card.family}"), name)
+    except (ImportError, AttributeError) as error:
+        where = f"tests/references/{card.family}.py"
+        raise LookupError(
+            f"{card} has no reference: write `def {name}(m, x)` in {where}"
+        ) from error
 
 
 def equals_reference(card, arguments):

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from attention_lib import bench
 from attention_lib.bench import Timing, fit, fits, peak_memory, realistic, sweep, time_together
-from attention_lib.catalog import catalog, find
+from attention_lib.catalog import FAMILIES, catalog, find
 from tools import bench as tool
 
 KIB = 1024
@@ -386,21 +386,32 @@ def test_unfit_names_and_numbers_are_refused(tmp_path):
         bench.save("x", {"a": math.nan}, folder=tmp_path)
 
 
+@pytest.mark.whole_catalog
 def test_every_family_has_sweeps_that_fit_its_mechanisms():
-    for family, sweeps in tool.SWEEPS.items():
-        for axis, sizes, fixed in sweeps:
+    for family in FAMILIES:
+        for axis, sizes, fixed in tool.sweeps(family):
             fit(sizes, sizes)  # wide enough for an exponent
-            for card in tool.members(family, axis):
+            for card in tool.members(family, axis, fixed):
                 for size in (min(sizes), max(sizes)):
                     at = realistic(card, **fixed, **dict.fromkeys(axis.split(","), size))
                     with torch.device("meta"):
                         at.build().eval()(*at.inputs())
     for card in catalog():
-        axes = [axis for axis, *_ in tool.SWEEPS[card.family]]
-        assert any(card in tool.members(card.family, axis) for axis in axes), f"{card}: no sweep"
+        swept = [tool.members(card.family, axis, fixed)
+                 for axis, _, fixed in tool.sweeps(card.family)]  # fmt: skip
+        assert any(card in found for found in swept), f"{card}: no sweep"
+
+
+def test_a_family_without_sweeps_is_swept_along_its_free_axes(monkeypatch):
+    monkeypatch.setattr(tool, "SWEEPS", {})
+    sides = (tool.SIDES, (4, 8, 16, 32, 64))
+    assert tool.sweeps("dense") == [tool.TOKENS, (*sides, dict(dim=128, batch=1))]
+    assert tool.sweeps("channel") == [(*sides, dict(channels=128, batch=1))]
+    monkeypatch.setattr(tool, "SWEEPS", {"hybrid": [tool.TOKENS]})
+    assert [axis for axis, *_ in tool.sweeps("hybrid")] == ["tokens", tool.SIDES]
 
 
 def test_the_tool_refuses_a_family_without_sweeps(capsys):
     with pytest.raises(SystemExit):
         tool.main(["channels"])
-    assert "no sweeps of channels; there are dense, linear" in capsys.readouterr().err
+    assert "no family channels; there are dense, linear" in capsys.readouterr().err

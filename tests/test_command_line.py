@@ -132,6 +132,7 @@ def test_help_is_a_page_with_every_command(say):
     assert say("--version")[1].strip() == __version__
 
 
+@pytest.mark.whole_catalog
 def test_list_shows_each_mechanism_on_a_line_of_its_own(say):
     lines = say("list")[1].splitlines()[1:]
     assert [line.split()[0] for line in lines] == [str(card) for card in catalog()]
@@ -343,6 +344,7 @@ def test_a_pipe_gets_plain_text_and_a_reader_may_leave():
     assert not re.search(r" $", whole.stdout, flags=re.MULTILINE)
 
 
+@pytest.mark.whole_catalog
 def test_a_narrow_terminal_wraps_and_loses_nothing(say, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "70")

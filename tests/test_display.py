@@ -96,11 +96,16 @@ def test_every_paper_is_in_the_bibliography(card):
     """Our short reader of the bibliography agrees with pybtex."""
     from pybtex.database import parse_file
 
-    entry = parse_file("book/references.bib").entries[card.paper]
+    entry = display.reference(card.paper, parse_file("book/references.bib").entries)
     cited = display.citation(card.paper)
     assert entry.fields.get("eprint", entry.fields.get("url")) in cited
     assert entry.fields["year"] in cited and entry.persons["author"][0].last_names[0] in cited
     assert entry.fields["title"].replace("{", "").replace("}", "") in cited
+
+
+def test_a_paper_that_is_missing_is_named():
+    with pytest.raises(ValueError, match="no paper 'nobody2000': add it to book/"):
+        display.citation("nobody2000")
 
 
 def test_a_paper_that_is_not_on_arxiv_links_to_its_url():

@@ -136,5 +136,6 @@ def test_mechanisms_are_chosen_by_family_and_by_name():
         mechanisms(["chanel"])
 
 
+@pytest.mark.whole_catalog
 def test_every_reason_is_about_a_mechanism_there_is():
     assert {name for name, _, _ in reasons()} <= {str(card) for card in catalog()}

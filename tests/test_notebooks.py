@@ -13,9 +13,9 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
-from attention_lib.catalog import FAMILIES
 from tools import alone
 from tools.chapters import (
+    HEADINGS,
     INSTALL_CELL,
     OPENING,
     PARAMETERS_CELL,
@@ -28,13 +28,9 @@ from tools.chapters import (
     published,
     repository,
 )
+from tools.new import headings
 from tools.noise.__main__ import proven
 
-HEADINGS = (
-    "In one minute", "You will be able to", "Why", "What does it cost?", "Does it help?", "Use it",
-    "Break it", "Exercises", "Summary",
-)  # fmt: skip
-EVERYWHERE = ("In one minute", "You will be able to", "Exercises", "Summary")  # of no family too
 EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 
 
@@ -48,7 +44,7 @@ def complaints(text: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
 
     opening = [(cell.metadata.get("tags"), cell.source) for cell in code[:2]]
     if opening != [(["parameters"], PARAMETERS_CELL), (["install", "hide-input"], INSTALL_CELL)]:
-        found.append("its first two code cells are not those of `python -m tools.chapters`")
+        found.append("its first two code cells are not those of `python -m tools.new chapter`")
     titles = re.findall(r"^# (.*)", "\n".join(plain), flags=re.M)
     if len(titles) != 1 or not prose[0].startswith("# "):
         found.append("it does not begin with its title, or has two")
@@ -130,9 +126,8 @@ def test_there_are_chapters():
 
 @EVERY_CHAPTER
 def test_a_chapter_keeps_the_rules(chapter):
-    wanted = HEADINGS if chapter.stem in FAMILIES else EVERYWHERE
     text = chapter.read_text(encoding="utf-8")
-    assert not complaints(text, wanted)
+    assert not complaints(text, headings(chapter.stem))
     strange = [
         n for n in re.findall(r'stored\("(.*?)"', text) if not n.startswith(f"{chapter.stem}-")
     ]

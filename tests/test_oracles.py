@@ -1,7 +1,5 @@
 """Every mechanism equals what somebody else's package computes with the same weights."""
 
-from importlib import import_module
-
 import pytest
 import torch
 from torch.func import functional_call
@@ -9,11 +7,12 @@ from torch.testing import assert_close
 
 from attention_lib.catalog import catalog
 from attention_lib.checks import ready
+from tests.oracles import of
 from tests.proof import CASES, answer_and_gradients, case_id, of_family
 
 
 def oracles(card):
-    return import_module(f"tests.oracles.{card.family}").ORACLES.get(str(card), {})
+    return of(str(card), card.family)
 
 
 @pytest.mark.parametrize(

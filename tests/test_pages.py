@@ -20,6 +20,8 @@ def root(tmp_path):
         (tmp_path / f"book/chapters/{name}.md").write_text(text)
         if name != "dense":
             (tmp_path / f"notebooks/{name}.ipynb").touch()
+    toc = "- file: notebooks/start\n- file: notebooks/dense\n- file: notebooks/channel\n"
+    (tmp_path / "_toc.yml").write_text(toc)
     return tmp_path
 
 
@@ -43,9 +45,20 @@ def test_a_chapter_that_does_not_say_its_minutes_is_named(root):
         pages.paths_table(root)
 
 
-def test_students_read_every_chapter_and_nobody_reads_one_twice():
-    assert {path.stem for path in chapters()} <= set(pages.PATHS["Student"].split())
-    for names in pages.PATHS.values():
+def test_students_read_all_in_the_order_of_the_contents(root):
+    assert rows(pages.paths_table(root))["Student"] == (["start", "channel"], "100")
+    (root / "notebooks/dense.ipynb").touch()
+    assert rows(pages.paths_table(root))["Student"] == (["start", "dense", "channel"], "150")
+
+
+@pytest.mark.whole_catalog
+def test_every_chapter_is_in_the_contents():
+    """And so on the path of students; `tools.new chapter` enters it."""
+    assert sorted(pages.in_order()) == [path.stem for path in chapters()], "edit _toc.yml"
+
+
+def test_nobody_reads_a_chapter_twice():
+    for names in filter(None, pages.PATHS.values()):
         assert len(set(names.split())) == len(names.split())
         assert names.startswith("start ")
 

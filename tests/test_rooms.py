@@ -15,6 +15,7 @@ PAGES = [p for family in FAMILIES for p in (HOME / family).glob("*.py") if p.ste
 LIBRARY = {"torch", "einops", "jaxtyping"}
 PYTHON = {"math", "collections", "dataclasses", "inspect", "typing", "functools", "difflib", "re"}
 PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch", "weakref"}
+PYTHON |= {"pathlib"}
 OWN = {
     "shape": set(),
     "notation": set(),
@@ -50,6 +51,9 @@ def imports(path):
             yield from ((alias.name, []) for alias in node.names)
 
 
+pytestmark = pytest.mark.whole_catalog
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_a_mechanism_stands_on_its_own(page):
     for module, names in imports(page):
@@ -72,7 +76,10 @@ def test_docstrings_comments_and_cards_are_not_code():
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_one_mechanism_and_one_card_a_file(page):
     classes = [n.name for n in ast.parse(page.read_text()).body if isinstance(n, ast.ClassDef)]
-    [card] = [c for c in catalog() if c.mechanism.__module__.endswith(f".{page.stem}")]
+    module = f"attention_lib.{page.parent.name}.{page.stem}"
+    cards = [c for c in catalog() if c.mechanism.__module__ == module]
+    assert cards, f"{classes} of {page.stem}.py is not in __all__ of {page.parent.name}/__init__.py"
+    [card] = cards
     assert [name for name in classes if not name.startswith("_")] == [str(card)]
 
 

@@ -146,6 +146,7 @@ def test_it_is_the_same_under_every_python(root):
     assert digest("Gate", root) == "4645dd500afb"
 
 
+@pytest.mark.whole_catalog
 def test_every_mechanism_has_a_digest_of_its_own():
     found = source.digests(map(str, catalog()))
     assert len(found) == len(catalog()) == len(set(found.values()))

@@ -28,13 +28,14 @@ import torch
 
 from attention_lib.bench import provenance, save, sweep, write
 from attention_lib.card import Card
-from attention_lib.catalog import catalog
+from attention_lib.catalog import FAMILIES, catalog
 
-# (axis, its sizes, what stays); of a family, those mechanisms are measured that have the axis
+Sweep = tuple[str, tuple[int, ...], dict[str, int]]  # an axis, its sizes, what stays
 TOKENS = ("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))
 MANY_TOKENS = ("tokens", (256, 512, 1024, 2048, 4096, 8192, 16384), dict(dim=512, batch=1))
 SIDES = "height,width"
-SWEEPS: dict[str, list[tuple[str, tuple[int, ...], dict[str, int]]]] = {
+# Sizes that suit a family; for a family that is not named, see `sweeps`.
+SWEEPS: dict[str, list[Sweep]] = {
     "dense": [TOKENS, (SIDES, (4, 8, 16, 32, 64), dict(dim=512, batch=1))],
     "linear": [MANY_TOKENS, (SIDES, (8, 16, 32, 64, 128), dict(channels=64, batch=8))],
     "channel": [
@@ -57,25 +58,37 @@ ALLOCATORS = {
 }
 
 
-def members(family: str, axis: str) -> list[Card]:
-    """The mechanisms of a family that have an axis, or all of several."""
+def sweeps(family: str) -> list[Sweep]:
+    """The sweeps of a family: its own, and one over the free axes of whatever these leave out."""
+    made = list(SWEEPS.get(family, ()))
+    for card in catalog(family):
+        if not any(card in members(family, axis, fixed) for axis, _, fixed in made):
+            width = "channels" if card.layout == "maps" else "dim"
+            sides = (SIDES, (4, 8, 16, 32, 64), {width: 128, "batch": 1})
+            made.append(TOKENS if "tokens" in card.free else sides)
+    return made
+
+
+def members(family: str, axis: str, fixed: dict[str, int]) -> list[Card]:
+    """The mechanisms of a family that have an axis, or all of several, and what stays fixed."""
     return [
         card
         for card in catalog(family)
         if {*axis.split(",")} <= {*card.free, *inspect.signature(card.mechanism).parameters}
+        and fixed.keys() <= {*card.sizes, *inspect.signature(card.mechanism).parameters}
     ]
 
 
 def measure(family: str, device: str, dtypes: list[str], seconds: float, label: str) -> list[dict]:
     """The sweeps of a family, forward alone and with gradients."""
     made = []
-    for axis, sizes, fixed in SWEEPS[family]:
+    for axis, sizes, fixed in sweeps(family):
         for dtype in dtypes:
             for backward in (False, True):
                 what = f"{family}, {axis}, {dtype}, {'with' if backward else 'no'} gradients"
                 print(f"      {what}, {label} allocator:", end=" ", flush=True)
                 began = time.perf_counter()
-                cards = members(family, axis)
+                cards = members(family, axis, fixed)
                 how = (dtype, backward, device, seconds, label)
                 made.append(one_sweep(cards, axis, sizes, fixed, *how))
                 print(f"{time.perf_counter() - began:.0f} s", flush=True)
@@ -116,29 +129,29 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("families", nargs="*", metavar="family", help=f"of {', '.join(SWEEPS)}")
+    parser.add_argument("families", nargs="*", metavar="family", help=f"of {', '.join(FAMILIES)}")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--seconds", default=8.0, type=float, help="to measure, a sweep")
     parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
     parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
     options = parser.parse_args(arguments)
-    if unknown := set(options.families) - SWEEPS.keys():
-        parser.error(f"no sweeps of {', '.join(sorted(unknown))}; there are {', '.join(SWEEPS)}")
+    if unknown := set(options.families) - set(FAMILIES):
+        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
     torch.set_num_threads(1)
     if options.part:
         [family] = options.families
         write(options.folder, measure(family, "cpu", ["float32"], options.seconds, options.part))
         return
-    for family in options.families or SWEEPS:
-        names = dict.fromkeys(str(c) for axis, *_ in SWEEPS[family] for c in members(family, axis))
+    for family in options.families or FAMILIES:
+        names = [str(card) for card in catalog(family)]
         origin = provenance(options.device, names, command=f"make bench FAMILY={family}")
         if options.device == "cuda":
             dtypes = ["float32", "bfloat16"]
-            sweeps = measure(family, "cuda", dtypes, options.seconds, "default")
+            made = measure(family, "cuda", dtypes, options.seconds, "default")
         else:
             asked = [family, "--seconds", str(options.seconds)]
-            sweeps = [made for label in ALLOCATORS for made in apart("tools.bench", asked, label)]
-        payload = dict(provenance=origin, sweeps=sweeps)
+            made = [one for label in ALLOCATORS for one in apart("tools.bench", asked, label)]
+        payload = dict(provenance=origin, sweeps=made)
         path = save(f"{family}-bench", payload, options.folder, device=options.device)
         print(f"      stored in {os.path.relpath(path)}", flush=True)
 

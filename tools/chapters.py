@@ -1,6 +1,6 @@
 """A chapter's text as a notebook: the one reading of `book/chapters/*.md` that all tools share.
 
-`python -m tools.chapters > book/chapters/NAME.md` begins a chapter.
+`python -m tools.new chapter NAME` begins a chapter.
 """
 
 import hashlib
@@ -67,6 +67,12 @@ kernelspec:
 {INSTALL_CELL}
 ```
 """
+# The parts of a chapter, in order; the second: of one that is no family's.
+HEADINGS = (
+    "In one minute", "You will be able to", "Why", "What does it cost?", "Does it help?", "Use it",
+    "Break it", "Exercises", "Summary",
+)  # fmt: skip
+EVERYWHERE = ("In one minute", "You will be able to", "Exercises", "Summary")
 
 
 def repository(root: Path = ROOT) -> str:
@@ -145,7 +151,3 @@ def is_stale(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
     notebook = published(chapter)
     stamp = notebook.metadata.get("attention_book", {}) if notebook else {}
     return stamp.get("key") != key(chapter, root, **parameters)
-
-
-if __name__ == "__main__":
-    print(OPENING, end="")

@@ -1,9 +1,10 @@
-"""Write tests/counts.json: what each mechanism costs at a realistic size, as counted today.
+"""Write tests/counts/<family>/<mechanism>.json: what each costs at a realistic size, counted now.
 
     make counts
 
-A test fails when one of these numbers grows, so that nobody makes a mechanism dearer unawares.
-They are counted, not timed, and the same on every machine with the pinned torch.
+A test fails when one of these numbers grows, so that no mechanism's cost grows unnoticed. They are
+counted, not timed, and the same on every machine with the pinned torch. What was never counted is
+written by that test: commit the file.
 """
 
 import json
@@ -14,7 +15,12 @@ from attention_lib.card import Card
 from attention_lib.catalog import catalog
 from attention_lib.cost import live_bytes, measure
 
-COUNTS = Path(__file__).parents[1] / "tests/counts.json"
+COUNTS = Path(__file__).parents[1] / "tests/counts"
+
+
+def file(card: Card) -> Path:
+    """Where the counts of a mechanism are kept."""
+    return COUNTS / card.family / f"{card.mechanism.__module__.rpartition('.')[2]}.json"
 
 
 def counted(card: Card) -> dict[str, int]:
@@ -28,9 +34,15 @@ def counted(card: Card) -> dict[str, int]:
     }
 
 
+def write(card: Card, counts: dict[str, int]) -> None:
+    """Keep the counts of a mechanism."""
+    file(card).parent.mkdir(parents=True, exist_ok=True)
+    file(card).write_text(json.dumps(counts, indent=1) + "\n", "utf-8")
+
+
 def main() -> None:
-    lines = [f"  {json.dumps(str(card))}: {json.dumps(counted(card))}" for card in catalog()]
-    COUNTS.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    for card in catalog():
+        write(card, counted(card))
 
 
 if __name__ == "__main__":

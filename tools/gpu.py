@@ -34,9 +34,9 @@ from attention_lib import bench
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import CONTRACT, verdict
-from tests.oracles.peers import MORE, SIZES, Peer, peers
+from tests.oracles.peers import MORE, NOT_TIMED, Peer, peers, sizes_of
 from tests.proof import LOW, equals_reference, holds_in_low_precision
-from tools.bench import SWEEPS, members, one_sweep
+from tools.bench import members, one_sweep, sweeps
 from tools.peers import pooled, side_by_side
 from tools.roofline import family_rows
 
@@ -153,8 +153,8 @@ def swept(
 
 def beside_peers(card: Card, device: str) -> Found:
     """The ratios of one mechanism to each of its peers."""
-    first, second = SIZES[str(card)]
-    sizes = [first | dict(batch=1)] if device == "cpu" else [first, second]
+    first, second = sizes_of(card)
+    at = [first | dict(batch=1)] if device == "cpu" else [first, second]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what other packages deprecate is not ours to tell
         try:
@@ -165,7 +165,7 @@ def beside_peers(card: Card, device: str) -> Found:
             found = [Peer(str(card), name, make) for name, make in MORE.get(str(card), {}).items()]
         for peer in found:
             try:
-                for size in sizes:
+                for size in at:
                     rows = side_by_side(
                         card, peer, size, device=device, compiled=False, seconds=RATIO
                     )
@@ -226,16 +226,16 @@ def plan(options: argparse.Namespace) -> list[Step]:
 
     results = {family: Result(f"{family}-bench", "sweeps", options) for family in families}
     for dtype, backward, family in product(("float32", "bfloat16"), (False, True), families):
-        for axis, sizes, fixed in SWEEPS[family]:
+        for axis, sizes, fixed in sweeps(family):
             sizes = sizes[:2] if device == "cpu" else sizes
-            able = [card for card in members(family, axis) if card in cards]
+            able = [card for card in members(family, axis, fixed) if card in cards]
             work = partial(swept, able, axis, sizes, fixed, dtype, backward, device)
             name = f"{family}, {axis}, {dtype}" + ", with gradients" * backward
             if able:
                 steps.append(Step("sweeps", name, results[family], work))
 
     result = Result("peers-eager", "rows", options)
-    timed = [card for card in cards if str(card) in SIZES]
+    timed = [card for card in cards if {*card.oracles} - NOT_TIMED.keys() or str(card) in MORE]
     steps += [Step("peers", str(c), result, partial(beside_peers, c, device)) for c in timed]
 
     result = Result("peers-roofline", "rows", options)

@@ -22,7 +22,7 @@ from pathlib import Path
 import nbformat
 from pybtex.database import parse_file
 
-from attention_lib import bench, notation, properties
+from attention_lib import bench, display, notation, properties
 from attention_lib.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
 from tools import selection
@@ -37,11 +37,12 @@ COST_NAMES = {
 # one size for all in the table: as many features at as many places, as tokens or as a map
 FEATURES, HEIGHT, WIDTH = 256, 14, 14
 Row = list[str]
-# Who reads what, in which order: chapters by name; those that are not written yet are left out.
+# Who reads what, in which order: chapters by name; those that are not written yet are left out. A
+# student reads all, in the order of _toc.yml.
 PATHS = {
     "Vision engineer": "start channel spatial joint resnet50 dense sparse hybrid peers",
     "Language-model engineer": "start dense linear sparse mixing peers",
-    "Student": "start dense linear channel spatial joint sparse hybrid mixing resnet50 peers",
+    "Student": "",
     "Teacher": "start dense channel",
 }
 
@@ -80,7 +81,8 @@ def entries(section: str) -> list[tuple[str, str]]:
 
 def year(card: Card, root: Path = ROOT) -> str:
     """The year of the paper, from references.bib."""
-    return parse_file(root / "book/references.bib").entries[card.paper].fields["year"]
+    entries = parse_file(root / "book/references.bib").entries
+    return display.reference(card.paper, entries).fields["year"]
 
 
 def chapter_of(family: str, root: Path = ROOT) -> Path | None:
@@ -303,12 +305,19 @@ def minutes(chapter: Path) -> int:
     return int(found[1])
 
 
+def in_order(root: Path = ROOT) -> list[str]:
+    """The chapters as _toc.yml orders them."""
+    found = re.findall(r"- file: notebooks/(\S+)", (root / "_toc.yml").read_text("utf-8"))
+    return [name.removesuffix(".ipynb") for name in found]
+
+
 def paths_table(root: Path = ROOT) -> str:
     """For each kind of reader, the chapters to read, in order, and how long they take together."""
     written = {path.stem: path for path in chapters(root) if notebook_of(path).exists()}
     rows = []
     for reader, names in PATHS.items():
-        found = [written[name] for name in names.split() if name in written]
+        order = names.split() or in_order(root)
+        found = [written[name] for name in order if name in written]
         links = [f"[{title(path)}](../notebooks/{path.stem}.ipynb)" for path in found]
         rows.append([reader, ", ".join(links), str(sum(map(minutes, found)))])
     return page(table(["Reader", "Chapters, in this order", "Minutes"], rows))

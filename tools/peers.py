@@ -37,7 +37,7 @@ from attention_lib import bench, checks
 from attention_lib.bench import Timing
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
-from tests.oracles.peers import NOT_COMPILED, SIZES, Peer, peers
+from tests.oracles.peers import NOT_COMPILED, Peer, peers, sizes_of
 from tools.bench import ALLOCATORS, apart
 
 
@@ -159,7 +159,7 @@ def measure(options: argparse.Namespace, label: str) -> list[dict]:
         random.Random(options.turn).shuffle(found)
     for number, (card, peer) in enumerate(found, 1):
         print(f"[{number}/{len(found)}] {card}, {label}, process {options.turn + 1}", flush=True)
-        for size in SIZES[str(card)][: 1 if options.compiled else 2]:
+        for size in sizes_of(card)[: 1 if options.compiled else 2]:
             made = side_by_side(
                 *(card, peer, size),
                 device=options.device,

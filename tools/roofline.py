@@ -19,18 +19,16 @@ from attention_lib import bench
 from attention_lib.card import Card
 from attention_lib.catalog import FAMILIES, catalog
 from attention_lib.cost import measure
-from tests.oracles.peers import SIZES, STAGE
+from tests.oracles.peers import sizes_of
 from tools.bench import apart
 
 SIDE = 2048  # of the matrices; their product is 2048³ multiply-adds
 COPIED = 2**27  # bytes, far more than any cache holds
-TOKENS = dict(dim=512, tokens=1024)
 
 
 def realistic(card: Card) -> Card:
     """At the first of the sizes at which it is timed beside peers, or at one like it."""
-    like_it = TOKENS if card.layout == "tokens" else STAGE[0]
-    return bench.realistic(card, **SIZES.get(str(card), [like_it])[0])
+    return bench.realistic(card, **sizes_of(card)[0])
 
 
 def bytes_at_least(module: torch.nn.Module, inputs: Sequence) -> int:

@@ -347,14 +347,14 @@ def table_page(table: Callable, growth: Callable) -> str:
     rows = []
     for card in catalog():
         paths = [path for path in selection.paths() if card in selection.members(path)]
-        known = selection.MODELS.get(str(card), ())
+        known = [f"{model}: {{cite:t}}`{key}`" for model, key in card.networks]
         rows.append(
             [
                 f"{link(card)}\n\n{card.summary}",
                 growth(card, "macs"),
                 growth(card, "params"),
                 "\n\n".join(path.leaf.use for path in paths),
-                "\n\n".join(f"{model}: {{cite:t}}`{key}`" for model, key in known) or "none found",
+                "\n\n".join(known) or "none found",
             ]
         )
     heads = ["Mechanism", "Multiply-adds", "Parameters", "Use", "Typical model"]

@@ -92,6 +92,7 @@ CARD = Card(
     PyramidSplitAttention,
     paper="zhang2021epsanet",
     aliases=("psa", "epsa", "epsanet"),
+    networks=[("EPSANet", "zhang2021epsanet")],
     example=dict(channels=16, kernel_sizes=(3, 5), groups=(1, 4), reduction=3),
     variants=[
         dict(kernel_sizes=(3, 5, 7, 9), groups=(1, 2, 1, 4)),

@@ -60,6 +60,11 @@ CARD = Card(
     SqueezeExcitation,
     paper="hu2018squeeze",
     aliases=("se", "senet"),
+    networks=[
+        ("SENet", "hu2018squeeze"),
+        ("MobileNetV3", "howard2019mobilenetv3"),
+        ("EfficientNet", "tan2019efficientnet"),
+    ],
     example=dict(channels=16, reduction=3),
     variants=[dict(reduction=16), dict(bias=False)],
     sizes=dict(batch=2, height=7, width=5),

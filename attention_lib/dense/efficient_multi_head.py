@@ -119,6 +119,7 @@ CARD = Card(
     EfficientMultiHeadAttention,
     paper="zhang2021rest",
     aliases=("emsa",),
+    networks=[("ResT", "zhang2021rest")],
     example=dict(dim=12, heads=3),
     variants=[dict(heads=1), dict(ratio=1), dict(ratio=3), dict(ratio=4), dict(bias=False)],
     sizes=dict(batch=2, height=7, width=5, tokens=("height", "width")),

@@ -118,6 +118,7 @@ CARD = Card(
     ContextualTransformer,
     paper="li2021cot",
     aliases=("cot", "cotnet"),
+    networks=[("CoTNet", "li2021cot")],
     example=dict(channels=8, share=4, reduction=2, minimum=7),
     variants=[
         *(dict(kernel_size=5), dict(groups=2), dict(share=2), dict(share=8)),

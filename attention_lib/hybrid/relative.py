@@ -111,6 +111,7 @@ CARD = Card(
     RelativeAttention,
     paper="dai2021coatnet",
     aliases=("coatnet",),
+    networks=[("CoAtNet", "dai2021coatnet")],
     example=dict(channels=8, table_height=5, table_width=3, head_dim=2),
     variants=[
         *(dict(table_height=3), dict(table_width=6), dict(table_height=1, table_width=1)),

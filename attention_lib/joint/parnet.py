@@ -86,6 +86,7 @@ CARD = Card(
     ParNetAttention,
     paper="goyal2021parnet",
     aliases=("parnet",),
+    networks=[("ParNet", "goyal2021parnet")],
     example=dict(channels=6),
     variants=[dict(channels=1), dict(channels=9)],
     sizes=dict(batch=2, height=7, width=5),

@@ -79,6 +79,7 @@ CARD = Card(
     TripletAttention,
     paper="misra2020triplet",
     aliases=("triplet",),
+    networks=[("ResNet-50 with it", "misra2020triplet")],
     example=dict(channels=12, kernel_size=3),
     variants=[dict(kernel_size=7), dict(kernel_size=1), dict(channels=1)],
     sizes=dict(batch=2, height=7, width=5),

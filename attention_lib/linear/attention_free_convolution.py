@@ -86,6 +86,7 @@ CARD = Card(
     AttentionFreeConvolution,
     paper="zhai2021aft",
     aliases=("aft-conv",),
+    networks=[("AFT-conv", "zhai2021aft")],
     example=dict(channels=12, heads=3, kernel_size=3),
     variants=[dict(heads=12), dict(heads=1), dict(kernel_size=11)],
     sizes=dict(batch=2, height=7, width=5),

@@ -86,6 +86,7 @@ CARD = Card(
     DoubleAttention,
     paper="chen2018double",
     aliases=("a2", "double"),
+    networks=[("ResNet-50 with it (A²-Net)", "chen2018double")],
     example=dict(channels=12, feature_channels=5, attention_maps=3),
     variants=[
         dict(feature_channels=None),

@@ -92,6 +92,7 @@ CARD = Card(
     GlobalFilter,
     paper="rao2021gfnet",
     aliases=("global_filter", "gfnet"),
+    networks=[("GFNet", "rao2021gfnet")],
     example=dict(channels=4, table_height=7, table_width=5),
     variants=[
         *(dict(table_height=4), dict(table_height=9), dict(table_width=8), dict(table_width=7)),

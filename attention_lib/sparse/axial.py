@@ -79,6 +79,7 @@ CARD = Card(
     AxialAttention,
     paper="ho2019axial",
     aliases=("axial",),
+    networks=[("Axial Transformer", "ho2019axial")],
     example=dict(channels=8, heads=4),
     variants=[dict(axes=(-1,)), dict(axes=(-2, -1, -2)), dict(heads=1)],
     sizes=dict(batch=2, height=5, width=3),

@@ -122,6 +122,7 @@ CARD = Card(
     LongShortDistanceAttention,
     paper="wang2022crossformer",
     aliases=("crossformer", "lsda"),
+    networks=[("CrossFormer", "wang2022crossformer")],
     example=dict(channels=12, heads=3, group_size=3),
     variants=[
         dict(interval=2),

@@ -98,6 +98,7 @@ CARD = Card(
     OutlookAttention,
     paper="yuan2021volo",
     aliases=("volo",),
+    networks=[("VOLO", "yuan2021volo")],
     example=dict(channels=12, heads=2),
     variants=[
         dict(stride=2),

@@ -78,6 +78,7 @@ CARD = Card(
     SpatialGroupEnhance,
     paper="li2019sge",
     aliases=("sge",),
+    networks=[("ResNet-50 with it", "li2019sge")],
     example=dict(channels=12, groups=3),
     variants=[dict(groups=1), dict(groups=12), dict(channels=6, groups=2)],
     sizes=dict(batch=2, height=7, width=5),

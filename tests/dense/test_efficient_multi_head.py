@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.dense import EfficientMultiHeadAttention
-from tests.references.dense import efficient_multi_head_attention
+from tests.references.dense import efficient_multi_head
 
 X, CONTEXT = torch.randn(2, 35, 18).double(), torch.randn(2, 24, 18).double()  # 7 x 5 and 4 x 6
 RATIOS = pytest.mark.parametrize("ratio", [1, 2, 3, 4])
@@ -53,7 +53,7 @@ def test_dim_is_a_multiple_of_heads():
 def test_a_map_may_be_of_another_size_at_each_call():
     attention = make()
     for height, width in ((7, 5), (5, 7), (35, 1)):
-        expected = efficient_multi_head_attention(attention, X, height, width)
+        expected = efficient_multi_head(attention, X, height, width)
         assert_close(attention(X, height, width), expected)
     assert not torch.allclose(attention(X, 7, 5), attention(X, 5, 7))
 
@@ -63,7 +63,7 @@ def test_a_context_is_heard_at_every_ratio(ratio):
     """Height and width are those of the context; the tokens that listen may be any number."""
     attention = make(ratio=ratio)
     x = X[:, :11]
-    expected = efficient_multi_head_attention(attention, x, 4, 6, CONTEXT)
+    expected = efficient_multi_head(attention, x, 4, 6, CONTEXT)
     assert_close(attention(x, 4, 6, CONTEXT), expected)
     assert not torch.allclose(attention(x, 4, 6, CONTEXT), attention(x, 4, 6, -CONTEXT))
 
@@ -138,7 +138,7 @@ def test_a_single_key_says_nothing():
 
 def test_a_single_feature_is_enough():
     tiny = make(1, heads=1, ratio=1)
-    expected = efficient_multi_head_attention(tiny, X[..., :1], 7, 5)
+    expected = efficient_multi_head(tiny, X[..., :1], 7, 5)
     assert_close(tiny(X[..., :1], 7, 5), expected)
 
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.hybrid import ParallelMultiScaleAttention
-from tests.references.hybrid import parallel_multi_scale_attention
+from tests.references.hybrid import parallel_multi_scale
 
 X = torch.randn(2, 7, 12).double()
 PADDING = torch.tensor([[1] * 7, [1, 1, 0, 1, 1, 0, 0]]).bool()
@@ -36,7 +36,7 @@ def test_defaults_are_the_papers():
 
 def test_padding_agrees_with_the_reference(muse):
     """Outputs where tokens are real, one of them behind a gap."""
-    expected = parallel_multi_scale_attention(muse, X, PADDING)
+    expected = parallel_multi_scale(muse, X, PADDING)
     assert_close(muse(X, PADDING)[PADDING], expected[PADDING])
 
 

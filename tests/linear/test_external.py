@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.linear import ExternalAttention
-from tests.references.linear import external_attention
+from tests.references.linear import external
 
 X = torch.randn(3, 7, 12, generator=torch.Generator().manual_seed(0)).double()
 PADDING = torch.ones(3, 7, dtype=torch.bool)
@@ -71,7 +71,7 @@ def test_weights_are_those_that_forward_uses(padding):
 @pytest.mark.parametrize("arguments", [{}, dict(heads=3), dict(heads=8, expansion=2)])
 def test_padded_tokens_leave_the_sums_and_are_read_all_the_same(arguments):
     attention = made(**arguments)
-    assert_close(attention(X, PADDING), external_attention(attention, X, PADDING))
+    assert_close(attention(X, PADDING), external(attention, X, PADDING))
 
 
 def test_padding_that_hides_nothing_changes_nothing():

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import FLOATS, randomize
 from attention_lib.linear import SeparableAttention
-from tests.references.linear import separable_attention
+from tests.references.linear import separable
 
 X = torch.randn(3, 7, 12, generator=torch.Generator().manual_seed(0)).double()
 PADDING = torch.ones(3, 7, dtype=torch.bool)
@@ -72,7 +72,7 @@ def test_the_scores_bias_has_no_influence(attention):
 
 
 def test_padded_tokens_leave_both_sums(attention):
-    assert_close(attention(X, PADDING), separable_attention(attention, X, PADDING))
+    assert_close(attention(X, PADDING), separable(attention, X, PADDING))
     weights = attention.weights(X, PADDING)
     assert (weights[~PADDING] == 0).all() and (weights[PADDING] > 0).all()
     assert_close(weights.sum(dim=1), torch.ones(3).double())

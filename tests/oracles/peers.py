@@ -7,10 +7,12 @@ for the settings named.  Each answer is compared with ours before anything is ti
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 from torch import Tensor, nn
+
+from attention_lib.card import Card
+from tests.oracles import of
 
 Make = Callable[[nn.Module], tuple[nn.Module, dict[str, Tensor]]]
 
@@ -184,8 +186,9 @@ STAGE = (
     dict(channels=64, height=56, width=56, batch=8),
     dict(channels=256, height=56, width=56, batch=8),
 )
-SIZES: dict[str, tuple[dict, dict]] = {  # two each, as the papers' networks have them
-    "MultiHeadAttention": (dict(dim=512, tokens=1024), dict(dim=512, tokens=2048)),
+TOKENS = (dict(dim=512, tokens=1024), dict(dim=512, tokens=2048))
+# Two each, as the papers' networks have them, where these differ from STAGE and from TOKENS.
+SIZES: dict[str, tuple[dict, dict]] = {
     "EfficientMultiHeadAttention": (
         dict(dim=64, heads=1, ratio=8, height=56, width=56, batch=2),
         dict(dim=256, heads=4, ratio=2, height=14, width=14, batch=8),
@@ -196,26 +199,18 @@ SIZES: dict[str, tuple[dict, dict]] = {  # two each, as the papers' networks hav
         dict(dim=384, tokens=784, max_tokens=784),
     ),
     "SeparableAttention": (dict(dim=128, tokens=1024, batch=4), dict(dim=256, tokens=4096)),
-    "SqueezeExcitation": STAGE,
-    "EfficientChannelAttention": STAGE,
     "SelectiveKernel": (STAGE[0], dict(channels=256, height=28, width=28, batch=4)),
     "SpatialGroupEnhance": (STAGE[1], dict(channels=512, height=28, width=28, batch=8)),
-    "CoordinateAttention": STAGE,
     "ClassSpecificResidualAttention": (
         dict(channels=2048, height=14, width=14, classes=80, batch=4),
         dict(channels=2048, height=28, width=28, classes=80),
     ),
-    "ConvolutionalBlockAttention": STAGE,
-    "BottleneckAttention": STAGE,
     "DualAttention": (
         dict(channels=512, height=32, width=32),
         dict(channels=512, height=48, width=48),
     ),
     "ShuffleAttention": (dict(channels=256, height=28, width=28, batch=4), STAGE[1]),
-    "PolarizedSelfAttention": STAGE,
-    "TripletAttention": STAGE,
     "ParNetAttention": (STAGE[0], dict(channels=256, height=28, width=28)),
-    "SimAM": STAGE,
     "AxialAttention": (
         dict(channels=128, height=64, width=64, batch=2),
         dict(channels=256, height=32, width=32, batch=4),
@@ -263,8 +258,13 @@ SIZES: dict[str, tuple[dict, dict]] = {  # two each, as the papers' networks hav
 }
 
 
+def sizes_of(card: Card) -> tuple[dict, dict]:
+    """The two sizes at which a mechanism is timed beside its peers."""
+    return SIZES.get(str(card), TOKENS if card.layout == "tokens" else STAGE)
+
+
 def peers(mechanism: str, family: str) -> list[Peer]:
     """All whom a mechanism is timed beside: its oracles, but for those in NOT_TIMED, and MORE."""
-    oracles = import_module(f"tests.oracles.{family}").ORACLES.get(mechanism, {})
+    oracles = of(mechanism, family)
     found = {name: make for name, make in oracles.items() if name not in NOT_TIMED}
     return [Peer(mechanism, name, make) for name, make in (found | MORE.get(mechanism, {})).items()]

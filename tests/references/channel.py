@@ -12,7 +12,7 @@ def squeeze_excitation(m, x):
     return torch.stack(y)
 
 
-def efficient_channel_attention(m, x):
+def efficient_channel(m, x):
     size, weight = m.mix.weight.numel(), m.mix.weight.flatten()
     y = []
     for sample in x:
@@ -61,7 +61,7 @@ def selective_kernel(m, x):
     return torch.stack(y).view_as(x)
 
 
-def pyramid_split_attention(m, x):
+def pyramid_split(m, x):
     """F_i = conv_{k_i, G_i}(X); a_i = softmax over i of SE(F_i); output = concat of a_i * F_i."""
     batch, channels, height, width = x.shape
     outputs = []

@@ -5,7 +5,7 @@ from math import sqrt
 import torch
 
 
-def multi_head_attention(m, x):
+def multi_head(m, x):
     size = m.dim // m.heads
     weight, bias = m.query_key_value.weight, m.query_key_value.bias
     bias = torch.zeros_like(weight[:, 0]) if bias is None else bias
@@ -28,7 +28,7 @@ def multi_head_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def simplified_self_attention(m, x):
+def simplified(m, x):
     """No paper: heads on the raw features, y = concat_h [softmax(x_h x_h^T / sqrt(d_h)) x_h] W_o.
 
     Sizes: m.dim, m.heads, m.causal.  Weights: m.out.weight (dim, dim), .bias (dim,).
@@ -51,7 +51,7 @@ def simplified_self_attention(m, x):
     return y
 
 
-def efficient_multi_head_attention(m, x, height, width, context=None):
+def efficient_multi_head(m, x, height, width, context=None):
     """EMSA = concat_g [IN(softmax(Conv(Q K^T / sqrt(d_h))))_g V_g] W_o: ResT (2105.13677), sec. 3.
 
     Q = x W_q.  With s = ratio > 1, K and V are projected from the map of the context c (c = x if

@@ -5,7 +5,7 @@ from math import sqrt
 import torch
 
 
-def contextual_transformer(m, x):
+def contextual(m, x):
     """K1 = relu(BN(conv_k X)); A = GN(relu(BN([K1, X] W1)) W2 + b); K2 = swish(BN(A * V)); fused.
 
     A * V at a pixel, channel c: the sum over k x k places of A[c mod planes, place] V[place, c].
@@ -63,7 +63,7 @@ def contextual_transformer(m, x):
     return torch.stack(y).reshape(len(x), height, width, channels).permute(0, 3, 1, 2)
 
 
-def mobile_vi_t_block(m, x):
+def mobilevit(m, x):
     """Convolutions, attention among the pixels at one place of all patches, fusion with x."""
     _, _, height, width = x.shape
     p = m.patch_size
@@ -98,7 +98,7 @@ def mobile_vi_t_block(m, x):
     return torch.stack(y).reshape(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
-def relative_attention(m, x):
+def relative(m, x):
     """a = x + MultiHead(LN x), y = a + W2 gelu(W1 LN a); logits q_i . k_j / sqrt(d) + w_{i - j}.
 
     The table of w holds the offsets of a map of its own size; bilinear for a map of another one.
@@ -213,7 +213,7 @@ def _swish(a):
     return a / (1 + (-a).exp())
 
 
-def parallel_multi_scale_attention(m, x, padding=None):
+def parallel_multi_scale(m, x, padding=None):
     """Attention(x) + Conv(x) + Pointwise(x): MUSE (1911.09483), sec. 2.
 
     Attention(x) = concat_h [softmax(Q_h K_h^T / sqrt(d_h)) V_h] W_o,  Q, K, V = x W_q, x W_k, x W_v
@@ -272,7 +272,7 @@ def parallel_multi_scale_attention(m, x, padding=None):
     return torch.stack(y).view_as(x)
 
 
-def a_cmix(m, x):
+def acmix(m, x):
     """F_out = alpha F_att + beta F_conv out of one 1 x 1 projection: ACmix (2111.14556), sec. 4.
 
     q, k, v = the three 1 x 1 convolutions of x, each cut into N heads of d channels.

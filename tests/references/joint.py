@@ -3,7 +3,7 @@
 import torch
 
 
-def convolutional_block_attention(m, x):
+def convolutional_block(m, x):
     """M_c from the pooled channels; F' = M_c F; M_s from the pooled places of F'; F'' = M_s F'."""
     _, channels, height, width = x.shape
     y = []
@@ -23,7 +23,7 @@ def convolutional_block_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def bottleneck_attention(m, x):
+def bottleneck(m, x):
     """F' = F + F sigmoid(M_c + M_s); or, as the authors released it, with M_c M_s un-normalised."""
     _, channels, height, width = x.shape
     first, norm, _, last, end = m.channel_vote
@@ -76,7 +76,7 @@ def _place_vote(m, sample):
     return [[_normalized(end, 0, vote) for vote in row] for row in votes]
 
 
-def dual_attention(m, x):
+def dual(m, x):
     """E_j = alpha sum_i s_ji D_i + A_j over places, and E_j = beta sum_i x_ji A_i + A_j over
     channels, added."""
     _, channels, height, width = x.shape
@@ -108,7 +108,7 @@ def _mixed(logits, values):
     return sum(power / total * value for power, value in zip(powers, values, strict=True))
 
 
-def triplet_attention(m, x):
+def triplet(m, x):
     """Three Z-pools, each gated in the plane that is left; the mean of the three gated maps."""
     _, channels, height, width = x.shape
     y = []
@@ -127,7 +127,7 @@ def triplet_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def shuffle_attention(m, x):
+def shuffle(m, x):
     r"""The channels are cut into G groups, each group into two halves X_1, X_2 of C / 2G channels:
 
         X_1' = sigmoid(W_1 mean(X_1) + b_1) X_1,      X_2' = sigmoid(W_2 GN(X_2) + b_2) X_2,
@@ -166,7 +166,7 @@ def shuffle_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def polarized_self_attention(m, x):
+def polarized(m, x):
     r"""A gate for each channel and a gate for each place, side by side or one after the other:
 
         A_ch(X) = sigmoid(LN(W_z (sum_p softmax_p(W_q X)_p (W_v X)_p)))           in R^C
@@ -216,7 +216,7 @@ def _place_gated(m, sample):
     return torch.stack(gated, 1).view(channels, height, width)
 
 
-def par_net_attention(m, x):
+def parnet(m, x):
     r"""Three branches are added, then a SiLU, a / (1 + exp(-a)):
 
         y = SiLU(BN_1(K_1x1 * x) + BN_2(K_3x3 * x) + z sigmoid(W mean(z))),      z = BN_3(x)
@@ -248,7 +248,7 @@ def par_net_attention(m, x):
     return torch.stack(y)
 
 
-def sim_a_m(m, x):
+def simam(m, x):
     r"""In each channel, for each of its M = HW numbers t, the inverse of the least energy:
 
         y = t sigmoid(1 / e),      e = 4 (s^2 + lambda) / ((t - mu)^2 + 2 s^2 + 2 lambda),

@@ -3,7 +3,7 @@
 import torch
 
 
-def external_attention(m, x, padding=None):
+def external(m, x, padding=None):
     """a_is = exp(K_s · f_i) / Σ_j exp(K_s · f_j); α_is = a_is / Σ_t a_it; y_i = Σ_s α_is V_s.
 
     Guo et al. 2021, external attention with double normalisation, over tokens i, j and slots s, t
@@ -39,7 +39,7 @@ def external_attention(m, x, padding=None):
     return torch.stack(y).view_as(x)
 
 
-def double_attention(m, x):
+def double(m, x):
     """g_n = Σ_p exp(b_np) a_p / Σ_p exp(b_np); z_p = Σ_n exp(v_np) g_n / Σ_n exp(v_np).
 
     Chen et al. 2018: gathering, then distribution, over the places p of one map; y_p = W_o z_p.
@@ -152,7 +152,7 @@ def attention_free_convolution(m, x):
     return torch.stack(y).view_as(x)
 
 
-def unit_force_attention(m, x):
+def unit_force(m, x):
     """y_i[c] = XN(q_i) · XN(Σ_j k_j v_j[c]) in each head, XN(a) = γ a / sqrt(Σ a² + eps).
 
     Song 2021: both vectors of the inner product lie along the features of the key (the axis over
@@ -183,7 +183,7 @@ def unit_force_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def separable_attention(m, x, padding=None):
+def separable(m, x, padding=None):
     """y_i = W_o (ReLU(v_i) ⊙ Σ_j exp(s_j) k_j / Σ_j exp(s_j)).
 
     Mehta and Rastegari 2022: one score a token, one context vector for

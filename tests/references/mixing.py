@@ -106,7 +106,7 @@ def _between(table, u, v, rows, columns):
     return (1 - a) * upper + a * lower
 
 
-def vision_permutator(m, x):
+def permutator(m, x):
     r"""Channel n S + s is the s-th of group n (the paper's reshape of C into N, S).  With R on the
     numbers (s, i) of a group and a column, and Q on the numbers (s, j) of a group and a row:
 

@@ -5,7 +5,7 @@ from math import floor, sqrt
 import torch
 
 
-def long_short_distance_attention(m, x):
+def long_short(m, x):
     """Attention within groups of G x G places, each I apart (CrossFormer, 2108.00154, sec. 3.2).
 
     I = 1 is the short distance attention, I > 1 the long one.  A block of (G I) x (G I) places
@@ -63,7 +63,7 @@ def _normed(z):
     return centred / (centred.square().sum() / len(z) + 1e-5).sqrt()
 
 
-def deformable_attention(m, x):
+def deformable(m, x):
     _, channels, height, width = x.shape
     y = []
     for sample in x:
@@ -177,7 +177,7 @@ def _bilinear(image, row, column):
     return total
 
 
-def multi_resolution_overlapped_attention(m, x):
+def overlapped(m, x):
     """y_p = x_p + (concat_h [softmax(q_a K^T / sqrt(d_h) + B_h) V]) W_o + b_o, a = the window of p.
 
     MOA (2201.12903), sec. 3: a window of the map is one token.  With z = W_r x + b_r, a 1 x 1
@@ -241,7 +241,7 @@ def _projected(weight, z, top, left):
     return total
 
 
-def axial_attention(m, x):
+def axial(m, x):
     size = x.shape[1] // m.heads
     for axis, project, out in zip(m.axes, m.query_key_value, m.out, strict=True):
         samples = []
@@ -266,7 +266,7 @@ def axial_attention(m, x):
     return x
 
 
-def criss_cross_attention(m, x):
+def criss_cross(m, x):
     height, width = x.shape[2:]
     for _ in range(m.recurrence):
         samples = []
@@ -288,7 +288,7 @@ def criss_cross_attention(m, x):
     return x
 
 
-def outlook_attention(m, x):
+def outlook(m, x):
     _, channels, height, width = x.shape
     size, step = m.kernel_size, m.stride
     head_dim = channels // m.heads
@@ -315,7 +315,7 @@ def outlook_attention(m, x):
     return torch.stack(samples)
 
 
-def halo_attention(m, x):
+def halo(m, x):
     _, channels, height, width = x.shape
     head_dim, middle = channels // m.heads, m.block_size + m.halo_size - 1
     reach = range(-m.halo_size, m.block_size + m.halo_size)

@@ -3,7 +3,7 @@
 import torch
 
 
-def spatial_group_enhance(m, x):
+def spatial_group(m, x):
     r"""The channels are cut into G groups; in each, with m = HW places x_i (vectors of C / G):
 
         g = 1/m sum_i x_i,  c_i = g . x_i,  mu = 1/m sum_i c_i,  s^2 = 1/m sum_i (c_i - mu)^2,
@@ -34,7 +34,7 @@ def spatial_group_enhance(m, x):
     return torch.stack(y).view_as(x)
 
 
-def coordinate_attention(m, x):
+def coordinate(m, x):
     r"""z^h_c(i) = 1/W sum_j x_c(i, j),  z^w_c(j) = 1/H sum_i x_c(i, j),
     f = delta(BN(F_1 [z^h, z^w])),  delta(a) = a min(max(a + 3, 0), 6) / 6,
     g^h = sigma(F_h f^h),  g^w = sigma(F_w f^w),  y_c(i, j) = x_c(i, j) g^h_c(i) g^w_c(j).
@@ -63,7 +63,7 @@ def coordinate_attention(m, x):
     return torch.stack(y).view_as(x)
 
 
-def class_specific_residual_attention(m, x):
+def class_specific(m, x):
     r"""With x_p the features of place p, and in each head t a classifier m_k for class k:
 
         s_kp = m_k . x_p / |m_k|,  a_kp = exp(T s_kp) / sum_q exp(T s_kq),

@@ -8,17 +8,17 @@ anew.  Results go to book/results/<device>/<family>-*.json.
 """
 
 import argparse
+from importlib import import_module
+from pkgutil import iter_modules
 
 import torch
 
-from tools.experiments import channel, dense, linear, resnet50
+import tools.experiments
 
-EXPERIMENTS = {
-    "channel": channel.EXPERIMENTS,
-    "dense": dense.EXPERIMENTS,
-    "linear": linear.EXPERIMENTS,
-    "resnet50": resnet50.EXPERIMENTS,
-}
+SHELVES = sorted(module.name for module in iter_modules(tools.experiments.__path__))
+FOUND = {name: import_module(f"tools.experiments.{name}") for name in SHELVES if name[0] != "_"}
+EXPERIMENTS = {name: vars(found)["EXPERIMENTS"] for name, found in FOUND.items()
+               if "EXPERIMENTS" in vars(found)}  # fmt: skip
 
 
 def main() -> None:
