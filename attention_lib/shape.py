@@ -323,7 +323,9 @@ def _dtype_of_parameters(module: nn.Module, given: Tensor) -> torch.dtype | None
         if dtype == given.dtype or not given.is_floating_point():
             return None
         first = first or dtype
-    return None if torch.is_autocast_enabled(given.device.type) else first
+    if first is None or torch.is_autocast_enabled(given.device.type):
+        return None
+    return first
 
 
 def _dtypes(module: nn.Module) -> Iterator[torch.dtype]:

@@ -20,7 +20,7 @@ OWN = {
     "notation": set(),
     "card": {"shape", "notation"},
     "catalog": {"card"},
-    "properties": set(),
+    "properties": {"card"},
     "cost": set(),
     "plug": {"card", "catalog", "cost", "shape"},
     "checks": {"properties", "card", "cost", "shape"},
