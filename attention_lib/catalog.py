@@ -13,6 +13,7 @@ from torch import nn
 from attention_lib.card import Card
 
 FAMILIES = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
+FAMILIES += ("recurrent", "convolution")
 
 
 def catalog(family: str | None = None) -> list[Card]:

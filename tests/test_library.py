@@ -13,7 +13,7 @@ from attention_lib.channel import SqueezeExcitation
 from attention_lib.cost import measure
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.notation import SYMBOLS
-from attention_lib.shape import SignatureError, shaped, signature
+from attention_lib.shape import SignatureError, names_of, shaped, signature, tensors_of, wanted
 
 
 @pytest.mark.parametrize("name", ["se", "SE", "SqueezeExcitation", "squeezeexcitation", "senet"])
@@ -228,7 +228,10 @@ def test_counting_leaves_the_module_alone():
 def test_every_word_of_a_card_has_a_letter(card):
     formulas = [card.expression(kind) for kind in COSTS]
     words = {w for f in formulas for s in f.free_symbols if (w := str(s).partition("[")[0]) != "i"}
-    words |= {axis for axes in card.shapes.values() for axis in axes}
+    notes = [
+        tensor for note in wanted(card.mechanism.forward).values() for tensor in tensors_of(note)
+    ]
+    words |= {word for note in notes for axis in note.sizes for word in names_of(axis)}
     assert words <= set(SYMBOLS), words - set(SYMBOLS)
 
 

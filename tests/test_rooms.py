@@ -15,6 +15,7 @@ PAGES = [p for family in FAMILIES for p in (HOME / family).glob("*.py") if p.ste
 LIBRARY = {"torch", "einops", "jaxtyping"}
 PYTHON = {"math", "collections", "dataclasses", "inspect", "typing", "functools", "difflib", "re"}
 PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch", "weakref"}
+PYTHON |= {"ast", "operator", "types"}
 OWN = {
     "shape": set(),
     "notation": set(),
