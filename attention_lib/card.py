@@ -113,7 +113,8 @@ class Card:
     @property
     def comparable(self) -> bool:
         """Whether the example answers with a tensor shaped like x, which properties need."""
-        return self.answers() == [self.measure(_notes(self.mechanism.forward)["x"])]
+        [x] = tensors_of(_notes(self.mechanism.forward)["x"])
+        return self.answers() == [self.measure(x)]
 
     @property
     def free(self) -> Axes:

@@ -12,8 +12,10 @@ from torch import nn
 
 from attention_lib.card import Card
 
-FAMILIES = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
-FAMILIES += ("recurrent", "convolution")
+FAMILIES = (
+    *("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing"),
+    *("recurrent", "convolution"),
+)
 
 
 def catalog(family: str | None = None) -> list[Card]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -217,6 +217,7 @@ def check_causal(card: Card) -> None:
 @only(lambda card: card.kind == "sequence", "it is no sequence: it has no prefill and no step")
 def check_steps(card: Card) -> None:
     """Cut anywhere, prefill and step go on from the state: outputs, states, gradients."""
+    mechanism: Any  # whose prefill and step no type tells
     mechanism, [x] = ready(card)
     x.requires_grad_()
     leaves = [x, *mechanism.parameters()]
@@ -226,13 +227,14 @@ def check_steps(card: Card) -> None:
     for cut in range(x.shape[1] + 1):
         for by_steps in (True, False):
             parts = _in_parts(mechanism, x, cut, by_steps)
-            assert_close(parts, whole, msg=lambda found, cut=cut: f"cut at {cut}: {found}")
+            assert_close(parts, whole, msg=partial("cut at {}: {}".format, cut))
             assert_close(torch.autograd.grad(_loss(parts), leaves), wanted)
 
 
 @only(lambda card: card.state, "no state is declared")
 def check_declared_state(card: Card) -> None:
-    """After one token or many it keeps as many numbers as declared, in tensors of its own."""
+    """After one token or many it keeps as many numbers as declared."""
+    mechanism: Any
     for tokens in (1, *(factor * card.free_sizes["tokens"] for factor in (1, 64))):
         with torch.device("meta"):
             mechanism, [x] = card.build(), card.inputs(batch=3, tokens=tokens)
@@ -513,7 +515,7 @@ def _other_sizes(card: Card) -> list[list]:
     return [card.inputs(batch=5), card.inputs(batch=3, **grown)]
 
 
-def _in_parts(mechanism: nn.Module, x: Tensor, cut: int, by_steps: bool) -> tuple:
+def _in_parts(mechanism: Any, x: Tensor, cut: int, by_steps: bool) -> tuple:
     """The answer and the last state: a prefill up to the cut, then steps, or a second prefill."""
     state, parts = None, []
     if cut:
