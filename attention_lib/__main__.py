@@ -43,7 +43,7 @@ Examples:
   attention-lib bench se eca --axis height,width --sizes 8,16,32,64,128
   attention-lib recommend --layout tokens --tokens 16384 --features 512 --memory 2GiB
 """
-COLOURS = {"kept": "green", "excused": "yellow", "broken": "bold red"}
+COLOURS = {"passed": "green", "xfail": "yellow", "failed": "bold red"}
 UNITS = {
     "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "B": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
@@ -188,8 +188,9 @@ def check(
 ) -> None:
     """Hold any module to the contract.
 
-    A line a promise; the exit code is 1 if one is broken.  What a module of yours does not
-    declare is not held against it.  Its forward must take one tensor and return one.
+    A line a check: passed, failed, xfail (its card says why it must fail) or not applicable, which
+    includes what a module of yours does not declare.  The exit code is 1 if one failed.  The
+    forward of your module must take one tensor and return one.
     """
     from attention_lib.checks import CONTRACT, verdict
     from attention_lib.guest import card_for, load
@@ -199,22 +200,24 @@ def check(
     card = card_for(mechanism, _settings(settings), layout, axes)
     console = _console()
     console.print(_instance(card), soft_wrap=True)
-    tally = dict.fromkeys(("kept", "excused", "broken", "not declared"), 0)
-    for promise in CONTRACT:
+    tally = dict.fromkeys(("passed", "failed", "xfail", "not applicable"), 0)
+    for check in CONTRACT:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stranger's module may warn as it likes
-            status, why = verdict(promise, card)
+            warnings.simplefilter("ignore")  # a custom module may warn as it likes
+            status, why = verdict(check, card)
         tally[status] += 1
-        name = promise.__name__.removeprefix("check_").replace("_", " ")
-        what = (inspect.getdoc(promise) or "").partition("\n")[0]
-        if why:
+        name = check.__name__.removeprefix("check_").replace("_", " ")
+        what = (inspect.getdoc(check) or "").partition("\n")[0]
+        if status == "not applicable":
+            what = why
+        elif why:
             what += f" Found: {why.removesuffix(': ')}"
-        line = Text(f"{status:13}", style=COLOURS.get(status, "dim")).append(
+        line = Text(f"{status:15}", style=COLOURS.get(status, "dim")).append(
             f"{name:24} {what}", style="default"
         )
         console.print(line, soft_wrap=True)
     console.print(", ".join(f"{count} {status}" for status, count in tally.items() if count))
-    if tally["broken"]:
+    if tally["failed"]:
         raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_lib.notation import letter
-from attention_lib.shape import Axes, signature
+from attention_lib.shape import Axes, Several, Wanted, measured, signature, tensors_of, wanted
 
 if TYPE_CHECKING:  # slow to import, and only tables and tests need it
     import sympy
@@ -39,6 +39,7 @@ class Card:
     params: str = ""  # numbers learned
     macs: str = ""  # multiply-adds in matrix products and convolutions, for one sample
     memory: str = ""  # numbers in the largest tensor made on the way, for one sample
+    state: str = ""  # numbers that a sequence keeps while decoding, for one sample
     properties: Set[Property] | None = frozenset()  # what always holds; None: nothing is claimed
     rejects: Sequence[Mapping[str, object]] = ()  # constructor arguments that make no sense
     oracles: Sequence[str] = ()  # other people's implementations that it equals, by dotted name
@@ -83,9 +84,38 @@ class Card:
         return signature(self.mechanism.forward)
 
     @property
+    def kind(self) -> str:
+        """What sort of module it is, by its signature; checks and inputs follow from that.
+
+        tokens            (batch, tokens, dim) to tokens
+        sequence          tokens, each read after those before it, with `prefill` and `step`
+        maps              (batch, channels, height, width) to maps
+        head              maps to numbers that are no map, such as one logit a class
+        pictures → logits (batch, 3, height, width), the colours a fixed number, to logits
+        ids → logits      whole numbers below `vocabulary`, (batch, tokens), to logits
+        """
+        notes = _notes(self.mechanism.forward)
+        x = tensors_of(notes["x"])[0]
+        if x.kind == "integer":
+            return "ids → logits"
+        if "channels" in x.axes:
+            return "maps" if len(tensors_of(notes["return"])[0].axes) == len(x.axes) else "head"
+        if len(x.axes) == 4:
+            return "pictures → logits"
+        steps = all(hasattr(self.mechanism, name) for name in ("prefill", "step"))
+        return "sequence" if steps else "tokens"
+
+    @property
     def layout(self) -> str:
-        """'maps' for (batch, channels, height, width), 'tokens' for (batch, tokens, dim)."""
-        return "maps" if "channels" in self.shapes["x"] else "tokens"
+        """How its input is laid out: 'tokens', 'maps', 'pictures' or 'ids'."""
+        layouts = {"sequence": "tokens", "head": "maps"}
+        return layouts.get(self.kind, self.kind.partition(" ")[0])
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the example answers with a tensor shaped like x, which properties need."""
+        [x] = tensors_of(_notes(self.mechanism.forward)["x"])
+        return self.answers() == [self.measure(x)]
 
     @property
     def free(self) -> Axes:
@@ -115,19 +145,35 @@ class Card:
         return self.mechanism(**{**self.example, **arguments})
 
     def inputs(self, dtype: torch.dtype = torch.float32, /, **sizes: int) -> list[Any]:
-        """A random tensor (or a size) for each argument that `forward` cannot do without."""
-        measure = self.words(**sizes)
+        """A random tensor (or a size) for each argument that `forward` cannot do without.
+
+        Integers are drawn below the size that the module calls `vocabulary`.
+        """
+        notes, words = _notes(self.mechanism.forward), self.words(**sizes)
         arguments = list(inspect.signature(self.mechanism.forward).parameters.values())[1:]
-        needed = [a.name for a in arguments if a.default is a.empty]
-        return [
-            torch.randn([measure[axis] for axis in self.shapes[name]], dtype=dtype)
-            if name in self.shapes
-            else measure[name]
-            for name in needed
-        ]
+        given: list[Any] = []
+        for name in [a.name for a in arguments if a.default is a.empty]:
+            note = notes.get(name)
+            if not isinstance(note, Wanted):
+                given.append(words[name])
+            elif note.kind == "integer":
+                given.append(torch.randint(words["vocabulary"], self.measure(note, **sizes)))
+            else:
+                given.append(torch.randn(self.measure(note, **sizes), dtype=dtype))
+        return given
+
+    def answers(self, **sizes: int) -> list[tuple[int, ...]]:
+        """The shape of each tensor that comes out of the example."""
+        answer = _notes(self.mechanism.forward)["return"]
+        return [self.measure(note, **sizes) for note in tensors_of(answer)]
+
+    def measure(self, note: Wanted, **sizes: int) -> tuple[int, ...]:
+        """The shape that an annotation comes to."""
+        words = self.words(**sizes)
+        return tuple(measured(axis, words) for axis in note.sizes)
 
     def cost(self, kind: str, batch: int = 1, **sizes: int) -> int:
-        """What the formula for "params", "macs" or "memory" comes to, for the whole batch.
+        """What the formula for "params", "macs", "memory" or "state" comes to, for the whole batch.
 
         A formula is that of one sample: what samples share is divided by the batch in it.
         """
@@ -186,6 +232,11 @@ class Card:
         known = {**self.defaults, **self.example, **held, **self.sizes, **sizes}
         products = {k: v for k, v in self.sizes.items() if isinstance(v, tuple)}
         return known | {k: prod(known[factor] for factor in v) for k, v in products.items()}
+
+
+@lru_cache(maxsize=256)
+def _notes(forward: Callable) -> dict[str, Wanted | Several]:
+    return wanted(forward)
 
 
 @lru_cache(maxsize=256)

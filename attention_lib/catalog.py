@@ -16,7 +16,10 @@ from torch import nn
 from attention_lib.card import Card
 
 # An order, not a list of what there is: a family that is not named here comes after these.
-ORDER = ("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing")
+ORDER = (
+    *("dense", "linear", "channel", "spatial", "joint", "sparse", "hybrid", "mixing"),
+    *("recurrent", "convolution"),
+)
 
 
 def _families(home: Path = Path(__file__).parent) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The contract every mechanism keeps, one check a promise.
+"""The contract: what every module of a kind must pass, one check a promise.
 
-    for check in CONTRACT:
+    for check in checks_for(card):
         check(card)
 
 A check fails by AssertionError.  Your own mechanism is held to the same: give it a card, or
@@ -10,15 +10,18 @@ let `python -m attention_lib check path/to/file.py:Class channels=16` make one.
 import inspect
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.testing import assert_close
+from torch.utils._pytree import tree_leaves
 
 from attention_lib import properties
 from attention_lib.card import COSTS, Card
@@ -29,8 +32,27 @@ Module = TypeVar("Module", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-class NotDeclared(Exception):
-    """The card does not claim what this check would hold it to."""
+Check = Callable[[Card], None]
+ONLY: dict[Check, tuple[Callable[[Card], object], str]] = {}  # check -> (where it applies, or why)
+
+
+def only(where: Callable[[Card], object], otherwise: str) -> Callable[[Check], Check]:
+    """The check below applies to such cards alone; `otherwise` is why not to the others."""
+
+    def mark(check: Check) -> Check:
+        ONLY[check] = where, otherwise
+        return check
+
+    return mark
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The same random numbers every time; the caller's generators go on as if nothing had been."""
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(0)
+        yield
 
 
 def randomize(mechanism: Module) -> Module:
@@ -48,17 +70,33 @@ def ready(
     card: Card, dtype: torch.dtype = torch.float64, /, **arguments: object
 ) -> tuple[nn.Module, list]:
     """A random instance of the card's example in eval mode, and inputs for it."""
-    torch.manual_seed(0)
     sizes = {k: v for k, v in arguments.items() if isinstance(v, int)}
-    mechanism = randomize(card.build(**arguments)).to(dtype).eval()
-    return mechanism, card.inputs(dtype, **sizes)
+    with _seeded():
+        mechanism = randomize(card.build(**arguments)).to(dtype).eval()
+        return mechanism, card.inputs(dtype, **sizes)
+
+
+def _arguments(card: Card) -> Collection[str]:
+    return inspect.signature(card.mechanism).parameters
+
+
+def _may_be_causal(card: Card) -> bool:
+    return card.kind == "sequence" or "causal" in _arguments(card)
+
+
+def _learns(card: Card) -> bool:
+    with torch.device("meta"):
+        return any(parameter.requires_grad for parameter in card.build().parameters())
+
+
+def _has_properties(card: Card) -> bool:
+    return card.properties is not None and bool(properties.applicable(card))
 
 
 def check_shape(card: Card) -> None:
     """What comes out has the shape the signature says."""
     mechanism, inputs = ready(card)
-    words = card.words()
-    assert mechanism(*inputs).shape == tuple(words[a] for a in card.shapes["return"])
+    assert [y.shape for y in tree_leaves(mechanism(*inputs))] == card.answers()
 
 
 def check_any_size(card: Card) -> None:
@@ -67,17 +105,19 @@ def check_any_size(card: Card) -> None:
     sizes = [dict.fromkeys(axes, 1), *({axis: 1} for axis in axes), *({axis: 2} for axis in axes)]
     for size in sizes:
         mechanism, _ = ready(card)
-        y = mechanism(*card.inputs(torch.float64, **size))
-        words = card.words(**size)
-        assert y.shape == tuple(words[a] for a in card.shapes["return"]), size
-        assert y.isfinite().all(), size
+        answers = tree_leaves(mechanism(*card.inputs(torch.float64, **size)))
+        assert [y.shape for y in answers] == card.answers(**size), size
+        assert all(y.isfinite().all() for y in answers), size
 
 
 def check_wrong_shape_is_named(card: Card) -> None:
     """An input that does not fit is refused by name, before any arithmetic."""
     mechanism, [x, *rest] = ready(card)
-    bound = card.shapes["x"].index(_bound(card))
-    wrong = [x[0], x[..., None], x.repeat_interleave(2, bound), x.narrow(bound, 0, 1)]
+    wrong = [x[0], x[..., None]]
+    for i, axis in enumerate(card.shapes["x"]):  # fixed at construction, or in the signature
+        if axis not in card.sizes:
+            wrong.append(x.repeat_interleave(2, i))
+            wrong += [x.narrow(i, 0, 1)] if x.shape[i] > 1 else []
     free = [i for i, axis in enumerate(card.shapes["x"]) if axis in card.sizes and axis != "batch"]
     wrong += [x.narrow(i, 0, 0) for i in free]
     for given in wrong:
@@ -85,17 +125,19 @@ def check_wrong_shape_is_named(card: Card) -> None:
 
 
 def check_wrong_type_is_named(card: Card) -> None:
-    """Integers, another precision and lists are refused by name."""
+    """Another sort of number, another precision than the parameters', and lists are refused."""
     mechanism, [x, *rest] = ready(card)
-    for given in (x.long(), x.float(), x > 0):
+    wrong = [x > 0, x.long()] if x.is_floating_point() else [x > 0, x.double()]
+    if x.is_floating_point() and any(True for _ in mechanism.parameters()):
+        wrong.append(x.float())
+    for given in wrong:
         _refused(card, partial(mechanism, given, *rest), "x must be", given.dtype)
     _refused(card, partial(mechanism, x.tolist(), *rest), "x must be", "list")
 
 
+@only(lambda card: card.rejects, "no arguments are declared that it refuses")
 def check_nonsense_is_refused(card: Card) -> None:
     """Constructor arguments that cannot work raise ValueError and say the number at fault."""
-    if not card.rejects:
-        raise NotDeclared
     for arguments in card.rejects:
         try:
             card.mechanism(**arguments)
@@ -109,33 +151,36 @@ def check_dtype(card: Card) -> None:
     """What goes in as float16, bfloat16, float32 or float64 comes out as that."""
     for dtype in FLOATS:
         mechanism, inputs = ready(card, dtype)
-        y = mechanism(*inputs)
-        assert y.dtype == dtype and y.isfinite().all(), dtype
+        for y in tree_leaves(mechanism(*inputs)):
+            assert y.dtype == dtype and y.isfinite().all(), dtype
 
 
 def check_autocast(card: Card) -> None:
     """Under autocast the answer is no worse than the whole mechanism in that precision."""
     mechanism, inputs = ready(card)
-    exact = mechanism(*inputs)
+    exact = tree_leaves(mechanism(*inputs))
     single, half = deepcopy(mechanism).float(), deepcopy(mechanism).bfloat16()
-    with torch.autocast(exact.device.type, dtype=torch.bfloat16):
-        mixed = single(*_cast(inputs, torch.float32))
-    plain = half(*_cast(inputs, torch.bfloat16))
-    assert (mixed - exact).norm() <= 2 * (plain - exact).norm()
+    with torch.autocast(inputs[0].device.type, dtype=torch.bfloat16):
+        mixed = tree_leaves(single(*_cast(inputs, torch.float32)))
+    plain = tree_leaves(half(*_cast(inputs, torch.bfloat16)))
+    for given, rough, wanted in zip(mixed, plain, exact, strict=True):
+        assert (given - wanted).norm() <= 2 * (rough - wanted).norm()
 
 
 def check_samples_do_not_meet(card: Card) -> None:
-    """A sample is answered alike, alone or in company."""
+    """A sample gets the same answer alone and in a batch."""
     mechanism, inputs = ready(card)
-    together = mechanism(*inputs)
-    alone = [mechanism(*_each(inputs, lambda x, i: x[i : i + 1], i)) for i in range(len(together))]
-    assert_close(torch.cat(alone), together)
+    together = tree_leaves(mechanism(*inputs))
+    for i in range(len(inputs[0])):
+        alone = tree_leaves(mechanism(*_each(inputs, lambda x, i: x[i : i + 1], i)))
+        assert_close(alone, [y[i : i + 1] for y in together])
 
 
 def check_empty_batch(card: Card) -> None:
     """No samples in, no samples out."""
     mechanism, inputs = ready(card)
-    assert mechanism(*_each(inputs, lambda x: x[:0])).shape[0] == 0
+    answer = mechanism(*_each(inputs, lambda x: x[:0]))
+    assert all(len(y) == 0 for y in tree_leaves(answer))
 
 
 def check_layout(card: Card) -> None:
@@ -144,7 +189,7 @@ def check_layout(card: Card) -> None:
     before, expected = deepcopy(inputs), mechanism(*inputs)
     assert_close(inputs, before, rtol=0, atol=0)
     assert_close(mechanism(*_each(inputs, lambda x: x.mT.contiguous().mT)), expected)
-    if card.layout == "maps":
+    if inputs[0].ndim == 4:
         last = _each(inputs, lambda x: x.to(memory_format=torch.channels_last))
         assert_close(mechanism(*last), expected)
 
@@ -152,20 +197,58 @@ def check_layout(card: Card) -> None:
 def check_eval_repeats(card: Card) -> None:
     """In eval mode the same question has the same answer, bit for bit."""
     mechanism, inputs = ready(card)
-    assert torch.equal(mechanism(*inputs), mechanism(*inputs))
+    assert_close(mechanism(*inputs), mechanism(*inputs), rtol=0, atol=0)
 
 
+@only(_may_be_causal, "it has no argument causal and no state")
 def check_causal(card: Card) -> None:
-    """Built with causal=True, it answers bit for bit the same when only later tokens change."""
-    if "causal" in inspect.signature(card.mechanism).parameters:
-        mechanism, [x, *rest] = ready(card, causal=True)
-        assert properties.causal(lambda x: mechanism(x, *rest), x) == 0
+    """Causal, it answers bit for bit the same when later tokens change, and to rounding without.
+
+    It is built with causal=True if it has such an argument.
+    """
+    switch = dict(causal=True) if "causal" in _arguments(card) else {}
+    mechanism, [x, *rest] = ready(card, **switch)
+    assert properties.causal(lambda x: mechanism(x, *rest), x) == 0
+    whole = mechanism(x, *rest)
+    for tokens in range(1, x.shape[1]):
+        assert_close(mechanism(x[:, :tokens], *rest), whole[:, :tokens])
 
 
+@only(lambda card: card.kind == "sequence", "it is no sequence: it has no prefill and no step")
+def check_steps(card: Card) -> None:
+    """Cut anywhere, prefill and step go on from the state: outputs, states, gradients."""
+    mechanism: Any  # whose prefill and step no type tells
+    mechanism, [x] = ready(card)
+    x.requires_grad_()
+    leaves = [x, *mechanism.parameters()]
+    _, last = mechanism.prefill(x)
+    whole = mechanism(x), last
+    wanted = torch.autograd.grad(_loss(whole), leaves)
+    for cut in range(x.shape[1] + 1):
+        for by_steps in (True, False):
+            parts = _in_parts(mechanism, x, cut, by_steps)
+            assert_close(parts, whole, msg=partial("cut at {}: {}".format, cut))
+            assert_close(torch.autograd.grad(_loss(parts), leaves), wanted)
+
+
+@only(lambda card: card.state, "no state is declared")
+def check_declared_state(card: Card) -> None:
+    """After one token or many it keeps as many numbers as declared."""
+    mechanism: Any
+    for tokens in (1, *(factor * card.free_sizes["tokens"] for factor in (1, 64))):
+        with torch.device("meta"):
+            mechanism, [x] = card.build(), card.inputs(batch=3, tokens=tokens)
+        _, state = mechanism.prefill(x)
+        _, after = mechanism.step(x[:, -1], state)
+        for kept, read in ((state, tokens), (after, tokens + 1)):
+            counted = sum(tensor.numel() for tensor in tree_leaves(kept))
+            declared = card.cost("state", batch=3, tokens=read)
+            assert counted == declared, f"{read} tokens: counted {counted}, declared {declared}"
+
+
+@only(lambda card: "padding" in card.shapes, "it has no argument padding")
 def check_padding(card: Card) -> None:
     """What `padding` hides has no influence, and nothing is lost where it hides all."""
-    if "padding" not in card.shapes:
-        return
     mechanism, [x, *rest] = ready(card)
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
     real[0, -2:] = real[1, 2] = False
@@ -192,25 +275,34 @@ def check_leaves_no_trace(card: Card) -> None:
     assert_close(dict(mechanism.state_dict()), dict(state), rtol=0, atol=0)
 
 
+@only(lambda card: card.layout != "ids", "its input is whole numbers, which have no scale")
 def check_extremes(card: Card) -> None:
     """Inputs a thousand times too large, or all zero, give finite answers and gradients."""
     for dtype in FLOATS:
         for scale in (1e3, 0.0):
             mechanism, inputs = ready(card, dtype)
-            wanted = _each(inputs, lambda x, s: (s * x).requires_grad_(), scale)
-            y = mechanism(*wanted)
-            y.mean().backward()
+            wanted = _floats(inputs, lambda x, s: (s * x).requires_grad_(), scale)
+            answers = tree_leaves(mechanism(*wanted))
+            torch.stack([y.mean() for y in answers]).sum().backward()
             grads = [x.grad for x in (*wanted, *mechanism.parameters()) if isinstance(x, Tensor)]
-            assert all(t.isfinite().all() for t in (y, *grads)), (dtype, scale)
+            assert all(t.isfinite().all() for t in (*answers, *grads)), (dtype, scale)
 
 
 def check_gradients(card: Card) -> None:
     """Autograd agrees with finite differences, and reaches every parameter."""
     mechanism, inputs = ready(card)
-    wanted = _each(inputs, lambda x: x.requires_grad_())
+    wanted = _floats(inputs, lambda x: x.requires_grad_())
     again = 1e-9 if wanted[0].is_cuda else 0.0  # a GPU may add up in another order each time
-    assert torch.autograd.gradcheck(mechanism, wanted, fast_mode=True, nondet_tol=again)
-    mechanism(*wanted).square().sum().backward()
+    function: Callable = mechanism
+    if card.layout == "ids":  # which have no gradient: the parameters' is held to it
+        names, learned = zip(*mechanism.named_parameters(), strict=True)
+        wanted, ids = list(learned), wanted
+
+        def function(*parameters: Tensor) -> Tensor:
+            return functional_call(mechanism, dict(zip(names, parameters, strict=True)), tuple(ids))
+
+    assert torch.autograd.gradcheck(function, wanted, fast_mode=True, nondet_tol=again)
+    _loss(mechanism(*inputs)).backward()
     _all_reached(mechanism)
 
 
@@ -223,21 +315,21 @@ def check_without_gradients(card: Card) -> None:
         mechanism, inputs = ready(card, **arguments)
         with torch.no_grad():
             answer = mechanism(*inputs)
-        wanted = _each(inputs, lambda x: x.requires_grad_())
-        tensors = [x for x in wanted if isinstance(x, Tensor)]
+        tensors = [x for x in _floats(inputs, lambda x: x.requires_grad_()) if _is_float(x)]
         gradients = []
         for learns in (True, False):
-            y = mechanism.requires_grad_(learns)(*wanted)
-            assert_close(y.detach(), answer)
-            gradients.append(torch.autograd.grad(y.square().sum(), tensors))
+            y = mechanism.requires_grad_(learns)(*inputs)
+            assert_close([t.detach() for t in tree_leaves(y)], tree_leaves(answer))
+            gradients.append(torch.autograd.grad(_loss(y), tensors) if tensors else ())
         assert_close(*gradients)
 
 
+@only(_learns, "it has no parameters, so nothing in it is trained")
 def check_trains(card: Card) -> None:
     """In training mode one step reaches every parameter, also if the input needs no gradient."""
     mechanism, inputs = ready(card)
     mechanism.train()
-    mechanism(*inputs).square().sum().backward()
+    _loss(mechanism(*inputs)).backward()
     _all_reached(mechanism)
 
 
@@ -247,14 +339,14 @@ def check_survives_travel(card: Card) -> None:
     fresh = card.build().to(torch.float64).eval()
     fresh.load_state_dict(mechanism.state_dict())
     for other in (deepcopy(mechanism), pickle.loads(pickle.dumps(mechanism)), fresh):
-        assert torch.equal(other(*inputs), mechanism(*inputs))
+        assert_close(other(*inputs), mechanism(*inputs), rtol=0, atol=0)
 
 
 def check_meta(card: Card) -> None:
     """On the meta device nothing reads a number to choose a path, or is made on another device."""
     with torch.device("meta"):
         mechanism, inputs = card.build(), card.inputs()
-    assert mechanism(*inputs).is_meta
+    assert all(y.is_meta for y in tree_leaves(mechanism(*inputs)))
 
 
 def check_compile(card: Card) -> None:
@@ -288,14 +380,14 @@ def check_onnx(card: Card) -> None:
         tensors = [x for x in other if isinstance(x, Tensor)]
         names = [given.name for given in session.get_inputs()]
         fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
-        [answer] = session.run(None, fed)
-        assert_close(torch.from_numpy(answer), mechanism(*other).detach(), rtol=1e-4, atol=1e-5)
+        found = [torch.from_numpy(answer) for answer in session.run(None, fed)]
+        answers = [y.detach() for y in tree_leaves(mechanism(*other))]
+        assert_close(found, answers, rtol=1e-4, atol=1e-5)
 
 
+@only(lambda card: any(getattr(card, kind) for kind in COSTS), "no cost is declared")
 def check_declared_cost(card: Card) -> None:
     """Parameters, multiply-adds and the largest tensor are what the formulas say, at any size."""
-    if not any(getattr(card, kind) for kind in COSTS):
-        raise NotDeclared
     large = {axis: 64 * size for axis, size in card.free_sizes.items()}
     for arguments in ({}, *card.variants):
         ints = {k: v for k, v in arguments.items() if isinstance(v, int)}
@@ -311,18 +403,18 @@ def check_declared_cost(card: Card) -> None:
                 assert found == declared, f"{there}: {kind} counted {found}, declared {declared}"
 
 
+@only(_has_properties, "no property is declared, or none compares such an answer with the input")
 def check_properties(card: Card) -> None:
     """A property is claimed exactly where it holds."""
-    if card.properties is None:
-        raise NotDeclared
     mechanism, [x, *rest] = ready(card)
+    claimed = card.properties or ()
 
     def answer(x: Tensor) -> Tensor:
         return mechanism(x, *rest)
 
-    for p in properties.applicable(card.layout):
+    for p in properties.applicable(card):
         gap = p(answer, x)
-        assert (gap < 1e-9) == (p in card.properties), f"{card}: {p.__name__} is off by {gap:.1e}"
+        assert (gap < 1e-9) == (p in claimed), f"{card}: {p.__name__} is off by {gap:.1e}"
 
 
 def check_docstring(card: Card) -> None:
@@ -344,21 +436,38 @@ CONTRACT = tuple(
 )
 
 
-def verdict(check: Callable[[Card], None], card: Card) -> tuple[str, str]:
-    """("kept" | "broken" | "not declared" | "excused", why) for one promise.
+def checks_for(card: Card, slow: bool = False) -> Iterator[Check]:
+    """The checks that apply to the card's kind and to what it declares.
 
-    What a card says it cannot keep is "excused" only while it really fails.
+    Args:
+        card: of the module that is to be checked.
+        slow: also those that need more packages, and seconds.
     """
+    checks = (*CONTRACT, *SLOW) if slow else CONTRACT
+    return (check for check in checks if not _not_applicable(check, card))
+
+
+def verdict(check: Check, card: Card) -> tuple[str, str]:
+    """("passed" | "failed" | "xfail" | "not applicable", why) for one check.
+
+    What a card says it cannot do is "xfail" only while it really fails.
+    """
+    if why := _not_applicable(check, card):
+        return "not applicable", why
     reason = card.cannot.get(check.__name__)
     try:
-        check(card)
-    except NotDeclared:
-        return "not declared", ""
-    except Exception as error:  # whatever a stranger's module raises is the finding
+        with _seeded():
+            check(card)
+    except Exception as error:  # whatever a custom module raises is the finding
         if reason:
-            return "excused", reason
-        return "broken", f"{type(error).__name__}: {error}".partition("\n")[0]
-    return ("broken", f"the card says it cannot: {reason}") if reason else ("kept", "")
+            return "xfail", reason
+        return "failed", f"{type(error).__name__}: {error}".partition("\n")[0]
+    return ("failed", f"the card says it cannot: {reason}") if reason else ("passed", "")
+
+
+def _not_applicable(check: Check, card: Card) -> str:
+    where, otherwise = ONLY.get(check, (bool, ""))
+    return "" if where(card) else otherwise
 
 
 def _refused(card: Card, call: Callable[[], object], *words: object) -> None:
@@ -406,14 +515,43 @@ def _other_sizes(card: Card) -> list[list]:
     return [card.inputs(batch=5), card.inputs(batch=3, **grown)]
 
 
-def _bound(card: Card) -> str:
-    """An axis of x whose size was fixed at construction."""
-    return next(axis for axis in card.shapes["x"] if axis not in card.sizes)
+def _in_parts(mechanism: Any, x: Tensor, cut: int, by_steps: bool) -> tuple:
+    """The answer and the last state: a prefill up to the cut, then steps, or a second prefill."""
+    state, parts = None, []
+    if cut:
+        first, state = mechanism.prefill(x[:, :cut])
+        parts.append(first)
+    rest = x[:, cut:].split(1 if by_steps else x.shape[1], dim=1) if cut < x.shape[1] else ()
+    for piece in rest:
+        before = deepcopy([tensor.detach() for tensor in tree_leaves(state)] if state else [])
+        if by_steps:
+            y, after = mechanism.step(piece[:, 0], state)
+            y = y[:, None]
+        else:
+            y, after = mechanism.prefill(piece, state)
+        assert_close(
+            [t.detach() for t in tree_leaves(state)] if state else [], before, rtol=0, atol=0
+        )
+        parts.append(y)
+        state = after
+    return torch.cat(parts, dim=1), state
+
+
+def _loss(answer: object) -> Tensor:
+    return torch.stack([y.square().sum() for y in tree_leaves(answer)]).sum()
 
 
 def _each(inputs: list, change: Callable[..., Tensor], *more: object) -> list:
     return [change(x, *more) if isinstance(x, Tensor) else x for x in inputs]
 
 
+def _is_float(x: object) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _floats(inputs: list, change: Callable[..., Tensor], *more: object) -> list:
+    return [change(x, *more) if _is_float(x) else x for x in inputs]
+
+
 def _cast(inputs: list, dtype: torch.dtype) -> list:
-    return _each(inputs, lambda x: x.to(dtype))
+    return _floats(inputs, lambda x: x.to(dtype))

@@ -164,13 +164,13 @@ def evidence(found: Card) -> str:
 
 
 def _kept(found: Card) -> list[str]:
-    return [_word(p) for p in properties.applicable(found.layout) if p in (found.properties or ())]
+    return [_word(p) for p in properties.applicable(found) if p in (found.properties or ())]
 
 
 def _missed(found: Card) -> list[str]:
     if found.properties is None:  # nothing is claimed
         return []
-    return [_word(p) for p in properties.applicable(found.layout) if p not in found.properties]
+    return [_word(p) for p in properties.applicable(found) if p not in found.properties]
 
 
 def _word(function: Callable) -> str:

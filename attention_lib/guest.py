@@ -1,10 +1,10 @@
 """A card for a module that has none, so that anybody's mechanism can be held to the contract.
 
     card = card_for(load("my_gate.py:MyGate"), dict(channels=16))
-    for check in CONTRACT:
+    for check in checks_for(card):
         print(check.__name__, *verdict(check, card))
 
-What nobody declared is not held against it: costs, properties and rejected arguments.
+Checks of what nobody declared do not apply: costs, properties and rejected arguments.
 """
 
 import inspect
@@ -94,13 +94,16 @@ def card_for(
     except TypeError as error:
         raise ValueError(f"{error}; it is {name}{inspect.signature(mechanism)}") from None
     _one_tensor(mechanism)
-    shapes = signature(mechanism.forward)
+    try:
+        shapes = signature(mechanism.forward)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
     if not {"x", "return"} <= shapes.keys():
         layout = _layout(mechanism, layout)
         mechanism = _annotated(mechanism, layout, _width(mechanism, layout, arguments, sizes))
         sizes.pop(WIDTH[layout], None)
     card = Card(mechanism, paper="", example=dict(arguments), sizes={}, properties=None)
-    with _named(card):
+    with _named(card), torch.random.fork_rng(devices=[]):
         held = vars(card.build())
     axes = [axis for axis in card.shapes["x"] if axis not in held and axis not in arguments]
     free = dict(zip([axis for axis in axes if axis != "batch"], SMALL, strict=False))
@@ -150,16 +153,24 @@ def _annotated(mechanism: type[nn.Module], layout: str, width: int) -> type[nn.M
         def forward(self, x: note) -> note:
             return super().forward(x)
 
+        def __reduce__(self) -> tuple:  # pickle finds no such class by its name: it is made again
+            return _blank, (mechanism, layout, width), self.__dict__
+
     Annotated.__signature__ = inspect.signature(mechanism)
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(Annotated, name, getattr(mechanism, name))
-    setattr(sys.modules[mechanism.__module__], mechanism.__name__, Annotated)  # for pickle
     return Annotated
+
+
+def _blank(mechanism: type[nn.Module], layout: str, width: int) -> nn.Module:
+    """An instance of the annotated class that nothing was stored in yet."""
+    annotated = _annotated(mechanism, layout, width)
+    return annotated.__new__(annotated)
 
 
 def _tried(card: Card) -> Card:
     """The card, once its example has run on its sizes and answered with a tensor."""
-    with _named(card), torch.no_grad():
+    with _named(card), torch.no_grad(), torch.random.fork_rng(devices=[]):
         answer = card.build().eval()(*card.inputs())
         if not isinstance(answer, Tensor):
             raise TypeError(f"forward must return one tensor, it returns a {type(answer).__name__}")

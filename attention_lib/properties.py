@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from attention_lib.card import Card
+
 Mechanism = Callable[[Tensor], Tensor]  # a module, or a function that calls one
 
 
@@ -64,9 +66,11 @@ ON_MAPS = (
 )
 
 
-def applicable(layout: str) -> tuple[Callable[[Mechanism, Tensor], float], ...]:
-    """The properties that can be measured on 'tokens' or on 'maps'."""
-    return ON_TOKENS if layout == "tokens" else ON_MAPS
+def applicable(card: Card) -> tuple[Callable[[Mechanism, Tensor], float], ...]:
+    """The properties that can be measured: none if the answer is not shaped like the input."""
+    if not card.comparable:
+        return ()
+    return {"tokens": ON_TOKENS, "maps": ON_MAPS}.get(card.layout, ())
 
 
 def _gap(a: Tensor, b: Tensor) -> float:

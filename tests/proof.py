@@ -37,11 +37,12 @@ def case_id(value):
 
 def answer_and_gradients(function, mechanism, inputs):
     """The answer, and the gradient of a random projection of it in every input and parameter."""
-    inputs = [x.detach().clone().requires_grad_() if is_tensor(x) else x for x in inputs]
+    inputs = [x.detach().clone() if is_tensor(x) else x for x in inputs]
+    floats = [(i, x) for i, x in enumerate(inputs) if is_tensor(x) and x.is_floating_point()]
+    leaves = {f"x{i}": x.requires_grad_() for i, x in floats}
+    leaves |= dict(mechanism.named_parameters())
     answer = function(*inputs)
     direction = torch.randn(answer.shape, generator=torch.Generator().manual_seed(1)).to(answer)
-    leaves = {f"x{i}": x for i, x in enumerate(inputs) if is_tensor(x)}
-    leaves |= dict(mechanism.named_parameters())
     gradients = torch.autograd.grad(answer, [*leaves.values()], direction)
     return {"answer": answer.detach()} | dict(zip(leaves, gradients, strict=True))
 
@@ -71,7 +72,7 @@ def holds_in_low_precision(card, dtype):
     """The error is at most twice that of the plain formula in the same precision."""
     exact, inputs = ready(card, torch.float64)
     low = deepcopy(exact).to(dtype)
-    low_inputs = [x.to(dtype) if is_tensor(x) else x for x in inputs]
+    low_inputs = [x.to(dtype) if is_tensor(x) and x.is_floating_point() else x for x in inputs]
     with torch.no_grad():
         truth = exact(*inputs).cpu()
         ours = (low(*low_inputs).double().cpu() - truth).norm()

@@ -186,17 +186,17 @@ def test_parameters_are_drawn_on_the_cpu_wherever_they_are_kept():
 
 
 def test_a_wrong_answer_fails_the_proof(monkeypatch):
-    monkeypatch.setattr(gpu, "CONTRACT", (check_shape, check_meta))
+    monkeypatch.setattr(gpu, "checks_for", lambda card: (check_shape, check_meta))
     found = list(gpu.proof(find("se"), "cpu"))
     checks = ["check_shape", "check_meta", "reference, example"]
     assert [row["check"] for row in found[:3]] == checks and not notes(found)
-    assert {row["verdict"] for row in found} == {"kept"}
+    assert {row["verdict"] for row in found} == {"passed"}
 
     right = SqueezeExcitation.forward
     wrong = update_wrapper(lambda self, x: 1.0001 * right(self, x), right)
     monkeypatch.setattr(SqueezeExcitation, "forward", wrong)
     [first, *_] = notes(gpu.proof(find("se"), "cpu"))
-    assert first.startswith("FAILED: SqueezeExcitation, reference, example: broken")
+    assert first.startswith("FAILED: SqueezeExcitation, reference, example: failed")
     assert "Greatest absolute difference" in first
 
 
@@ -207,7 +207,7 @@ def test_float32_is_float32_during_the_proof(monkeypatch):
     def check(card):
         seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
 
-    monkeypatch.setattr(gpu, "CONTRACT", (check,))
+    monkeypatch.setattr(gpu, "checks_for", lambda card: (check,))
     next(gpu.proof(find("se"), "cpu"))
     assert seen == [(False, False)] and torch.backends.cudnn.allow_tf32
 
@@ -216,7 +216,7 @@ def test_no_check_takes_the_end_of_the_time_for_a_finding(monkeypatch):
     def check(card):
         raise gpu.OutOfTime
 
-    monkeypatch.setattr(gpu, "CONTRACT", (check,))
+    monkeypatch.setattr(gpu, "checks_for", lambda card: (check,))
     with pytest.raises(gpu.OutOfTime):
         list(gpu.proof(find("se"), "cpu"))
 
@@ -291,7 +291,7 @@ def test_a_rehearsal_stores_every_file(tmp_path, monkeypatch, capsys):
     """The whole way, small: one mechanism, one peer, the contract's first check."""
     for name in ("SWEEP", "RATIO", "FAMILY"):
         monkeypatch.setattr(gpu, name, 0.0)
-    monkeypatch.setattr(gpu, "CONTRACT", (check_shape,))
+    monkeypatch.setattr(gpu, "checks_for", lambda card: (check_shape,))
     peer = Peer("MultiHeadAttention", "torch", torch_multi_head)
     monkeypatch.setattr(gpu, "peers", lambda *_: [peer])
     monkeypatch.setitem(SIZES, "MultiHeadAttention", SMALL)
@@ -344,7 +344,8 @@ def test_a_bare_machine_is_enough():
 import sys
 sys.modules.update(dict.fromkeys({others}))
 from tools import gpu, roofline
-gpu.CONTRACT = gpu.CONTRACT[:1]
+every = gpu.checks_for
+gpu.checks_for = lambda card: [*every(card)][:1]
 card = gpu.find("se")
 print(*gpu.proof(card, "cpu"), *gpu.beside_peers(card, "cpu"), sep="\\n")
 """
@@ -353,7 +354,7 @@ print(*gpu.proof(card, "cpu"), *gpu.beside_peers(card, "cpu"), sep="\\n")
         cwd=Path(gpu.__file__).parents[1], capture_output=True, text=True,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    assert "'reference, example', 'verdict': 'kept'" in told.stdout
+    assert "'reference, example', 'verdict': 'passed'" in told.stdout
     assert "FAILED" not in told.stdout
     assert told.stdout.count("NOT RUN: peer ") == len(find("se").oracles) > 0
 

@@ -1,8 +1,10 @@
 """The library's own rooms: names, signatures, cards and costs."""
 
+import re
+
 import pytest
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_lib import catalog, create, find
@@ -11,7 +13,7 @@ from attention_lib.channel import SqueezeExcitation
 from attention_lib.cost import measure
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.notation import SYMBOLS
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, names_of, shaped, signature, tensors_of, wanted
 
 
 @pytest.mark.parametrize("name", ["se", "SE", "SqueezeExcitation", "squeezeexcitation", "senet"])
@@ -85,6 +87,117 @@ def test_what_does_not_fit_a_signature_is_named(arguments, message):
         Pair()(*arguments)
 
 
+UNREADABLE = ("*batch", "_", "...", "{heads}", "a=3", "?a", "#a", "2.5", "a**2", "f(a)", "a%2")
+
+
+class Stack(nn.Module):
+    """Formulas of numbers that it holds (dim, stride) and of axes met (tokens)."""
+
+    def __init__(self):
+        super().__init__()
+        self.dim, self.stride = 4, 2
+
+    @shaped
+    def forward(
+        self,
+        x: Float[Tensor, "batch dim//2 3"],
+        longer: Float[Tensor, "tokens+dim ceil(tokens/stride)"] | None = None,
+        ids: Int[Tensor, "batch tokens"] | None = None,
+        state: tuple[Float[Tensor, "batch 2*dim"], tuple[Float[Tensor, "dim/2"]]] | None = None,
+        half: Float[Tensor, "tokens/stride"] | None = None,
+    ) -> tuple[Float[Tensor, "batch dim-1"], Float[Tensor, "batch"]]:
+        return x
+
+
+IDS = torch.zeros(2, 5, dtype=torch.int64)
+
+
+def test_formulas_integers_and_tuples_fit():
+    Stack()(make(2, 2, 3))
+    Stack()(make(0, 2, 3), make(9, 3), IDS[:0])
+    Stack()(make(2, 2, 3), ids=IDS.int(), longer=make(9, 3), state=(make(2, 8), (make(2),)))
+    Stack()(make(2, 2, 3), ids=IDS[:, :4], half=make(2))
+    assert signature(Stack.forward)["return"] == ("batch", "dim-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(x=make(2, 2, 5)), r"x must be \(batch=2, dim//2=2, 3\), got \(2, 2, 5\)"),
+        (dict(x=make(2, 3, 3)), r"x must be \(batch=2, dim//2=2, 3\), got \(2, 3, 3\)"),
+        (
+            dict(longer=make(9, 2)),
+            r"must be \(tokens\+dim=9, ceil\(tokens/stride\)=3\), got \(9, 2",
+        ),
+        (dict(longer=make(10, 3)), r"longer must be \(tokens\+dim=9, ceil"),
+        (dict(half=make(2)), r"half must be \(tokens/stride\), got \(2,\)"),
+        (dict(x=None), "x must be a tensor, got NoneType"),
+        (dict(ids=make(2, 5)), "ids must be integer, got torch.float32"),
+        (dict(ids=IDS > 0), "ids must be integer, got torch.bool"),
+        (dict(ids=IDS[:1]), r"ids must be \(batch=2, tokens\), got \(1, 5\)"),
+        (dict(state=make(2, 8)), "state must be a tuple of 2, got Tensor"),
+        (dict(state=(make(2, 8),)), "state must be a tuple of 2, got 1"),
+        (dict(state=(make(2, 7), (make(2),))), r"state\[0\] must be \(batch=2, 2\*dim=8\), got"),
+        (dict(state=(make(2, 8), (make(3),))), r"state\[1\]\[0\] must be \(dim/2=2\), got \(3,\)"),
+    ],
+)
+def test_what_does_not_fit_a_formula_is_named(arguments, message):
+    with pytest.raises(SignatureError, match=message):
+        Stack()(**dict(x=make(2, 2, 3), ids=IDS) | arguments)
+
+
+def test_a_name_that_nothing_measures_is_an_error():
+    with pytest.raises(TypeError, match="Stack: longer holds no number tokens, which 'tokens"):
+        Stack()(make(2, 2, 3), make(9, 3))
+
+
+@pytest.mark.parametrize(
+    ("note", "message"),
+    [
+        *((Float[Tensor, f"dim {axis}"], f"the axis '{re.escape(axis)}'") for axis in UNREADABLE),
+        (Float[Tensor, "dim"] | Float[Tensor, "batch dim"], "choose between"),
+        (list[Float[Tensor, "dim"]], "cannot read list"),
+        (tuple[Float[Tensor, "dim"], ...], "cannot read tuple"),
+        (tuple[Float[Tensor, "dim"], int], "cannot read tuple"),
+        ('Float[Tensor, "dim"]', "the annotation of x is a string"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_where_it_is_defined(note, message):
+    def forward(self, x):
+        return x
+
+    forward.__annotations__ = dict(x=note)
+    with pytest.raises(TypeError, match=message) as raised:
+        shaped(forward)
+    assert "forward" in str(raised.value) and " x" in str(raised.value)
+
+
+def test_formulas_survive_the_compiler_and_an_export():
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dim, self.stride = 4, 2
+
+        @shaped
+        def forward(
+            self,
+            x: Float[Tensor, "batch dim//2 height 3"],
+            other: Float[Tensor, "batch ceil(height/stride)"],
+            state: tuple[Float[Tensor, "batch dim"], Float[Tensor, "2*dim"]] | None = None,
+        ) -> Float[Tensor, "batch 3"]:
+            return x.sum(dim=(1, 2)) + other.sum(dim=1)[:, None]
+
+    given = (make(2, 2, 7, 3), make(2, 4), (make(2, 4), make(8)))
+    assert torch.compile(Halves(), backend="eager", fullgraph=True)(*given).shape == (2, 3)
+    torch._dynamo.reset()
+    with pytest.raises(SignatureError, match=r"other must be"):
+        torch.compile(Halves(), backend="eager", fullgraph=False)(given[0], make(2, 3))
+    free = ({0: torch.export.Dim.DYNAMIC}, {0: torch.export.Dim.DYNAMIC}, None)
+    given = (*given[:2], None)
+    program = torch.export.export(Halves(), given, dynamic_shapes=free, strict=False)
+    assert program.module()(make(5, 2, 7, 3), make(5, 4), None).shape == (5, 3)
+
+
 def test_arguments_are_checked_by_keyword_too():
     with pytest.raises(SignatureError, match="other must be"):
         Pair()(make(2, 5, 3), other=make(2, 7, 4))
@@ -115,7 +228,10 @@ def test_counting_leaves_the_module_alone():
 def test_every_word_of_a_card_has_a_letter(card):
     formulas = [card.expression(kind) for kind in COSTS]
     words = {w for f in formulas for s in f.free_symbols if (w := str(s).partition("[")[0]) != "i"}
-    words |= {axis for axes in card.shapes.values() for axis in axes}
+    notes = [
+        tensor for note in wanted(card.mechanism.forward).values() for tensor in tensors_of(note)
+    ]
+    words |= {word for note in notes for axis in note.sizes for word in names_of(axis)}
     assert words <= set(SYMBOLS), words - set(SYMBOLS)
 
 

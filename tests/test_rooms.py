@@ -16,12 +16,13 @@ LIBRARY = {"torch", "einops", "jaxtyping"}
 PYTHON = {"math", "collections", "dataclasses", "inspect", "typing", "functools", "difflib", "re"}
 PYTHON |= {"sys", "importlib", "copy", "pickle", "warnings", "contextlib", "fnmatch", "weakref"}
 PYTHON |= {"pathlib"}
+PYTHON |= {"ast", "operator", "types"}
 OWN = {
     "shape": set(),
     "notation": set(),
     "card": {"shape", "notation"},
     "catalog": {"card"},
-    "properties": set(),
+    "properties": {"card"},
     "cost": set(),
     "plug": {"card", "catalog", "cost", "shape"},
     "checks": {"properties", "card", "cost", "shape"},

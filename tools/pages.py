@@ -168,7 +168,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
                     "yes" if test in (card.properties or ()) else "no",
                     about(test),
                 ]
-                for test in properties.applicable(card.layout)
+                for test in properties.applicable(card)
             ],
         ),
         "## Evidence",
@@ -176,7 +176,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
     ]
     if card.cannot:
         rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
-        blocks += ["## What it cannot", table(["Promise of the contract", "Why not"], rows)]
+        blocks += ["## What it cannot", table(["Check of the contract", "Why not"], rows)]
     path = f"../../../{source.as_posix()}"
     blocks += ["## Source", f"```{{literalinclude}} {path}\n:language: python\n```"]
     return page(*blocks)
@@ -208,8 +208,8 @@ def evidence(card: Card) -> str:
             f" reference alone vouches; {unseen}",
         }[card.proven_by]
     )
-    kept = "every promise" if not card.cannot else "every promise but those listed below"
-    lines.append(f"- **Contract**: it keeps {kept} of `attention_lib.checks`.")
+    passed = "every check" if not card.cannot else "every check but those listed below"
+    lines.append(f"- **Contract**: it passes {passed} of `attention_lib.checks` for {card.kind}.")
     return "\n".join(lines)
 
 
@@ -218,7 +218,7 @@ def mechanisms_page(root: Path = ROOT) -> str:
     rows, measured = [], exponents(root)
     for card in catalog():
         name = f"[{card.title}](api/{card.family}/{card}.md)\n\n"
-        measurable = properties.applicable(card.layout)
+        measurable = properties.applicable(card)
         kept = [words(test.__name__) for test in measurable if test in (card.properties or ())]
         costs = [f"{count(card, kind):,}\n\n{growth(card, kind)}" for kind in COSTS]
         aliases = ", ".join(f"`{alias}`" for alias in card.aliases)

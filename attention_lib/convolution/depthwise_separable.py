@@ -1,0 +1,82 @@
+"""Depthwise separable convolution (Howard et al., 2017)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attention_lib.card import Card
+from attention_lib.shape import shaped
+
+
+class DepthwiseSeparable(nn.Module):
+    r"""Let each channel look around by itself, then mix the channels of each place.
+
+    .. math::
+        y = \operatorname{ReLU}\bigl(\operatorname{BN}(K_{1 \times 1} * z)\bigr), \qquad
+        z = \operatorname{ReLU}\bigl(\operatorname{BN}(D_k * x)\bigr)
+
+    A convolution looks around and mixes channels in one step, k²CC' multiply-adds a place.  Here
+    the two are apart: D has one k × k kernel for each channel, K none but a matrix, and a place
+    costs k²C + CC'.  The kernels are the same at every place and for every input.
+
+    Args:
+        channels: channels of the map, C.
+        out_channels: channels of the answer, C'; if None, as many as come in.
+        kernel_size: side of the kernel, k; odd, 3 in the paper.
+        stride: steps from one place that answers to the next; 2 in the paper where the map shrinks.
+
+    Raises:
+        ValueError: if one of these is below 1, or `kernel_size` is even.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int | None = None,
+        kernel_size: int = 3,
+        stride: int = 1,
+    ):
+        super().__init__()
+        out_channels = channels if out_channels is None else out_channels
+        sizes = dict(channels=channels, out_channels=out_channels)
+        for name, given in dict(sizes, kernel_size=kernel_size, stride=stride).items():
+            if given < 1:
+                raise ValueError(f"{name}={given} must be at least 1")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd")
+        self.channels, self.out_channels = channels, out_channels
+        self.kernel_size, self.stride = kernel_size, stride
+        self.look = nn.Conv2d(
+            *(channels, channels, kernel_size, stride, kernel_size // 2),
+            groups=channels,
+            bias=False,
+        )
+        self.mix = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.look_norm, self.mix_norm = nn.BatchNorm2d(channels), nn.BatchNorm2d(out_channels)
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch out_channels ceil(height/stride) ceil(width/stride)"]:
+        z = self.look_norm(self.look(x)).relu()
+        return self.mix_norm(self.mix(z)).relu()
+
+
+CARD = Card(
+    DepthwiseSeparable,
+    paper="howard2017mobilenets",
+    aliases=("depthwise_separable", "dsconv"),
+    example=dict(channels=4, out_channels=6, stride=2),
+    variants=[dict(stride=1), dict(stride=3), dict(kernel_size=5), dict(out_channels=None)],
+    sizes=dict(batch=2, height=7, width=5),
+    params="channels * (kernel_size**2 + 2) + out_channels * (channels + 2)",
+    macs="channels * (kernel_size**2 + out_channels) * ceiling(height / stride)"
+    " * ceiling(width / stride)",
+    memory="Max(channels, out_channels) * ceiling(height / stride) * ceiling(width / stride)",
+    rejects=[
+        dict(channels=0),
+        dict(channels=4, out_channels=0),
+        dict(channels=4, kernel_size=2),
+        dict(channels=4, stride=0),
+    ],
+    oracles=("timm.models._efficientnet_blocks.DepthwiseSeparableConv",),
+)
