@@ -3,7 +3,7 @@
 SYMBOLS = {
     "batch": ("B", "samples that are worked on together"),
     "tokens": ("N", "tokens of a sequence, or pixels of a map read as one"),
-    "others": ("M", "tokens of the context that is attended to"),
+    "source": ("M", "tokens of the context that is attended to"),
     "dim": ("d", "features of a token"),
     "heads": ("h", "heads that attend side by side"),
     "head_dim": ("d_h", "features that one head works on"),

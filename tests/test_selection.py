@@ -236,7 +236,7 @@ def test_what_is_left_out_says_why():
     wide = recommend(Need("maps", 64, height=60, width=20))
     assert "at most max_windows=4" in why(wide, "MultiResolutionOverlappedAttention")
     on_tokens = recommend(Need("tokens", 64, tokens=9, padding=True))
-    assert why(on_tokens, "UnitForceAttention") == "takes no padding mask"
+    assert why(on_tokens, "UnitForceAttention") == "takes no key_mask"
     assert "height and width" in why(recommend(Need("tokens", 64, tokens=9)),
                                      "EfficientMultiHeadAttention")  # fmt: skip
     causal = recommend(Need("tokens", 64, tokens=9, causal=True))

@@ -1,4 +1,4 @@
-"""Which token may see which, and a softmax over no others."""
+"""Which token may read which, and a softmax over these alone."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,9 +12,9 @@ def not_after(tokens: Float[Tensor, "... tokens features"]) -> Bool[Tensor, "tok
 
 
 def masked_softmax(
-    logits: Float[Tensor, "... tokens others"], allowed: Bool[Tensor, "..."] | None
-) -> Float[Tensor, "... tokens others"]:
-    """Softmax over the others that are allowed; a row without a choice is all zeros, not nan."""
+    logits: Float[Tensor, "... tokens keys"], allowed: Bool[Tensor, "..."] | None
+) -> Float[Tensor, "... tokens keys"]:
+    """Softmax over the keys that are allowed; a row with none is all zeros, not nan."""
     if allowed is None:
         return logits.softmax(dim=-1)
     blind = ~allowed.any(dim=-1, keepdim=True)

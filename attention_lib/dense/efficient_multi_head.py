@@ -68,7 +68,7 @@ class EfficientMultiHeadAttention(nn.Module):
         x: Float[Tensor, "batch tokens dim"],
         height: int,
         width: int,
-        context: Float[Tensor, "batch others dim"] | None = None,
+        context: Float[Tensor, "batch source dim"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Attend from `x` to the map of `context`, or of `x`, whose pixels lie row by row."""
         chosen, value = self._compare(x, height, width, context)
@@ -80,7 +80,7 @@ class EfficientMultiHeadAttention(nn.Module):
         x: Float[Tensor, "batch tokens dim"],
         height: int,
         width: int,
-        context: Float[Tensor, "batch others dim"] | None = None,
+        context: Float[Tensor, "batch source dim"] | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
         """The normed weights by which each head mixes the values; those of a token sum to zero."""
         chosen, _ = self._compare(x, height, width, context)

@@ -50,16 +50,20 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        context: Float[Tensor, "batch others dim"] | None = None,
-        mask: Bool[Tensor, "tokens others"] | None = None,
-        padding: Bool[Tensor, "batch others"] | None = None,
+        context: Float[Tensor, "batch source dim"] | None = None,
+        attn_mask: Bool[Tensor, "tokens source"] | None = None,
+        key_mask: Bool[Tensor, "batch source"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Attend from `x` to `context` where `mask` and `padding` are true; None is all true.
+        """Attend from `x` to `context`; a token that may read nothing gathers zeros.
 
-        A token that may see nothing gathers zeros.
+        Args:
+            x: the tokens that attend.
+            context: the tokens they attend to; None is `x` itself.
+            attn_mask: (tokens, source), True where a token may read another; None is all True.
+            key_mask: (batch, source), True for a real token, False for padding; None is all True.
         """
         query, key, value = self._project(x, context)
-        allowed = self._allowed(query, key, mask, padding)
+        allowed = self._allowed(query, key, attn_mask, key_mask)
         gathered = F.scaled_dot_product_attention(
             query, key, value, attn_mask=allowed, is_causal=self.causal and allowed is None
         )
@@ -69,13 +73,13 @@ class MultiHeadAttention(nn.Module):
     def weights(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        context: Float[Tensor, "batch others dim"] | None = None,
-        mask: Bool[Tensor, "tokens others"] | None = None,
-        padding: Bool[Tensor, "batch others"] | None = None,
-    ) -> Float[Tensor, "batch heads tokens others"]:
+        context: Float[Tensor, "batch source dim"] | None = None,
+        attn_mask: Bool[Tensor, "tokens source"] | None = None,
+        key_mask: Bool[Tensor, "batch source"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens source"]:
         """The weights by which each head mixes the values; made for looking, not for speed."""
         query, key, _ = self._project(x, context)
-        allowed = self._allowed(query, key, mask, padding)
+        allowed = self._allowed(query, key, attn_mask, key_mask)
         if self.causal and allowed is None:
             allowed = not_after(query)
         return masked_softmax(scaled_products(query, key), allowed).to(x.dtype)
@@ -94,17 +98,17 @@ class MultiHeadAttention(nn.Module):
         return query, key, value
 
     def _allowed(
-        self, query: Tensor, key: Tensor, mask: Tensor | None, padding: Tensor | None
+        self, query: Tensor, key: Tensor, attn_mask: Tensor | None, key_mask: Tensor | None
     ) -> Tensor | None:
         """Which query sees which key, from all that restricts it; None if causality alone does."""
-        for name, given in (("mask", mask), ("padding", padding)):
+        for name, given in (("attn_mask", attn_mask), ("key_mask", key_mask)):
             if given is not None and given.shape[-1] != key.shape[-2]:
                 raise SignatureError(
-                    f"MultiHeadAttention: {name} must end in others={key.shape[-2]},"
+                    f"MultiHeadAttention: {name} must end in source={key.shape[-2]},"
                     f" got {tuple(given.shape)}"
                 )
-        parts = [] if mask is None else [mask]
-        parts += [] if padding is None else [padding[:, None, None, :]]
+        parts = [] if attn_mask is None else [attn_mask]
+        parts += [] if key_mask is None else [key_mask[:, None, None, :]]
         if parts and self.causal:
             parts.append(not_after(query))
         allowed = None

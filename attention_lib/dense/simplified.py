@@ -50,15 +50,17 @@ class SimplifiedSelfAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Attend to the real tokens, those where `padding` is true; None is all true.
+        """Attend to the real tokens; a token that may read nothing gathers zeros.
 
-        A token that may see nothing gathers zeros.
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
         """
         parts = split_heads(x, self.heads)
-        fused = self.causal and padding is None  # torch's own causality needs no N × N mask
-        allowed = None if fused else self._allowed(x, padding)
+        fused = self.causal and key_mask is None  # torch's own causality needs no N × N mask
+        allowed = None if fused else self._allowed(x, key_mask)
         gathered = F.scaled_dot_product_attention(
             parts, parts, parts, attn_mask=allowed, is_causal=fused
         )
@@ -68,16 +70,16 @@ class SimplifiedSelfAttention(nn.Module):
     def weights(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch heads tokens others"]:
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights by which each head mixes the tokens; made for looking, not for speed."""
         parts = split_heads(x, self.heads)
-        allowed = self._allowed(x, padding)
+        allowed = self._allowed(x, key_mask)
         return masked_softmax(scaled_products(parts, parts), allowed).to(x.dtype)
 
-    def _allowed(self, x: Tensor, padding: Tensor | None) -> Tensor | None:
+    def _allowed(self, x: Tensor, key_mask: Tensor | None) -> Tensor | None:
         """Which token sees which, of a sample and a head; None if nothing restricts it."""
-        real = None if padding is None else padding[:, None, None, :]
+        real = None if key_mask is None else key_mask[:, None, None, :]
         if not self.causal:
             return real
         return not_after(x) if real is None else not_after(x) & real

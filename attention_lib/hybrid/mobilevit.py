@@ -80,7 +80,7 @@ class MobileViTBlock(nn.Module):
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch depth places heads patches others"]:
+    ) -> Float[Tensor, "batch depth places heads patches keys"]:
         """What the patches give one another, in each layer, at each place; made for looking."""
         tokens, found = self._unfold(x), []
         for layer in self.layers:

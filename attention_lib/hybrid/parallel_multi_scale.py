@@ -73,11 +73,16 @@ class ParallelMultiScaleAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Where `padding` is false nothing is read: a token is no key, and its value is zero."""
-        query, key, value = self._project(x, padding)
-        allowed = None if padding is None else padding[:, None, None, :]
+        """Read the real tokens only: padding is no key, and its value is zero.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
+        query, key, value = self._project(x, key_mask)
+        allowed = None if key_mask is None else key_mask[:, None, None, :]
         queries, keys, values = (split_heads(part, self.heads) for part in (query, key, value))
         gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         far = self.out_attention(merge_heads(gathered))
@@ -88,15 +93,15 @@ class ParallelMultiScaleAttention(nn.Module):
     def kernel(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads widest"]:
         """The kernel that each head of a token makes, all sizes weighed and added; it sums to 1."""
-        return self._kernel(self._project(x, padding)[2])
+        return self._kernel(self._project(x, key_mask)[2])
 
-    def _project(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, key_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = self.query_key_value(x).chunk(3, dim=-1)
-        if padding is not None:
-            value = value.masked_fill(~padding[..., None], 0)
+        if key_mask is not None:
+            value = value.masked_fill(~key_mask[..., None], 0)
         return query, key, value
 
     def _kernel(self, value: Tensor) -> Tensor:

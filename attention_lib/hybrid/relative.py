@@ -85,7 +85,7 @@ class RelativeAttention(nn.Module):
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads pixels others"]:
+    ) -> Float[Tensor, "batch heads pixels keys"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
         return biased_weights(query, key, self._bias(*x.shape[-2:]))

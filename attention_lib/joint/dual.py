@@ -85,7 +85,7 @@ class DualAttention(nn.Module):
     @shaped
     def position_weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch tokens others"]:
+    ) -> Float[Tensor, "batch tokens keys"]:
         """The weights by which places mix places; made for looking, not for speed."""
         tokens = x.flatten(-2).mT
         return _weights(self.query(tokens), self.key(tokens))
@@ -93,7 +93,7 @@ class DualAttention(nn.Module):
     @shaped
     def channel_weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels others"]:
+    ) -> Float[Tensor, "batch channels keys"]:
         """The weights by which channels mix channels; made for looking."""
         maps = x.flatten(-2)
         return _weights(maps, maps)

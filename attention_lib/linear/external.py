@@ -65,27 +65,32 @@ class ExternalAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Read the memory; tokens where `padding` is false do not count in the sums over j."""
-        return self.out(self.value_memory(self.weights(x, padding)).flatten(2))
+        """Read the memory; only real tokens count in the sums over j.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
+        return self.out(self.value_memory(self.weights(x, key_mask)).flatten(2))
 
     @shaped
     def weights(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads slots"]:
         """The weights a by which each head of a token mixes the values of the memory."""
         logits = self.key_memory(self.query(x).unflatten(-1, (self.heads, -1)))
-        return _log_share(logits, padding).softmax(dim=-1)
+        return _log_share(logits, key_mask).softmax(dim=-1)
 
 
-def _log_share(logits: Tensor, padding: Tensor | None) -> Tensor:
+def _log_share(logits: Tensor, key_mask: Tensor | None) -> Tensor:
     """The logarithm of â: of each number, as a share of its slot over the real tokens."""
-    if padding is None:
+    if key_mask is None:
         return logits.log_softmax(dim=1)
-    hidden = ~padding & padding.any(dim=1, keepdim=True)  # with no real token, none is hidden
+    hidden = ~key_mask & key_mask.any(dim=1, keepdim=True)  # with no real token, none is hidden
     seen = logits.masked_fill(hidden[..., None, None], -torch.inf)
     return logits - seen.logsumexp(dim=1, keepdim=True)
 

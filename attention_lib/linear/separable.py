@@ -46,25 +46,30 @@ class SeparableAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Gather from tokens where `padding` is true; with none such the context is zero."""
+        """Gather from the real tokens; with none the context is zero.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
         score, key, value = self._layers()
-        weights = _softmax(F.linear(x, *score), padding)
+        weights = _softmax(F.linear(x, *score), key_mask)
         context = F.linear(weights.mT @ x, *key)
-        if padding is not None:
-            context = context * padding.any(dim=1)[:, None, None]
+        if key_mask is not None:
+            context = context * key_mask.any(dim=1)[:, None, None]
         return self.out(F.linear(x, *value).relu() * context)
 
     @shaped
     def weights(
         self,
         x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens"]:
         """The share a of each token in the context."""
         score, _, _ = self._layers()
-        return _softmax(F.linear(x, *score), padding).squeeze(-1)
+        return _softmax(F.linear(x, *score), key_mask).squeeze(-1)
 
     def _layers(self) -> zip:
         """Weight and bias of score, key and value."""
@@ -73,12 +78,12 @@ class SeparableAttention(nn.Module):
         return zip(*both, strict=True)
 
 
-def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
+def _softmax(scores: Tensor, key_mask: Tensor | None) -> Tensor:
     """Over the real tokens; zeros where there is none."""
-    if padding is None:
+    if key_mask is None:
         return scores.softmax(dim=1)
-    blind = ~padding.any(dim=1, keepdim=True)
-    hidden = ~(padding | blind)
+    blind = ~key_mask.any(dim=1, keepdim=True)
+    hidden = ~(key_mask | blind)
     return scores.masked_fill(hidden[..., None], -torch.inf).softmax(dim=1) * ~blind[..., None]
 
 

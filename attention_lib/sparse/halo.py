@@ -77,7 +77,7 @@ class HaloAttention(nn.Module):
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch down across heads places others"]:
+    ) -> Float[Tensor, "batch down across heads places keys"]:
         """How each pixel of each block mixes its neighbourhood, both row by row.
 
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.
@@ -91,14 +91,14 @@ class HaloAttention(nn.Module):
         block, halo = self.block_size, self.halo_size
         down, right = -height % block, -width % block
         parts = self.query_key_value(rearrange(x, "b c h w -> b h w c"))
-        query, others = parts.tensor_split([self.channels], dim=-1)
+        query, source = parts.tensor_split([self.channels], dim=-1)
         query = F.pad(query, (0, 0, 0, right, 0, down))
         query = query.unfold(1, block, block).unfold(2, block, block)
         query = rearrange(query, "b y x (h d) i j -> b y x h (i j) d", h=self.heads)
-        others = F.pad(others, (0, 0, halo, halo + right, halo, halo + down))
-        others = others.unfold(1, self.window, block).unfold(2, self.window, block)
+        source = F.pad(source, (0, 0, halo, halo + right, halo, halo + down))
+        source = source.unfold(1, self.window, block).unfold(2, self.window, block)
         key, value = rearrange(
-            others, "b y x (part h d) i j -> part b y x h (i j) d", part=2, h=self.heads
+            source, "b y x (part h d) i j -> part b y x h (i j) d", part=2, h=self.heads
         )
         return query, key, value, self._bias(query, height, width)
 

@@ -76,7 +76,7 @@ class LongShortDistanceAttention(nn.Module):
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups heads members others"]:
+    ) -> Float[Tensor, "batch groups heads members keys"]:
         """The weights in each group, whose members are read row by row; for looking, not for speed.
 
         Members beyond the edge of the map get none; what they themselves would gather is dropped.

@@ -90,7 +90,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
     @shaped
     def weights(
         self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads tokens others"]:
+    ) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
         return biased_weights(query, key, bias)

@@ -161,7 +161,7 @@ def test_products_that_half_precision_cannot_hold(dtype, ratio):
         (7, 6, None, "35 tokens are no map of height=7 and width=6"),
         (-7, -5, None, "35 tokens are no map of height=-7 and width=-5"),
         (7, 5, CONTEXT, "24 tokens are no map of height=7 and width=5"),
-        (4, 6, CONTEXT[:1], r"context must be \(batch=2, others, dim=18\), got \(1, 24, 18\)"),
+        (4, 6, CONTEXT[:1], r"context must be \(batch=2, source, dim=18\), got \(1, 24, 18\)"),
     ],
 )
 @RATIOS

@@ -61,11 +61,11 @@ def test_weights_are_shares_of_shares(heads):
     assert_close(weights.sum(dim=-1), torch.ones(3, 7, heads).double())
 
 
-@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
-def test_weights_are_those_that_forward_uses(padding):
+@pytest.mark.parametrize("key_mask", [None, PADDING], ids=["", "key_mask"])
+def test_weights_are_those_that_forward_uses(key_mask):
     attention = made()
-    read = attention.value_memory(attention.weights(X, padding))
-    assert_close(attention(X, padding), read[:, :, 0])
+    read = attention.value_memory(attention.weights(X, key_mask))
+    assert_close(attention(X, key_mask), read[:, :, 0])
 
 
 @pytest.mark.parametrize("arguments", [{}, dict(heads=3), dict(heads=8, expansion=2)])
