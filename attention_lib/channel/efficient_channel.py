@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, odd
 from attention_lib.shape import shaped
 
 
@@ -35,11 +36,9 @@ class EfficientChannelAttention(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int | None = None):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        at_least(1, channels=channels)
         kernel_size = adaptive_kernel_size(channels) if kernel_size is None else kernel_size
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        odd(1, kernel_size=kernel_size)
         self.channels, self.kernel_size = channels, kernel_size
         self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.branches import blend
+from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import shaped
 
 
@@ -27,7 +28,7 @@ class SelectiveKernel(nn.Module):
         branches: scales, S; 2 in the paper (there M).
         groups: groups of each 3×3 convolution, G; 32 in the paper.
         reduction: how much shorter than C the description z is, r; 16 in the paper.
-        minimum: the least that z is shortened to, L; 32 in the paper.
+        min_hidden: the least that z is shortened to, L; 32 in the paper.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
@@ -42,17 +43,13 @@ class SelectiveKernel(nn.Module):
         branches: int = 2,
         groups: int = 32,
         reduction: int = 16,
-        minimum: int = 32,
+        min_hidden: int = 32,
     ):
         super().__init__()
-        counts = dict(channels=channels, branches=branches, groups=groups)
-        for name, given in (counts | dict(reduction=reduction, minimum=minimum)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % groups:
-            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        at_least(1, branches=branches, reduction=reduction, min_hidden=min_hidden)
+        divides(groups=groups, channels=channels)
         self.channels, self.branches = channels, branches
-        self.hidden = max(channels // reduction, minimum)
+        self.hidden = max(channels // reduction, min_hidden)
         self.split = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(
@@ -93,8 +90,8 @@ CARD = Card(
     SelectiveKernel,
     paper="li2019selective",
     aliases=("sk", "sknet"),
-    example=dict(channels=9, groups=3, reduction=3, minimum=2),
-    variants=[dict(branches=3), dict(branches=1), dict(minimum=11), dict(groups=1)],
+    example=dict(channels=9, groups=3, reduction=3, min_hidden=2),
+    variants=[dict(branches=3), dict(branches=1), dict(min_hidden=11), dict(groups=1)],
     sizes=dict(batch=2, height=5, width=4),
     params="branches * (9 * channels**2 / groups + 2 * channels)"
     " + hidden * channels + 2 * hidden + branches * hidden * channels",
@@ -106,7 +103,7 @@ CARD = Card(
         dict(channels=-32),
         dict(channels=16, groups=4, branches=0),
         dict(channels=16, groups=4, reduction=0),
-        dict(channels=16, groups=4, minimum=0),
+        dict(channels=16, groups=4, min_hidden=0),
     ],
     oracles=("timm.layers.SelectiveKernel", "pytorchcv.models.sknet.SKConvBlock"),
 )

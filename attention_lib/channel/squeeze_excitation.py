@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import between
 from attention_lib.shape import shaped
 
 
@@ -35,8 +36,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16, bias: bool = True):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels = channels
         self.squash = nn.Linear(channels, channels // reduction, bias=bias)
         self.excite = nn.Linear(channels // reduction, channels, bias=bias)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.core.precision import scaled_products
@@ -39,10 +40,7 @@ class SimplifiedSelfAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int = 8, causal: bool = False):
         super().__init__()
-        if dim < 1 or heads < 1:
-            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
         self.out = nn.Linear(dim, dim)
 

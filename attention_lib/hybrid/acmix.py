@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.around import around, gather_around
+from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.shape import shaped
 
 
@@ -49,15 +50,10 @@ class ACmix(nn.Module):
         stride: int = 1,
     ):
         super().__init__()
-        for name, given in dict(channels=channels, heads=heads, stride=stride).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        kernels = dict(attention=(kernel_attention, 3), convolution=(kernel_convolution, 1))
-        for name, (size, least) in kernels.items():
-            if size < least or size % 2 == 0:
-                raise ValueError(f"kernel_{name}={size} must be odd and at least {least}")
+        at_least(1, stride=stride)
+        divides(heads=heads, channels=channels)
+        odd(3, kernel_attention=kernel_attention)
+        odd(1, kernel_convolution=kernel_convolution)
         self.channels, self.heads, self.head_dim = channels, heads, channels // heads
         self.kernel_attention, self.kernel_convolution = kernel_attention, kernel_convolution
         self.stride, maps = stride, kernel_convolution**2

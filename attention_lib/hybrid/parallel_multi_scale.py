@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import shaped
 
@@ -50,14 +51,10 @@ class ParallelMultiScaleAttention(nn.Module):
         expansion: int = 4,
     ):
         super().__init__()
-        kernel_sizes = tuple(kernel_sizes)
-        for name, given in dict(dim=dim, heads=heads, expansion=expansion).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
-        if min(kernel_sizes, default=0) < 2:
-            raise ValueError(f"kernel_sizes={kernel_sizes} must be one size or more, each above 1")
+        kernel_sizes = as_tuple(kernel_sizes=kernel_sizes)
+        at_least(1, expansion=expansion)
+        divides(heads=heads, dim=dim)
+        at_least(2, kernel_sizes=kernel_sizes)
         self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
         self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)

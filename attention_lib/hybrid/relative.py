@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -51,12 +52,8 @@ class RelativeAttention(nn.Module):
         expansion: int = 4,
     ):
         super().__init__()
-        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
-        for name, given in (counts | dict(head_dim=head_dim, expansion=expansion)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % head_dim:
-            raise ValueError(f"channels={channels} is not a multiple of head_dim={head_dim}")
+        at_least(1, table_height=table_height, table_width=table_width, expansion=expansion)
+        divides(head_dim=head_dim, channels=channels)
         self.channels, self.head_dim, self.heads = channels, head_dim, channels // head_dim
         self.norm = nn.LayerNorm(channels)
         self.query_key_value = nn.Linear(channels, 3 * channels)

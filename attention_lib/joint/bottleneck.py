@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, between
 from attention_lib.shape import shaped
 
 
@@ -45,10 +46,8 @@ class BottleneckAttention(nn.Module):
         self, channels: int, reduction: int = 16, dilation: int = 4, multiply: bool = False
     ):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if dilation < 1:
-            raise ValueError(f"dilation={dilation} must be at least 1")
+        between(1, reduction=reduction, channels=channels)
+        at_least(1, dilation=dilation)
         self.channels, self.hidden = channels, channels // reduction
         self.dilation, self.multiply = dilation, multiply
         self.channel_vote = nn.Sequential(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import between, odd
 from attention_lib.core.max_and_mean import max_and_mean
 from attention_lib.shape import shaped
 
@@ -45,10 +46,8 @@ class ConvolutionalBlockAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7, bias: bool = True):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        between(1, reduction=reduction, channels=channels)
+        odd(1, kernel_size=kernel_size)
         self.channels, self.hidden = channels, channels // reduction
         self.squash = nn.Linear(channels, self.hidden, bias=bias)
         self.excite = nn.Linear(self.hidden, channels, bias=bias)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -41,8 +42,7 @@ class DualAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
         self.query = nn.Linear(channels, self.hidden)
         self.key = nn.Linear(channels, self.hidden, bias=False)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -37,8 +38,7 @@ class ParNetAttention(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        at_least(1, channels=channels)
         self.channels = channels
         self.point = nn.Sequential(
             nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -42,8 +43,7 @@ class PolarizedSelfAttention(nn.Module):
 
     def __init__(self, channels: int, parallel: bool = True):
         super().__init__()
-        if channels < 2:
-            raise ValueError(f"channels={channels} must be at least 2")
+        at_least(2, channels=channels)
         self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
         self.channel_query = nn.Linear(channels, 1, bias=False)
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)

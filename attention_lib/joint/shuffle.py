@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import shaped
 
 
@@ -37,10 +38,8 @@ class ShuffleAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
-        if groups < 1:
-            raise ValueError(f"groups={groups} must be at least 1")
-        if channels < 1 or channels % (2 * groups):
-            raise ValueError(f"channels={channels} is not a multiple of 2 x groups={groups}")
+        at_least(1, groups=groups)
+        divides(**{"2 * groups": 2 * groups}, channels=channels)
         self.channels, self.groups = channels, groups
         self.share = channels // (2 * groups)
         self.channel_scale = nn.Parameter(torch.zeros(self.share))

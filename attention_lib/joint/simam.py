@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import above, at_least
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -38,10 +39,8 @@ class SimAM(nn.Module):
 
     def __init__(self, channels: int, regularization: float = 1e-4):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
-        if not regularization > 0:
-            raise ValueError(f"regularization={regularization} must be above 0")
+        at_least(1, channels=channels)
+        above(0, regularization=regularization)
         self.channels, self.regularization = channels, regularization
 
     @shaped

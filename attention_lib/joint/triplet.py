@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, odd
 from attention_lib.core.max_and_mean import max_and_mean
 from attention_lib.shape import shaped
 
@@ -40,10 +41,8 @@ class TripletAttention(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int = 7):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        at_least(1, channels=channels)
+        odd(1, kernel_size=kernel_size)
         self.channels, self.kernel_size = channels, kernel_size
         self.channel_width, self.height_channel, self.height_width = (
             nn.Sequential(

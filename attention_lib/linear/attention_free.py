@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import SignatureError, shaped
 
@@ -49,9 +50,11 @@ class AttentionFree(nn.Module):
         causal: bool = False,
     ):
         super().__init__()
-        for name, n in dict(dim=dim, max_tokens=max_tokens, window=window, rank=rank).items():
-            if n is not None and n < 1:
-                raise ValueError(f"{name}={n} must be at least 1")
+        at_least(1, dim=dim, rank=rank)
+        if max_tokens is not None:
+            at_least(1, max_tokens=max_tokens)
+        if window is not None:
+            at_least(1, window=window)
         if max_tokens is None and window is not None:
             raise ValueError(f"window={window} is for position biases: max_tokens is missing")
         self.dim, self.max_tokens, self.window, self.causal = dim, max_tokens, window, causal

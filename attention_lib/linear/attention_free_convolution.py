@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -43,12 +44,8 @@ class AttentionFreeConvolution(nn.Module):
 
     def __init__(self, channels: int, heads: int = 32, kernel_size: int = 11):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
+        divides(heads=heads, channels=channels)
+        odd(3, kernel_size=kernel_size)
         self.channels, self.heads, self.kernel_size = channels, heads, kernel_size
         self.query_key_value = nn.Conv2d(channels, 2 * channels + heads, 1, bias=False)
         self.position = nn.Parameter(torch.randn(heads, kernel_size, kernel_size))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -43,14 +44,10 @@ class DoubleAttention(nn.Module):
         attention_maps: int | None = None,
     ):
         super().__init__()
-        quarter = channels // 4
-        feature_channels = quarter if feature_channels is None else feature_channels
-        attention_maps = quarter if attention_maps is None else attention_maps
-        if channels < 1 or feature_channels < 1 or attention_maps < 1:
-            raise ValueError(
-                f"channels={channels}, feature_channels={feature_channels} and"
-                f" attention_maps={attention_maps} must be at least 1"
-            )
+        at_least(4 if None in (feature_channels, attention_maps) else 1, channels=channels)
+        feature_channels = channels // 4 if feature_channels is None else feature_channels
+        attention_maps = channels // 4 if attention_maps is None else attention_maps
+        at_least(1, feature_channels=feature_channels, attention_maps=attention_maps)
         self.channels = channels
         self.feature_channels, self.attention_maps = feature_channels, attention_maps
         self.feature = nn.Conv2d(channels, feature_channels, 1)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import shaped
 
 
@@ -47,13 +48,10 @@ class ExternalAttention(nn.Module):
 
     def __init__(self, dim: int, slots: int = 64, heads: int = 1, expansion: int = 1):
         super().__init__()
-        for name, number in dict(dim=dim, slots=slots, heads=heads, expansion=expansion).items():
-            if number < 1:
-                raise ValueError(f"{name}={number} must be at least 1")
+        at_least(1, dim=dim, slots=slots, heads=heads, expansion=expansion)
         if heads == 1 and expansion > 1:
             raise ValueError(f"expansion={expansion} needs a query, which heads=1 has not")
-        if dim * expansion % heads:
-            raise ValueError(f"heads={heads} must divide dim * expansion = {dim * expansion}")
+        divides(heads=heads, **{"dim * expansion": dim * expansion})
         self.dim, self.slots, self.heads = dim, slots, heads
         width = dim * expansion
         self.query = nn.Linear(dim, width, bias=False) if heads > 1 else nn.Identity()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -36,8 +37,7 @@ class SeparableAttention(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim={dim} must be at least 1")
+        at_least(1, dim=dim)
         self.dim = dim
         self.score_key_value = nn.Linear(dim, 1 + 2 * dim)
         self.out = nn.Linear(dim, dim)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -41,10 +42,7 @@ class GlobalFilter(nn.Module):
 
     def __init__(self, channels: int, table_height: int = 14, table_width: int = 14):
         super().__init__()
-        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
-        for name, given in counts.items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
+        at_least(1, channels=channels, table_height=table_height, table_width=table_width)
         self.channels = channels
         # real parts, then imaginary ones: a complex parameter would not survive `.half()`
         parts = torch.randn(2, channels, table_height, table_width // 2 + 1)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -44,8 +45,7 @@ class SpatialShift(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
         self.expand = nn.Linear(channels, 3 * channels)
         self.squash = nn.Linear(channels, self.hidden, bias=False)

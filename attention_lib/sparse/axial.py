@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import as_tuple, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import shaped
 
@@ -43,11 +44,8 @@ class AxialAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 16, axes: tuple[int, ...] = (-1, -2)):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        axes = tuple(axes)
+        divides(heads=heads, channels=channels)
+        axes = as_tuple(axes=axes)
         if not axes or not {*axes} <= {-1, -2}:
             raise ValueError(f"axes={axes} must be -1, the width, or -2, the height")
         self.channels, self.heads, self.axes = channels, heads, axes

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -40,10 +41,8 @@ class CrissCrossAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8, recurrence: int = 2):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if recurrence < 1:
-            raise ValueError(f"recurrence={recurrence} must be at least 1")
+        between(1, reduction=reduction, channels=channels)
+        at_least(1, recurrence=recurrence)
         self.channels, self.hidden, self.recurrence = channels, channels // reduction, recurrence
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)

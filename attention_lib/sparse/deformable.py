@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
 from attention_lib.shape import shaped
 
@@ -55,14 +56,11 @@ class DeformableAttention(nn.Module):
         table_width: int = 14,
     ):
         super().__init__()
-        if min(channels, heads, groups) < 1 or channels % heads or heads % groups:
-            raise ValueError(f"{channels=} must be a multiple of {heads=}, and that of {groups=}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        if min(stride, table_height, table_width, offset_range) <= 0:
-            raise ValueError(
-                f"{stride=}, {table_height=}, {table_width=}, {offset_range=} must be above 0"
-            )
+        divides(heads=heads, channels=channels)
+        divides(groups=groups, heads=heads)
+        odd(1, kernel_size=kernel_size)
+        at_least(1, stride=stride, table_height=table_height, table_width=table_width)
+        above(0, offset_range=offset_range)
         self.channels, self.heads, self.groups = channels, heads, groups
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
         self.query = nn.Conv2d(channels, channels, 1, bias=False)

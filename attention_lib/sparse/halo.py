@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.shape import shaped
 
@@ -43,14 +44,9 @@ class HaloAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 8, block_size: int = 8, halo_size: int = 3):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if block_size < 1 or halo_size < 0:
-            raise ValueError(
-                f"block_size={block_size} must be at least 1 and halo_size={halo_size} at least 0"
-            )
+        divides(heads=heads, channels=channels)
+        at_least(1, block_size=block_size)
+        at_least(0, halo_size=halo_size)
         self.channels, self.heads, self.head_dim = channels, heads, channels // heads
         self.block_size, self.halo_size = block_size, halo_size
         self.window = block_size + 2 * halo_size

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.around import gather_around
+from attention_lib.core.guards import between, divides, odd
 from attention_lib.shape import shaped
 
 
@@ -40,14 +41,9 @@ class OutlookAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 8, kernel_size: int = 3, stride: int = 1):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        if not 1 <= stride <= kernel_size:
-            raise ValueError(f"stride={stride} must lie between 1 and kernel_size={kernel_size}")
+        divides(heads=heads, channels=channels)
+        odd(1, kernel_size=kernel_size)
+        between(1, stride=stride, kernel_size=kernel_size)
         self.channels, self.heads = channels, heads
         self.kernel_size, self.stride = kernel_size, stride
         self.value = nn.Conv2d(channels, channels, 1, bias=False)

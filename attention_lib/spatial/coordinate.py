@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.shape import shaped
 
 
@@ -30,18 +31,16 @@ class CoordinateAttention(nn.Module):
     Args:
         channels: channels of the map, C.
         reduction: how many times narrower than C the middle is, r; 32 in the paper.
-        minimum: the least width of the middle, L; 8 in the authors' code.
+        min_hidden: the least width of the middle, L; 8 in the authors' code.
 
     Raises:
         ValueError: if a number is below 1.
     """
 
-    def __init__(self, channels: int, reduction: int = 32, minimum: int = 8):
+    def __init__(self, channels: int, reduction: int = 32, min_hidden: int = 8):
         super().__init__()
-        for name, given in dict(channels=channels, reduction=reduction, minimum=minimum).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        self.channels, self.hidden = channels, max(channels // reduction, minimum)
+        at_least(1, channels=channels, reduction=reduction, min_hidden=min_hidden)
+        self.channels, self.hidden = channels, max(channels // reduction, min_hidden)
         self.squash = nn.Sequential(
             nn.Conv1d(channels, self.hidden, 1, bias=False),
             nn.BatchNorm1d(self.hidden),
@@ -82,8 +81,8 @@ CARD = Card(
     CoordinateAttention,
     paper="hou2021coordinate",
     aliases=("coordinate", "coord", "ca"),
-    example=dict(channels=16, minimum=3),
-    variants=[dict(reduction=3), dict(minimum=8), dict(channels=1, minimum=1)],
+    example=dict(channels=16, min_hidden=3),
+    variants=[dict(reduction=3), dict(min_hidden=8), dict(channels=1, min_hidden=1)],
     sizes=dict(batch=2, height=7, width=5),
     params="3 * hidden * channels + 2 * hidden + 2 * channels",
     macs="2 * hidden * channels * (height + width)",
@@ -97,7 +96,7 @@ CARD = Card(
         dict(channels=0),
         dict(channels=-16),
         dict(channels=16, reduction=0),
-        dict(channels=16, minimum=0),
+        dict(channels=16, min_hidden=0),
     ],
     oracles=("timm.layers.coord_attn.CoordAttn",),
 )

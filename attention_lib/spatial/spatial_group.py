@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import divides
 from attention_lib.shape import shaped
 
 
@@ -36,10 +37,7 @@ class SpatialGroupEnhance(nn.Module):
 
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
-        if channels < 1 or groups < 1:
-            raise ValueError(f"channels={channels} and groups={groups} must be at least 1")
-        if channels % groups:
-            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        divides(groups=groups, channels=channels)
         self.channels, self.groups, self.eps = channels, groups, 1e-5
         self.scale = nn.Parameter(torch.zeros(groups))
         self.shift = nn.Parameter(torch.ones(groups))

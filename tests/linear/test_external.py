@@ -114,8 +114,8 @@ def test_a_number_below_one_is_refused_by_name(name, number):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(heads=5), "heads=5 must divide dim \\* expansion = 12"),
-        (dict(heads=5, expansion=2), "heads=5 must divide dim \\* expansion = 24"),
+        (dict(heads=5), "dim \\* expansion=12 must be a multiple of heads=5"),
+        (dict(heads=5, expansion=2), "dim \\* expansion=24 must be a multiple of heads=5"),
         (dict(expansion=2), "expansion=2 needs a query, which heads=1 has not"),
     ],
 )
