@@ -17,9 +17,11 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, get_args
 
 import torch
-from jaxtyping import AbstractArray
+from jaxtyping import AbstractArray, Float
 from torch import Tensor, nn
 
+Maps = Float[Tensor, "batch channels height width"]
+Tokens = Float[Tensor, "batch tokens dim"]
 Axes = tuple[str, ...]
 Self = TypeVar("Self", bound=nn.Module)
 Rest = ParamSpec("Rest")

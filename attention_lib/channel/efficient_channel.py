@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, odd
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class EfficientChannelAttention(nn.Module):
@@ -43,15 +43,11 @@ class EfficientChannelAttention(nn.Module):
         self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self._gate(x)[..., None, None] * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         return self._gate(x)
 

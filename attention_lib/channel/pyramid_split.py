@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.guards import as_tuple, between, divides, odd
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class PyramidSplitAttention(nn.Module):
@@ -64,17 +64,13 @@ class PyramidSplitAttention(nn.Module):
         self.excite = nn.Linear(self.hidden, width)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = [branch(x) for branch in self.split]
         weights = self._compete(maps)[..., None, None].unbind(dim=1)
         return torch.cat([w * branch_map for w, branch_map in zip(weights, maps, strict=True)], 1)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches branch_channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches branch_channels"]:
         """The weight a of each branch in each of its channels; over the branches they sum to 1."""
         return self._compete([branch(x) for branch in self.split])
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.branches import blend
 from attention_lib.core.guards import at_least, divides
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class SelectiveKernel(nn.Module):
@@ -66,16 +66,12 @@ class SelectiveKernel(nn.Module):
         self.select = nn.Linear(self.hidden, branches * channels, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = [branch(x) for branch in self.split]
         return blend(maps, self._choose(maps))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:
         """The weight a of each branch in each channel; over the branches they sum to 1."""
         return self._choose([branch(x) for branch in self.split])
 

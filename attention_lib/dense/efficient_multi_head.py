@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class EfficientMultiHeadAttention(nn.Module):
@@ -66,11 +66,11 @@ class EfficientMultiHeadAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         height: int,
         width: int,
         context: Float[Tensor, "batch source dim"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Attend from `x` to the map of `context`, or of `x`, whose pixels lie row by row."""
         chosen, value = self._compare(x, height, width, context)
         return self.out(merge_heads(chosen @ value).to(x.dtype))
@@ -78,7 +78,7 @@ class EfficientMultiHeadAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         height: int,
         width: int,
         context: Float[Tensor, "batch source dim"] | None = None,

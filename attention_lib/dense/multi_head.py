@@ -10,7 +10,7 @@ from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.core.precision import scaled_products
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class MultiHeadAttention(nn.Module):
@@ -47,11 +47,11 @@ class MultiHeadAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         context: Float[Tensor, "batch source dim"] | None = None,
         attn_mask: Bool[Tensor, "tokens source"] | None = None,
         key_mask: Bool[Tensor, "batch source"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Attend from `x` to `context`; a token that may read nothing gathers zeros.
 
         Args:
@@ -70,7 +70,7 @@ class MultiHeadAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         context: Float[Tensor, "batch source dim"] | None = None,
         attn_mask: Bool[Tensor, "tokens source"] | None = None,
         key_mask: Bool[Tensor, "batch source"] | None = None,

@@ -10,7 +10,7 @@ from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.core.precision import scaled_products
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class SimplifiedSelfAttention(nn.Module):
@@ -47,9 +47,9 @@ class SimplifiedSelfAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Attend to the real tokens; a token that may read nothing gathers zeros.
 
         Args:
@@ -67,7 +67,7 @@ class SimplifiedSelfAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights by which each head mixes the tokens; made for looking, not for speed."""

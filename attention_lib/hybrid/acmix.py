@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.around import around, gather_around
 from attention_lib.core.guards import at_least, divides, odd
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ACmix(nn.Module):
@@ -75,9 +75,7 @@ class ACmix(nn.Module):
         self.convolution_rate = nn.Parameter(torch.tensor(0.5))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         pieces, query, key, value = self._project(x)
         weights = self._weights(query, key)[:, :, None]  # a head's features share them
         gathered = gather_around(weights, value, self.kernel_attention, self.stride).flatten(1, 2)
@@ -86,9 +84,7 @@ class ACmix(nn.Module):
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads places rows columns"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads places rows columns"]:
         """What each answered pixel gathers of the K × K around it, row by row; outside, zeros."""
         _, query, key, _ = self._project(x)
         return self._weights(query, key)

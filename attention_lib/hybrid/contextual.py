@@ -8,7 +8,7 @@ from attention_lib.card import Card
 from attention_lib.core.around import gather_around
 from attention_lib.core.branches import blend
 from attention_lib.core.guards import at_least, between, divides, odd
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ContextualTransformer(nn.Module):
@@ -86,9 +86,7 @@ class ContextualTransformer(nn.Module):
         self.excite = nn.Linear(self.hidden, 2 * channels)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         static = self.static(x)
         value = self.value(x).unflatten(1, (self.share, self.planes))
         mixed = gather_around(self._weights(x, static)[:, None], value, self.kernel_size)
@@ -98,9 +96,7 @@ class ContextualTransformer(nn.Module):
         return blend([dynamic, static], logits.softmax(dim=-1).mT)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch planes places height width"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch planes places height width"]:
         """The weights A of the k × k places around each pixel, row by row; they may be negative."""
         return self._weights(x, self.static(x))
 

@@ -11,7 +11,7 @@ from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.resize import resize
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class MobileViTBlock(nn.Module):
@@ -63,9 +63,7 @@ class MobileViTBlock(nn.Module):
         self.fuse = _convolution(2 * channels, channels, kernel_size)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         p, (height, width) = self.patch_size, x.shape[-2:]
         far = self.norm(self.layers(self._unfold(x)))
         rows = (height + p - 1) // p  # -(-height // p) is another number in an ONNX file
@@ -74,9 +72,7 @@ class MobileViTBlock(nn.Module):
         return self.fuse(torch.cat([x, far], dim=1))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch depth places heads patches keys"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch depth places heads patches keys"]:
         """What the patches give one another, in each layer, at each place; made for looking."""
         tokens, found = self._unfold(x), []
         for layer in self.layers:

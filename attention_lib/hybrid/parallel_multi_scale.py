@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class ParallelMultiScaleAttention(nn.Module):
@@ -69,9 +69,9 @@ class ParallelMultiScaleAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Read the real tokens only: padding is no key, and its value is zero.
 
         Args:
@@ -89,7 +89,7 @@ class ParallelMultiScaleAttention(nn.Module):
     @shaped
     def kernel(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads widest"]:
         """The kernel that each head of a token makes, all sizes weighed and added; it sums to 1."""

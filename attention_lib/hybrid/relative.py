@@ -11,7 +11,7 @@ from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.core.resize import resize
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class RelativeAttention(nn.Module):
@@ -70,9 +70,7 @@ class RelativeAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         height, width = x.shape[-2:]
         pixels = rearrange(x, "b c h w -> b (h w) c")
         pixels = pixels + self._attend(pixels, height, width)
@@ -80,9 +78,7 @@ class RelativeAttention(nn.Module):
         return rearrange(pixels, "b (h w) c -> b c h w", h=height)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads pixels keys"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads pixels keys"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
         return biased_weights(query, key, self._bias(*x.shape[-2:]))

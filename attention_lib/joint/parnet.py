@@ -8,7 +8,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ParNetAttention(nn.Module):
@@ -50,17 +50,13 @@ class ParNetAttention(nn.Module):
         self.excite = nn.Linear(channels, channels, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         skip = self.skip(x)
         gate = self._gate(skip)[..., None, None]
         return F.silu(torch.addcmul(self.point(x) + self.square(x), gate, skip))
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate of each channel on the skip connection, between 0 and 1."""
         return self._gate(self.skip(x))
 

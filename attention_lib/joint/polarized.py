@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class PolarizedSelfAttention(nn.Module):
@@ -53,9 +53,7 @@ class PolarizedSelfAttention(nn.Module):
         self.place_value = nn.Linear(channels, self.hidden, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         gates = self.channel_gate(x)[..., None, None]
         if self.parallel:
             return (gates + self._gate_of_places(x)) * x
@@ -63,9 +61,7 @@ class PolarizedSelfAttention(nn.Module):
         return self._gate_of_places(gated) * gated
 
     @shaped
-    def channel_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         # one view for each use: the gradients of a shared one are added apart, in one map more
         query = self.channel_query.weight.expand(len(x), -1, -1)  # else all maps would be copied
@@ -74,9 +70,7 @@ class PolarizedSelfAttention(nn.Module):
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
-    def place_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch height width"]:
+    def place_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The gate t of each place, between 0 and 1, as forward uses it."""
         read = x if self.parallel else self.channel_gate(x)[..., None, None] * x
         return self._gate_of_places(read).squeeze(1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, divides
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ShuffleAttention(nn.Module):
@@ -49,9 +49,7 @@ class ShuffleAttention(nn.Module):
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         # halved once: the gradients of each halving are joined and added, in a map more
         first, second = self._halves(x)
         first = self._gate_of_channels(first)[..., None, None] * first
@@ -60,16 +58,12 @@ class ShuffleAttention(nn.Module):
         return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
 
     @shaped
-    def channel_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups share"]:
+    def channel_gate(self, x: Maps) -> Float[Tensor, "batch groups share"]:
         """The gate of each channel in the first half of a group, between 0 and 1."""
         return self._gate_of_channels(self._halves(x)[0])
 
     @shaped
-    def place_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups share height width"]:
+    def place_gate(self, x: Maps) -> Float[Tensor, "batch groups share height width"]:
         """The gate of each number in the second half of a group, between 0 and 1."""
         return self._gate_of_places(self._halves(x)[1])
 

@@ -1,14 +1,13 @@
 """Triplet Attention (Misra et al., 2020)."""
 
 from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, odd
 from attention_lib.core.max_and_mean import max_and_mean
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class TripletAttention(nn.Module):
@@ -54,15 +53,11 @@ class TripletAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self.gate(x) * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def gate(self, x: Maps) -> Maps:
         """The mean of the three gates that see each number, between 0 and 1."""
         along_height = self.channel_width(max_and_mean(x, dim=2))
         along_width = self.height_channel(max_and_mean(x, dim=3).mT)

@@ -3,13 +3,12 @@
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class AttentionFree(nn.Module):
@@ -66,7 +65,7 @@ class AttentionFree(nn.Module):
             self.key_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
 
     @shaped
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(self, x: Tokens) -> Tokens:
         # three projections: the values of a fused one would keep queries and keys in memory
         query = F.linear(x, self.query_key_value.weight[: self.dim])
         mean = self._mean(x)

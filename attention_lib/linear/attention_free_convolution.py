@@ -2,13 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class AttentionFreeConvolution(nn.Module):
@@ -53,9 +52,7 @@ class AttentionFreeConvolution(nn.Module):
         self.shift = nn.Parameter(torch.zeros(heads))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         sizes = self.channels, self.heads, self.channels
         query, key, value = self.query_key_value(x).split(sizes, dim=1)
         mean = at_least_float32(self._mean, key, value, self.position, self.gain, self.shift)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class DoubleAttention(nn.Module):
@@ -56,25 +56,19 @@ class DoubleAttention(nn.Module):
         self.out = nn.Conv2d(feature_channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
         descriptors = self.out(self.feature(pooled[..., None])).squeeze(-1)
         y = descriptors @ self.distribution(x).flatten(2)
         return y.unflatten(-1, x.shape[2:])
 
     @shaped
-    def gathering(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch attention_maps height width"]:
+    def gathering(self, x: Maps) -> Float[Tensor, "batch attention_maps height width"]:
         """The share of each place in each descriptor; a map of them sums to one."""
         return self.gather(x).flatten(2).softmax(dim=-1).unflatten(-1, x.shape[2:])
 
     @shaped
-    def distribution(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch attention_maps height width"]:
+    def distribution(self, x: Maps) -> Float[Tensor, "batch attention_maps height width"]:
         """The share of each descriptor in the answer at a place; those of a place sum to one."""
         return self.distribute(x).softmax(dim=1)
 

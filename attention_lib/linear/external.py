@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, divides
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class ExternalAttention(nn.Module):
@@ -62,9 +62,9 @@ class ExternalAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Read the memory; only real tokens count in the sums over j.
 
         Args:
@@ -76,7 +76,7 @@ class ExternalAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads slots"]:
         """The weights a by which each head of a token mixes the values of the memory."""

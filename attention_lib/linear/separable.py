@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class SeparableAttention(nn.Module):
@@ -45,9 +45,9 @@ class SeparableAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+    ) -> Tokens:
         """Gather from the real tokens; with none the context is zero.
 
         Args:
@@ -64,7 +64,7 @@ class SeparableAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens"]:
         """The share a of each token in the context."""

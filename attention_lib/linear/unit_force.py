@@ -1,7 +1,6 @@
 """Unit Force Operated attention (Song, 2021)."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
@@ -9,7 +8,7 @@ from attention_lib.card import Card
 from attention_lib.core.guards import above, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class UnitForceAttention(nn.Module):
@@ -50,7 +49,7 @@ class UnitForceAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     @shaped
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(self, x: Tokens) -> Tokens:
         parts = self.query_key_value(x).chunk(3, dim=-1)
         cosines = at_least_float32(self._read, *(split_heads(part, self.heads) for part in parts))
         return self.out(merge_heads(cosines).to(x.dtype))

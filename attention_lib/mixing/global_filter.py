@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class GlobalFilter(nn.Module):
@@ -49,18 +49,14 @@ class GlobalFilter(nn.Module):
         self.filter = nn.Parameter(parts * 0.02)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         if x.shape[0] == 0:  # there are libraries that refuse to transform nothing
             return x.clone()
         waves = torch.fft.rfft2(_precise(x)) * self._fitted(x)
         return torch.fft.irfft2(waves, s=x.shape[2:]).to(x.dtype)
 
     @shaped
-    def kernel(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "channels height width"]:
+    def kernel(self, x: Maps) -> Float[Tensor, "channels height width"]:
         """What the filter turns a single 1 at place (0, 0) into, on maps as large as `x`."""
         return torch.fft.irfft2(self._fitted(x), s=x.shape[2:]).to(x.dtype)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.branches import blend
 from attention_lib.core.guards import at_least, between, divides
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class VisionPermutator(nn.Module):
@@ -60,16 +60,12 @@ class VisionPermutator(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = self._branches(x)
         return self.out(blend(maps, self._weigh(maps)))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:
         """The weights of height, width and channels in each channel; they sum to 1."""
         return self._weigh(self._branches(x))
 

@@ -2,14 +2,13 @@
 
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import as_tuple, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class AxialAttention(nn.Module):
@@ -56,9 +55,7 @@ class AxialAttention(nn.Module):
         self.out = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in axes)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         for layer, axis in enumerate(self.axes):
             x = self._attend(x.transpose(axis, -1), layer).transpose(axis, -1)
         return x

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class DeformableAttention(nn.Module):
@@ -74,9 +74,7 @@ class DeformableAttention(nn.Module):
         nn.init.trunc_normal_(self.position_bias, std=0.01)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query = self.query(x)
         points = self._points(query)
         read = F.grid_sample(self._grouped(x), points, align_corners=True)
@@ -87,9 +85,7 @@ class DeformableAttention(nn.Module):
         return self.out(y.mT.reshape(x.shape))
 
     @shaped
-    def points(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups rows columns 2"]:
+    def points(self, x: Maps) -> Float[Tensor, "batch groups rows columns 2"]:
         """Row and column, from -1 to 1, of each place where a group reads keys and values."""
         return self._points(self.query(x)).flip(-1).unflatten(0, (-1, self.groups))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class HaloAttention(nn.Module):
@@ -58,9 +58,7 @@ class HaloAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value, bias = self._blocks(x)
         gathered = biased_attention(
             query.flatten(0, 2), key.flatten(0, 2), value.flatten(0, 2), bias.flatten(0, 2)
@@ -71,9 +69,7 @@ class HaloAttention(nn.Module):
         return F.pad(y, (0, x.shape[-1] - y.shape[-1], 0, x.shape[-2] - y.shape[-2]))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch down across heads places keys"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch down across heads places keys"]:
         """How each pixel of each block mixes its neighbourhood, both row by row.
 
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.

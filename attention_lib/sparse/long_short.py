@@ -10,7 +10,7 @@ from attention_lib.card import Card
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class LongShortDistanceAttention(nn.Module):
@@ -61,9 +61,7 @@ class LongShortDistanceAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value = self._project(x)
         y = biased_attention(query, key, value, self._bias(x))
         y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **self._sides(x))
@@ -71,9 +69,7 @@ class LongShortDistanceAttention(nn.Module):
         return self.out(y[:, :, :height, :width])
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups heads members keys"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch groups heads members keys"]:
         """The weights in each group, whose members are read row by row; for looking, not for speed.
 
         Members beyond the edge of the map get none; what they themselves would gather is dropped.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.card import Card
 from attention_lib.core.around import gather_around
 from attention_lib.core.guards import between, divides, odd
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class OutlookAttention(nn.Module):
@@ -51,9 +51,7 @@ class OutlookAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         # several windows give a pixel the value at one offset; their weights are added up first,
         # so that values are multiplied once an offset, and no window of them is ever laid out
         values = self.value(x).unflatten(1, (self.heads, -1))
@@ -61,9 +59,7 @@ class OutlookAttention(nn.Module):
         return self.out(gather_around(weights, values, 2 * self.kernel_size - 1).flatten(1, 2))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch windows heads places values"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch windows heads places values"]:
         """How each place of a window, row by row, mixes the values of the window."""
         pooled = F.avg_pool2d(x, self.stride, ceil_mode=True)
         logits = self.logits(rearrange(pooled, "b c h w -> b (h w) c"))

@@ -10,7 +10,7 @@ from attention_lib.card import Card
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import Maps, SignatureError, shaped
 
 
 class MultiResolutionOverlappedAttention(nn.Module):
@@ -73,9 +73,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value, bias = self._project(x)
         rows, columns = self._sides(x)
         gathered = biased_attention(query, key, value, bias)
@@ -85,9 +83,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         return x + F.pad(spread, (0, x.shape[-1] - size[1], 0, x.shape[-2] - size[0]))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads tokens keys"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
         return biased_weights(query, key, bias)

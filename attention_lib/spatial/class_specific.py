@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.card import Card
 from attention_lib.core.guards import above, as_tuple, at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ClassSpecificResidualAttention(nn.Module):
@@ -60,9 +60,7 @@ class ClassSpecificResidualAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Maps) -> Float[Tensor, "batch classes"]:
         logits = []
         for head in range(self.heads):
             products, length, temperature = self._head(x, head)
@@ -71,18 +69,14 @@ class ClassSpecificResidualAttention(nn.Module):
         return sum(logits[1:], start=logits[0])
 
     @shaped
-    def scores(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads classes height width"]:
+    def scores(self, x: Maps) -> Float[Tensor, "batch heads classes height width"]:
         """How much each place speaks for each class, by the classifier of each head."""
         heads = [self._head(x, head) for head in range(self.heads)]
         scores = [products / length[:, None] for products, length, _ in heads]
         return torch.stack(scores, dim=1).unflatten(-1, x.shape[2:])
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads classes height width"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads classes height width"]:
         """The weight of each place in the attended score; over the places they sum to 1."""
         weights = [_attend(*self._head(x, head)) for head in range(self.heads)]
         return torch.stack(weights, dim=1).unflatten(-1, x.shape[2:])

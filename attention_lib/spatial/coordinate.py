@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import at_least
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class CoordinateAttention(nn.Module):
@@ -50,23 +50,17 @@ class CoordinateAttention(nn.Module):
         self.excite_columns = nn.Conv1d(self.hidden, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         rows, columns = self._gates(x)
         return x * rows[..., None] * columns[..., None, :]
 
     @shaped
-    def row_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height"]:
+    def row_gate(self, x: Maps) -> Float[Tensor, "batch channels height"]:
         """The gate of each row in each channel, between 0 and 1."""
         return self._gates(x)[0]
 
     @shaped
-    def column_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels width"]:
+    def column_gate(self, x: Maps) -> Float[Tensor, "batch channels width"]:
         """The gate of each column in each channel, between 0 and 1."""
         return self._gates(x)[1]
 

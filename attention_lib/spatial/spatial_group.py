@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import divides
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class SpatialGroupEnhance(nn.Module):
@@ -43,16 +43,12 @@ class SpatialGroupEnhance(nn.Module):
         self.shift = nn.Parameter(torch.ones(groups))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         groups = x.unflatten(1, (self.groups, -1))
         return (self.gate(x)[:, :, None] * groups).flatten(1, 2)
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups height width"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch groups height width"]:
         """The gate of each place in each group, between 0 and 1."""
         likeness = self._likeness(x.unflatten(1, (self.groups, -1)).flatten(-2))
         gate = (self.scale[:, None] * likeness + self.shift[:, None]).sigmoid()
