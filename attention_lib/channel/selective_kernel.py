@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.branches import blend
+from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import Maps, shaped
 
@@ -68,7 +68,7 @@ class SelectiveKernel(nn.Module):
     @shaped
     def forward(self, x: Maps) -> Maps:
         maps = [branch(x) for branch in self.split]
-        return blend(maps, self._choose(maps))
+        return weighted_sum(maps, self._choose(maps))
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:

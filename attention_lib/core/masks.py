@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def not_after(tokens: Float[Tensor, "... tokens features"]) -> Bool[Tensor, "tokens tokens"]:
+def causal_mask(tokens: Float[Tensor, "... tokens features"]) -> Bool[Tensor, "tokens tokens"]:
     """True where the second token is not after the first: the lower triangle."""
     place = torch.arange(tokens.shape[-2], device=tokens.device)
     return place[:, None] >= place

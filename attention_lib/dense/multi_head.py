@@ -8,7 +8,7 @@ from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.core.precision import scaled_products
 from attention_lib.shape import SignatureError, Tokens, shaped
 
@@ -79,7 +79,7 @@ class MultiHeadAttention(nn.Module):
         query, key, _ = self._project(x, context)
         allowed = self._allowed(query, key, attn_mask, key_mask)
         if self.causal and allowed is None:
-            allowed = not_after(query)
+            allowed = causal_mask(query)
         return masked_softmax(scaled_products(query, key), allowed).to(x.dtype)
 
     def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,7 +108,7 @@ class MultiHeadAttention(nn.Module):
         parts = [] if attn_mask is None else [attn_mask]
         parts += [] if key_mask is None else [key_mask[:, None, None, :]]
         if parts and self.causal:
-            parts.append(not_after(query))
+            parts.append(causal_mask(query))
         allowed = None
         for part in parts:
             allowed = part if allowed is None else allowed & part

@@ -8,7 +8,7 @@ from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.core.precision import scaled_products
 from attention_lib.shape import Tokens, shaped
 
@@ -80,7 +80,7 @@ class SimplifiedSelfAttention(nn.Module):
         real = None if key_mask is None else key_mask[:, None, None, :]
         if not self.causal:
             return real
-        return not_after(x) if real is None else not_after(x) & real
+        return causal_mask(x) if real is None else causal_mask(x) & real
 
 
 CARD = Card(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import around, gather_around
+from attention_lib.core.around import neighborhood_attention, shifted_views
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.shape import Maps, shaped
 
@@ -78,7 +78,9 @@ class ACmix(nn.Module):
     def forward(self, x: Maps) -> Maps:
         pieces, query, key, value = self._project(x)
         weights = self._weights(query, key)[:, :, None]  # a head's features share them
-        gathered = gather_around(weights, value, self.kernel_attention, self.stride).flatten(1, 2)
+        gathered = neighborhood_attention(
+            weights, value, self.kernel_attention, self.stride
+        ).flatten(1, 2)
         mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
         mixed = F.conv2d(pieces, mix, groups=self.head_dim)
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
@@ -102,8 +104,8 @@ class ACmix(nn.Module):
         wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
         query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
         square = dict(size=self.kernel_attention, stride=self.stride)
-        keys = around(key - self._position(key), **square)
-        edges = around(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
+        keys = shifted_views(key - self._position(key), **square)
+        edges = shifted_views(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
         pairs = zip(keys, edges, strict=True)
         logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import gather_around
-from attention_lib.core.branches import blend
+from attention_lib.core.around import neighborhood_attention
+from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides, odd
 from attention_lib.shape import Maps, shaped
 
@@ -89,11 +89,11 @@ class ContextualTransformer(nn.Module):
     def forward(self, x: Maps) -> Maps:
         static = self.static(x)
         value = self.value(x).unflatten(1, (self.share, self.planes))
-        mixed = gather_around(self._weights(x, static)[:, None], value, self.kernel_size)
+        mixed = neighborhood_attention(self._weights(x, static)[:, None], value, self.kernel_size)
         dynamic = F.silu(self.normalize(mixed.flatten(1, 2)))
         squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
         logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
-        return blend([dynamic, static], logits.softmax(dim=-1).mT)
+        return weighted_sum([dynamic, static], logits.softmax(dim=-1).mT)
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch planes places height width"]:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.branches import blend
+from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.shape import Maps, shaped
 
@@ -62,7 +62,7 @@ class VisionPermutator(nn.Module):
     @shaped
     def forward(self, x: Maps) -> Maps:
         maps = self._branches(x)
-        return self.out(blend(maps, self._weigh(maps)))
+        return self.out(weighted_sum(maps, self._weigh(maps)))
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import gather_around
+from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.guards import between, divides, odd
 from attention_lib.shape import Maps, shaped
 
@@ -56,7 +56,9 @@ class OutlookAttention(nn.Module):
         # so that values are multiplied once an offset, and no window of them is ever laid out
         values = self.value(x).unflatten(1, (self.heads, -1))
         weights = self._by_offset(self.weights(x), *x.shape[-2:])[:, :, None]
-        return self.out(gather_around(weights, values, 2 * self.kernel_size - 1).flatten(1, 2))
+        return self.out(
+            neighborhood_attention(weights, values, 2 * self.kernel_size - 1).flatten(1, 2)
+        )
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch windows heads places values"]:
