@@ -246,19 +246,19 @@ def check_declared_state(card: Card) -> None:
             assert counted == declared, f"{read} tokens: counted {counted}, declared {declared}"
 
 
-@only(lambda card: "padding" in card.shapes, "it has no argument padding")
-def check_padding(card: Card) -> None:
-    """What `padding` hides has no influence, and nothing is lost where it hides all."""
+@only(lambda card: "key_mask" in card.shapes, "it has no argument key_mask")
+def check_key_mask(card: Card) -> None:
+    """What `key_mask` hides has no influence, and nothing is lost where it hides all."""
     mechanism, [x, *rest] = ready(card)
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
     real[0, -2:] = real[1, 2] = False
-    y = mechanism(x, *rest, padding=real)
+    y = mechanism(x, *rest, key_mask=real)
     changed = torch.where(real[..., None], x, x + 1)
-    assert torch.equal(mechanism(changed, *rest, padding=real)[real], y[real])
+    assert torch.equal(mechanism(changed, *rest, key_mask=real)[real], y[real])
     assert_close(y[:1, :-2], mechanism(x[:1, :-2], *rest))
     real[1] = False
     x.requires_grad_()
-    y = mechanism(x, *rest, padding=real)
+    y = mechanism(x, *rest, key_mask=real)
     y.square().sum().backward()
     assert all(t.isfinite().all() for t in (y, x.grad, *(p.grad for p in mechanism.parameters())))
 

@@ -12,7 +12,7 @@ Its weights come in a package (90 MB) that is found but never imported, so nothi
 
 The encoder is BERT's (Devlin et al., 2019) with six layers, its names those of this library.  The
 attention of a layer is an ordinary attribute, `model.layers[0].attention`, and can be exchanged for
-any module that takes (batch, tokens, dim) and a `padding`, such as `dense.MultiHeadAttention`.
+any module that takes (batch, tokens, dim) and a `key_mask`, such as `dense.MultiHeadAttention`.
 """
 
 import json
@@ -154,16 +154,16 @@ class SelfAttention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        gathered = self.weights(x, padding) @ self._split(self.value(x))
+    def forward(self, x: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        gathered = self.weights(x, key_mask) @ self._split(self.value(x))
         return self.out(gathered.transpose(1, 2).flatten(2))
 
-    def weights(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        """(batch, heads, tokens, tokens); what `padding` calls false is not looked at."""
+    def weights(self, x: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """(batch, heads, tokens, tokens); what `key_mask` calls false is not looked at."""
         query, key = self._split(self.query(x)), self._split(self.key(x))
         logits = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
-        if padding is not None:
-            logits = logits.masked_fill(~padding[:, None, None, :], float("-inf"))
+        if key_mask is not None:
+            logits = logits.masked_fill(~key_mask[:, None, None, :], float("-inf"))
         return logits.softmax(dim=-1)
 
     def _split(self, x: Tensor) -> Tensor:
@@ -180,8 +180,8 @@ class Layer(nn.Module):
         self.widen, self.narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.norm_wide = nn.LayerNorm(dim, eps=1e-12)
 
-    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        x = self.norm_attention(x + self.attention(x, padding=padding))
+    def forward(self, x: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        x = self.norm_attention(x + self.attention(x, key_mask=key_mask))
         return self.norm_wide(x + self.narrow(F.gelu(self.widen(x))))
 
 
@@ -222,15 +222,15 @@ class MiniLM(nn.Module):
         numbers = [[self.split.numbers[token] for token in tokens] for tokens in filled]
         lengths = torch.tensor([len(tokens) for tokens in cut])
         device = self.words.weight.device
-        padding = torch.arange(width) < lengths[:, None]
-        return torch.tensor(numbers, device=device), padding.to(device)
+        key_mask = torch.arange(width) < lengths[:, None]
+        return torch.tensor(numbers, device=device), key_mask.to(device)
 
-    def forward(self, ids: Tensor, padding: Tensor | None = None) -> list[Tensor]:
+    def forward(self, ids: Tensor, key_mask: Tensor | None = None) -> list[Tensor]:
         """The hidden states (batch, tokens, dim): what enters the first layer, what each leaves."""
         x = self.words(ids) + self.positions.weight[: ids.shape[1]] + self.types.weight[0]
         states = [self.norm(x)]
         for layer in self.layers:
-            states.append(layer(states[-1], padding))
+            states.append(layer(states[-1], key_mask))
         return states
 
     def weights(self, text: str) -> Tensor:
@@ -244,7 +244,7 @@ class MiniLM(nn.Module):
 
     def embed(self, texts: str | Sequence[str]) -> Tensor:
         """A vector of length 1 for each text, the mean over its tokens: (texts, dim)."""
-        ids, padding = self.encode(texts)
-        counted = padding[..., None].to(self.words.weight.dtype)
-        mean = (self(ids, padding)[-1] * counted).sum(dim=1) / counted.sum(dim=1)
+        ids, key_mask = self.encode(texts)
+        counted = key_mask[..., None].to(self.words.weight.dtype)
+        mean = (self(ids, key_mask)[-1] * counted).sum(dim=1) / counted.sum(dim=1)
         return F.normalize(mean, dim=-1)

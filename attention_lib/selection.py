@@ -98,8 +98,8 @@ def can_be_causal(card: Card) -> bool:
     return "causal" in inspect.signature(card.mechanism).parameters
 
 
-def takes_padding(card: Card) -> bool:
-    return "padding" in inspect.signature(card.mechanism.forward).parameters
+def takes_key_mask(card: Card) -> bool:
+    return "key_mask" in inspect.signature(card.mechanism.forward).parameters
 
 
 def gives_a_map(card: Card) -> bool:
@@ -673,8 +673,8 @@ def _wrong_kind(card: Card, way: Path | None, need: Need) -> str:
         return "has no causal form"
     if way is None:
         return f"is no answer to the task {need.task!r}"
-    if need.padding and not takes_padding(card):
-        return "takes no padding mask"
+    if need.padding and not takes_key_mask(card):
+        return "takes no key_mask"
     if asks_for_rows(card) and need.height is None:
         return "needs to know the height and width that its tokens have as pixels"
     return ""

@@ -25,8 +25,11 @@ from types import UnionType
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
+Maps = Float[Tensor, "batch channels height width"]
+Tokens = Float[Tensor, "batch tokens dim"]
 Axes = tuple[str, ...]
 Axis = str | int | tuple  # a name, a number, or (operation, left, right)
 Self = TypeVar("Self", bound=nn.Module)

@@ -19,7 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What measures, stores, guards and describes: it is not what is measured.
-APART = {f"attention_lib.{room}" for room in ("bench", "card", "catalog", "cost", "shape")}
+APART = {
+    f"attention_lib.{room}" for room in ("bench", "card", "catalog", "core.guards", "cost", "shape")
+}
 APART |= {"tools.experiments.running"}
 NO_EFFECT = {"annotation", "returns", "type_comment", "kind"}  # fields of the syntax tree
 

@@ -318,9 +318,9 @@ def test_compare_needs_no_map_where_there_are_only_tokens(say):
         ("list --layout rows", "no layout 'rows'; there are maps, tokens"),
         ("cost se tokens=4", "no axis 'tokens'; it has batch, height, width, channels"),
         ("cost se channels", "'channels' must be of the form name=value"),
-        ("cost se channels=8", "reduction=16 must lie between 1 and channels=8"),
+        ("cost se channels=8", "reduction=16 must be between 1 and channels=8"),
         ("cost se height=0", "height=0 must be a number, at least 1"),
-        ("check se channels=2", "reduction=3 must lie between"),
+        ("check se channels=2", "reduction=3 must be between"),
         ("check nowhere.py:Gate", "there is no file nowhere.py"),
         ("check GATES:Gat", "say which class of GATES, as in GATES:Class; it has Gate, Meets"),
         ("check GATES", "it has Gate, Meets, Two, Fussy"),
@@ -340,7 +340,7 @@ def test_compare_needs_no_map_where_there_are_only_tokens(say):
         ("compare se mha --tokens 9", "tokens=9 says nothing of a map: give --height and --width"),
         ("compare se eca heads=2", "none of them has an axis or argument heads"),
         ("compare se --height 0", "Invalid value for '--height'"),
-        ("compare mha --features 12", "dim=12 is not a multiple of heads=8"),
+        ("compare mha --features 12", "dim=12 must be a multiple of heads=8"),
     ],
 )
 def test_errors_are_one_line(say, gates, line, said):

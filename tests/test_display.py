@@ -36,7 +36,7 @@ def test_properties_are_split_into_kept_and_not_kept():
 
 def test_a_source_is_quoted_without_indentation():
     page = display.source(SqueezeExcitation.forward)
-    assert page.startswith("```python\n@shaped\ndef forward(\n    self, x: Float[Tensor")
+    assert page.startswith("```python\n@shaped\ndef forward(self, x: Maps) -> Maps:")
     assert page.endswith("return self.gate(x)[..., None, None] * x\n```")
 
 

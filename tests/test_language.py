@@ -84,15 +84,15 @@ def encoder_layer(layer: language.Layer) -> nn.TransformerEncoderLayer:
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 def test_a_layer_is_torchs_encoder_layer(precision):
     model = language.load().to(precision)
-    ids, padding = model.encode(TEXTS)
-    states = model(ids, padding)
+    ids, key_mask = model.encode(TEXTS)
+    states = model(ids, key_mask)
     # over six layers single precision leaves about 5e-6 on numbers of size 1 to 10
     tolerance = dict(rtol=0, atol=2e-5) if precision == torch.float32 else {}
     x = states[0]
     with torch.no_grad():
         for layer, state in zip(model.layers, states[1:], strict=True):
-            x = encoder_layer(layer)(x, src_key_padding_mask=~padding)
-            assert_close(x[padding], state[padding], **tolerance)
+            x = encoder_layer(layer)(x, src_key_padding_mask=~key_mask)
+            assert_close(x[key_mask], state[key_mask], **tolerance)
 
 
 def test_the_first_state_is_word_and_place(exact):
@@ -105,8 +105,8 @@ def test_the_first_state_is_word_and_place(exact):
 
 
 def test_our_attention_takes_the_place_of_its_own(exact):
-    ids, padding = exact.encode(TEXTS)
-    before, weights = exact(ids, padding), exact.weights(TEXTS[0])
+    ids, key_mask = exact.encode(TEXTS)
+    before, weights = exact(ids, key_mask), exact.weights(TEXTS[0])
     for layer in exact.layers:
         theirs = layer.attention
         ours = MultiHeadAttention(384, heads=12, bias=True).double()
@@ -115,8 +115,8 @@ def test_our_attention_takes_the_place_of_its_own(exact):
         ours.query_key_value.bias.data = torch.cat([part.bias for part in parts])
         ours.out.load_state_dict(theirs.out.state_dict())
         layer.attention = ours
-    for old, new in zip(before, exact(ids, padding), strict=True):
-        assert_close(new[padding], old[padding])
+    for old, new in zip(before, exact(ids, key_mask), strict=True):
+        assert_close(new[key_mask], old[key_mask])
     assert_close(exact.weights(TEXTS[0]), weights)
 
 

@@ -123,9 +123,9 @@ def test_what_a_card_states_is_changed_and_what_it_proposes_is_not():
 
 
 def test_declared_axes_are_changed_where_they_are_checked():
-    [chosen] = mechanisms(name="se")
+    [chosen] = mechanisms(name="mha")
     planted = [f.change for f in faults(chosen.path, chosen.module)]
-    assert any("+ … (self, x: Float[Tensor, 'channels batch height" in change for change in planted)
+    assert any("key_mask: Bool[Tensor, 'source batch']" in change for change in planted)
 
 
 def test_mechanisms_are_chosen_by_family_and_by_name():

@@ -165,7 +165,7 @@ class TwoSizes(nn.Module):
     ("net", "arguments", "message"),
     [
         (network(), dict(where="bn3"), "where='bn3' fits no module of Sequential"),
-        (network(), dict(where="1.0", reduction=7), "reduction=7 must lie between 1 and channels="),
+        (network(), dict(where="1.0", reduction=7), "reduction=7 must be between 1 and channels="),
         (network(), dict(where="1.0", ratio=7), "'ratio'; it is SqueezeExcitation"),
         (nn.Sequential(nn.Flatten()), dict(where=nn.Flatten), r"0 gives \(2, 105\), not a map"),
         (nn.Sequential(TwoSizes()), dict(where="0"), "0 gives tuple, not a map"),
@@ -260,5 +260,5 @@ def test_a_type_of_block_works_as_well_in_timm():
 
 
 def test_arguments_come_from_what_is_there_unless_they_are_given():
-    [place] = insert(network(), "sk", "1.0", groups=2, minimum=3, example=PICTURE)
+    [place] = insert(network(), "sk", "1.0", groups=2, min_hidden=3, example=PICTURE)
     assert place.mechanism.channels == 6 and place.mechanism.hidden == 3

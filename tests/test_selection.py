@@ -250,12 +250,12 @@ def why(advice, name):
 def test_what_is_left_out_says_why():
     on_maps = recommend(Need("maps", 30, height=60, width=20, memory=1000))
     assert why(on_maps, "MultiHeadAttention") == "works on tokens"
-    assert why(on_maps, "SpatialGroupEnhance") == "channels=30 is not a multiple of groups=64"
+    assert why(on_maps, "SpatialGroupEnhance") == "channels=30 must be a multiple of groups=64"
     assert why(on_maps, "SimAM") == "its largest tensor alone takes 144,000 bytes, of 1,000 allowed"
     wide = recommend(Need("maps", 64, height=60, width=20))
     assert "at most max_windows=4" in why(wide, "MultiResolutionOverlappedAttention")
     on_tokens = recommend(Need("tokens", 64, tokens=9, padding=True))
-    assert why(on_tokens, "UnitForceAttention") == "takes no padding mask"
+    assert why(on_tokens, "UnitForceAttention") == "takes no key_mask"
     assert "height and width" in why(recommend(Need("tokens", 64, tokens=9)),
                                      "EfficientMultiHeadAttention")  # fmt: skip
     causal = recommend(Need("tokens", 64, tokens=9, causal=True))

@@ -176,7 +176,7 @@ def data() -> dict[str, object]:
                 "page": f"api/{card.family}/{name}.html",
                 "layout": card.layout,
                 "paths": [number for number, names in enumerate(inside) if name in names],
-                "padding": selection.takes_padding(card),
+                "padding": selection.takes_key_mask(card),
                 "rows": selection.asks_for_rows(card),
                 "notes": notes,
                 "trained": selection.experiments_with(name),

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least, odd
+from attention_lib.shape import Maps, shaped
 
 
 class EfficientChannelAttention(nn.Module):
@@ -35,24 +36,18 @@ class EfficientChannelAttention(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int | None = None):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        at_least(1, channels=channels)
         kernel_size = adaptive_kernel_size(channels) if kernel_size is None else kernel_size
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        odd(1, kernel_size=kernel_size)
         self.channels, self.kernel_size = channels, kernel_size
         self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self._gate(x)[..., None, None] * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         return self._gate(x)
 

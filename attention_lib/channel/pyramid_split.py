@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import as_tuple, between, divides, odd
+from attention_lib.shape import Maps, shaped
 
 
 class PyramidSplitAttention(nn.Module):
@@ -45,19 +46,14 @@ class PyramidSplitAttention(nn.Module):
         reduction: int = 16,
     ):
         super().__init__()
-        kernel_sizes, groups = tuple(kernel_sizes), tuple(groups)
-        if len(kernel_sizes) != len(groups) or not groups:
+        kernel_sizes, groups = as_tuple(kernel_sizes=kernel_sizes), as_tuple(groups=groups)
+        if len(kernel_sizes) != len(groups):
             raise ValueError(f"kernel_sizes={kernel_sizes} and groups={groups} must pair up")
-        if channels % len(groups):
-            raise ValueError(f"channels={channels} is not a multiple of {len(groups)} branches")
+        odd(1, kernel_sizes=kernel_sizes)
+        divides(branches=len(groups), channels=channels)
         width = channels // len(groups)
-        for kernel_size, group in zip(kernel_sizes, groups, strict=True):
-            if kernel_size < 1 or kernel_size % 2 == 0:
-                raise ValueError(f"kernel_sizes={kernel_sizes} must be odd and at least 1")
-            if group < 1 or width % group:
-                raise ValueError(f"groups={groups} must each divide channels / branches = {width}")
-        if not 1 <= reduction <= width:
-            raise ValueError(f"reduction={reduction} must lie between 1 and {width}")
+        divides(groups=groups, **{"channels / branches": width})
+        between(1, reduction=reduction, **{"channels / branches": width})
         self.channels, self.kernel_sizes, self.groups = channels, kernel_sizes, groups
         self.branches, self.hidden = len(groups), width // reduction
         self.split = nn.ModuleList(
@@ -68,17 +64,13 @@ class PyramidSplitAttention(nn.Module):
         self.excite = nn.Linear(self.hidden, width)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = [branch(x) for branch in self.split]
         weights = self._compete(maps)[..., None, None].unbind(dim=1)
         return torch.cat([w * branch_map for w, branch_map in zip(weights, maps, strict=True)], 1)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches branch_channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches branch_channels"]:
         """The weight a of each branch in each of its channels; over the branches they sum to 1."""
         return self._compete([branch(x) for branch in self.split])
 

@@ -4,8 +4,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.branches import blend
-from attention_lib.shape import shaped
+from attention_lib.core.branches import weighted_sum
+from attention_lib.core.guards import at_least, divides
+from attention_lib.shape import Maps, shaped
 
 
 class SelectiveKernel(nn.Module):
@@ -27,7 +28,7 @@ class SelectiveKernel(nn.Module):
         branches: scales, S; 2 in the paper (there M).
         groups: groups of each 3×3 convolution, G; 32 in the paper.
         reduction: how much shorter than C the description z is, r; 16 in the paper.
-        minimum: the least that z is shortened to, L; 32 in the paper.
+        min_hidden: the least that z is shortened to, L; 32 in the paper.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
@@ -42,17 +43,13 @@ class SelectiveKernel(nn.Module):
         branches: int = 2,
         groups: int = 32,
         reduction: int = 16,
-        minimum: int = 32,
+        min_hidden: int = 32,
     ):
         super().__init__()
-        counts = dict(channels=channels, branches=branches, groups=groups)
-        for name, given in (counts | dict(reduction=reduction, minimum=minimum)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % groups:
-            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        at_least(1, branches=branches, reduction=reduction, min_hidden=min_hidden)
+        divides(groups=groups, channels=channels)
         self.channels, self.branches = channels, branches
-        self.hidden = max(channels // reduction, minimum)
+        self.hidden = max(channels // reduction, min_hidden)
         self.split = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(
@@ -69,16 +66,12 @@ class SelectiveKernel(nn.Module):
         self.select = nn.Linear(self.hidden, branches * channels, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = [branch(x) for branch in self.split]
-        return blend(maps, self._choose(maps))
+        return weighted_sum(maps, self._choose(maps))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:
         """The weight a of each branch in each channel; over the branches they sum to 1."""
         return self._choose([branch(x) for branch in self.split])
 
@@ -94,8 +87,8 @@ CARD = Card(
     paper="li2019selective",
     aliases=("sk", "sknet"),
     networks=[("SKNet", "li2019selective")],
-    example=dict(channels=9, groups=3, reduction=3, minimum=2),
-    variants=[dict(branches=3), dict(branches=1), dict(minimum=11), dict(groups=1)],
+    example=dict(channels=9, groups=3, reduction=3, min_hidden=2),
+    variants=[dict(branches=3), dict(branches=1), dict(min_hidden=11), dict(groups=1)],
     sizes=dict(batch=2, height=5, width=4),
     params="branches * (9 * channels**2 / groups + 2 * channels)"
     " + hidden * channels + 2 * hidden + branches * hidden * channels",
@@ -107,7 +100,7 @@ CARD = Card(
         dict(channels=-32),
         dict(channels=16, groups=4, branches=0),
         dict(channels=16, groups=4, reduction=0),
-        dict(channels=16, groups=4, minimum=0),
+        dict(channels=16, groups=4, min_hidden=0),
     ],
     oracles=("timm.layers.SelectiveKernel", "pytorchcv.models.sknet.SKConvBlock"),
 )

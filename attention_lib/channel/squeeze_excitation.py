@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import between
+from attention_lib.shape import Maps, shaped
 
 
 class SqueezeExcitation(nn.Module):
@@ -35,22 +36,17 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16, bias: bool = True):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels = channels
         self.squash = nn.Linear(channels, channels // reduction, bias=bias)
         self.excite = nn.Linear(channels // reduction, channels, bias=bias)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self.gate(x)[..., None, None] * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         squeezed = x.mean(dim=(-2, -1))
         return self.excite(self.squash(squeezed).relu()).sigmoid()

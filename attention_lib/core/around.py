@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def around(
+def shifted_views(
     maps: Float[Tensor, "*batch height width"], size: int, stride: int = 1, outside: float = 0.0
 ) -> Iterator[Tensor]:
     """The maps shifted to each place of a square, row by row: views of one padded copy.
@@ -29,7 +29,7 @@ def around(
             yield maps[..., a : a + height : stride, b : b + width : stride]
 
 
-def gather_around(
+def neighborhood_attention(
     weights: Float[Tensor, "batch *#groups places rows columns"],
     values: Float[Tensor, "batch *groups height width"],
     size: int,
@@ -44,6 +44,8 @@ def gather_around(
         stride: steps from one pixel that gathers to the next.
     """
     gathered = torch.zeros_like(values[..., ::stride, ::stride])
-    for weight, near in zip(weights.unbind(dim=-3), around(values, size, stride), strict=True):
+    for weight, near in zip(
+        weights.unbind(dim=-3), shifted_views(values, size, stride), strict=True
+    ):
         gathered = torch.addcmul(gathered, weight, near)
     return gathered

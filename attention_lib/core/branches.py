@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def blend(
+def weighted_sum(
     maps: list[Float[Tensor, "batch channels height width"]],
     weights: Float[Tensor, "batch branches channels"],
 ) -> Float[Tensor, "batch channels height width"]:

@@ -22,26 +22,26 @@ def at_least_float32(function: Callable[..., Answer], *tensors: Tensor) -> Answe
 
 
 def scaled_products(
-    query: Float[Tensor, "... tokens features"], key: Float[Tensor, "... others features"]
-) -> Float[Tensor, "... tokens others"]:
+    query: Float[Tensor, "... tokens features"], key: Float[Tensor, "... keys features"]
+) -> Float[Tensor, "... tokens keys"]:
     """QKᵀ / √features in float32 or better: float16 ends at 65504."""
     return at_least_float32(_scaled_products, query, key)
 
 
 def biased_weights(
     query: Float[Tensor, "... tokens features"],
-    key: Float[Tensor, "... others features"],
-    bias: Float[Tensor, "... tokens others"],
-) -> Float[Tensor, "... tokens others"]:
+    key: Float[Tensor, "... keys features"],
+    bias: Float[Tensor, "... tokens keys"],
+) -> Float[Tensor, "... tokens keys"]:
     """softmax(QKᵀ / √features + bias)."""
     return (scaled_products(query, key) + bias).softmax(dim=-1).to(query.dtype)
 
 
 def biased_attention(
     query: Float[Tensor, "... tokens features"],
-    key: Float[Tensor, "... others features"],
-    value: Float[Tensor, "... others features"],
-    bias: Float[Tensor, "... tokens others"],
+    key: Float[Tensor, "... keys features"],
+    value: Float[Tensor, "... keys features"],
+    bias: Float[Tensor, "... tokens keys"],
 ) -> Float[Tensor, "... tokens features"]:
     """softmax(QKᵀ / √features + bias) V; no row of the bias may hide everything."""
     # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class EfficientMultiHeadAttention(nn.Module):
@@ -38,7 +39,7 @@ class EfficientMultiHeadAttention(nn.Module):
     Args:
         dim: features of a token, d.
         heads: heads, h, each of d_h = d / h features; 1, 2, 4 and 8 in the paper's four stages.
-        ratio: how many times fewer the rows and the columns of keys are, s; 8, 4, 2 and 1 in the
+        sr_ratio: how many times fewer the rows and the columns of keys are, s; 8, 4, 2 and 1 in the
             paper's four stages.  With 1 there is neither convolution nor layer norm.
         bias: whether queries have a bias, as in the authors' released models.
 
@@ -47,17 +48,17 @@ class EfficientMultiHeadAttention(nn.Module):
             of the map are not `height` × `width`.
     """
 
-    def __init__(self, dim: int, heads: int = 4, ratio: int = 2, bias: bool = True):
+    def __init__(self, dim: int, heads: int = 4, sr_ratio: int = 2, bias: bool = True):
         super().__init__()
-        if dim < 1 or heads < 1 or ratio < 1:
-            raise ValueError(f"dim={dim}, heads={heads} and ratio={ratio} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
-        self.dim, self.heads, self.ratio = dim, heads, ratio
+        at_least(1, sr_ratio=sr_ratio)
+        divides(heads=heads, dim=dim)
+        self.dim, self.heads, self.sr_ratio = dim, heads, sr_ratio
         self.query = nn.Linear(dim, dim, bias=bias)
         self.key_value = nn.Linear(dim, 2 * dim, bias=False)
-        if ratio > 1:
-            self.reduce = nn.Conv2d(dim, dim, ratio + 1, ratio, padding=ratio // 2, groups=dim)
+        if sr_ratio > 1:
+            self.reduce = nn.Conv2d(
+                dim, dim, sr_ratio + 1, sr_ratio, padding=sr_ratio // 2, groups=dim
+            )
             self.norm = nn.LayerNorm(dim, bias=False)
         self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
         self.out = nn.Linear(dim, dim)
@@ -65,11 +66,11 @@ class EfficientMultiHeadAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         height: int,
         width: int,
-        context: Float[Tensor, "batch others dim"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
+        context: Float[Tensor, "batch source dim"] | None = None,
+    ) -> Tokens:
         """Attend from `x` to the map of `context`, or of `x`, whose pixels lie row by row."""
         chosen, value = self._compare(x, height, width, context)
         return self.out(merge_heads(chosen @ value).to(x.dtype))
@@ -77,10 +78,10 @@ class EfficientMultiHeadAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
+        x: Tokens,
         height: int,
         width: int,
-        context: Float[Tensor, "batch others dim"] | None = None,
+        context: Float[Tensor, "batch source dim"] | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
         """The normed weights by which each head mixes the values; those of a token sum to zero."""
         chosen, _ = self._compare(x, height, width, context)
@@ -107,10 +108,10 @@ class EfficientMultiHeadAttention(nn.Module):
                 f"EfficientMultiHeadAttention: {tokens.shape[1]} tokens are no map of"
                 f" height={height} and width={width}"
             )
-        if self.ratio == 1:
+        if self.sr_ratio == 1:
             return tokens
         maps = rearrange(tokens, "b (h w) d -> b d h w", h=height)
-        if self.ratio % 2:  # an even kernel: one place more below and on the right
+        if self.sr_ratio % 2:  # an even kernel: one place more below and on the right
             maps = F.pad(maps, (0, 1, 0, 1))
         return self.norm(rearrange(self.reduce(maps), "b d h w -> b (h w) d"))
 
@@ -121,14 +122,20 @@ CARD = Card(
     aliases=("emsa",),
     networks=[("ResT", "zhang2021rest")],
     example=dict(dim=12, heads=3),
-    variants=[dict(heads=1), dict(ratio=1), dict(ratio=3), dict(ratio=4), dict(bias=False)],
+    variants=[
+        dict(heads=1),
+        dict(sr_ratio=1),
+        dict(sr_ratio=3),
+        dict(sr_ratio=4),
+        dict(bias=False),
+    ],
     sizes=dict(batch=2, height=7, width=5, tokens=("height", "width")),
     params="4 * dim**2 + dim + bias * dim + heads**2"
-    " + Min(1, ratio - 1) * ((ratio + 1)**2 + 2) * dim",
+    " + Min(1, sr_ratio - 1) * ((sr_ratio + 1)**2 + 2) * dim",
     macs="2 * height * width * dim**2 + (2 * dim**2 + heads**2 * height * width"
-    " + 2 * dim * height * width + Min(1, ratio - 1) * (ratio + 1)**2 * dim)"
-    " * ceiling(height / ratio) * ceiling(width / ratio)",
-    memory="heads * height * width * ceiling(height / ratio) * ceiling(width / ratio)",
-    rejects=[dict(dim=10), dict(dim=8, heads=0), dict(dim=-8), dict(dim=8, ratio=0)],
+    " + 2 * dim * height * width + Min(1, sr_ratio - 1) * (sr_ratio + 1)**2 * dim)"
+    " * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",
+    memory="heads * height * width * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",
+    rejects=[dict(dim=10), dict(dim=8, heads=0), dict(dim=-8), dict(dim=8, sr_ratio=0)],
     oracles=("fightingcv_attention.attention.EMSA.EMSA",),
 )

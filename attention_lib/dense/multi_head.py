@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.core.precision import scaled_products
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class MultiHeadAttention(nn.Module):
@@ -38,10 +39,7 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int = 8, bias: bool = False, causal: bool = False):
         super().__init__()
-        if dim < 1 or heads < 1:
-            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
         self.out = nn.Linear(dim, dim, bias=bias)
@@ -49,17 +47,21 @@ class MultiHeadAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        context: Float[Tensor, "batch others dim"] | None = None,
-        mask: Bool[Tensor, "tokens others"] | None = None,
-        padding: Bool[Tensor, "batch others"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """Attend from `x` to `context` where `mask` and `padding` are true; None is all true.
+        x: Tokens,
+        context: Float[Tensor, "batch source dim"] | None = None,
+        attn_mask: Bool[Tensor, "tokens source"] | None = None,
+        key_mask: Bool[Tensor, "batch source"] | None = None,
+    ) -> Tokens:
+        """Attend from `x` to `context`; a token that may read nothing gathers zeros.
 
-        A token that may see nothing gathers zeros.
+        Args:
+            x: the tokens that attend.
+            context: the tokens they attend to; None is `x` itself.
+            attn_mask: (tokens, source), True where a token may read another; None is all True.
+            key_mask: (batch, source), True for a real token, False for padding; None is all True.
         """
         query, key, value = self._project(x, context)
-        allowed = self._allowed(query, key, mask, padding)
+        allowed = self._allowed(query, key, attn_mask, key_mask)
         gathered = F.scaled_dot_product_attention(
             query, key, value, attn_mask=allowed, is_causal=self.causal and allowed is None
         )
@@ -68,16 +70,16 @@ class MultiHeadAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        context: Float[Tensor, "batch others dim"] | None = None,
-        mask: Bool[Tensor, "tokens others"] | None = None,
-        padding: Bool[Tensor, "batch others"] | None = None,
-    ) -> Float[Tensor, "batch heads tokens others"]:
+        x: Tokens,
+        context: Float[Tensor, "batch source dim"] | None = None,
+        attn_mask: Bool[Tensor, "tokens source"] | None = None,
+        key_mask: Bool[Tensor, "batch source"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens source"]:
         """The weights by which each head mixes the values; made for looking, not for speed."""
         query, key, _ = self._project(x, context)
-        allowed = self._allowed(query, key, mask, padding)
+        allowed = self._allowed(query, key, attn_mask, key_mask)
         if self.causal and allowed is None:
-            allowed = not_after(query)
+            allowed = causal_mask(query)
         return masked_softmax(scaled_products(query, key), allowed).to(x.dtype)
 
     def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,19 +96,19 @@ class MultiHeadAttention(nn.Module):
         return query, key, value
 
     def _allowed(
-        self, query: Tensor, key: Tensor, mask: Tensor | None, padding: Tensor | None
+        self, query: Tensor, key: Tensor, attn_mask: Tensor | None, key_mask: Tensor | None
     ) -> Tensor | None:
         """Which query sees which key, from all that restricts it; None if causality alone does."""
-        for name, given in (("mask", mask), ("padding", padding)):
+        for name, given in (("attn_mask", attn_mask), ("key_mask", key_mask)):
             if given is not None and given.shape[-1] != key.shape[-2]:
                 raise SignatureError(
-                    f"MultiHeadAttention: {name} must end in others={key.shape[-2]},"
+                    f"MultiHeadAttention: {name} must end in source={key.shape[-2]},"
                     f" got {tuple(given.shape)}"
                 )
-        parts = [] if mask is None else [mask]
-        parts += [] if padding is None else [padding[:, None, None, :]]
+        parts = [] if attn_mask is None else [attn_mask]
+        parts += [] if key_mask is None else [key_mask[:, None, None, :]]
         if parts and self.causal:
-            parts.append(not_after(query))
+            parts.append(causal_mask(query))
         allowed = None
         for part in parts:
             allowed = part if allowed is None else allowed & part

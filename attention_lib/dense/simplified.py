@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.core.precision import scaled_products
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class SimplifiedSelfAttention(nn.Module):
@@ -39,26 +40,25 @@ class SimplifiedSelfAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int = 8, causal: bool = False):
         super().__init__()
-        if dim < 1 or heads < 1:
-            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
         self.out = nn.Linear(dim, dim)
 
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """Attend to the real tokens, those where `padding` is true; None is all true.
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Tokens:
+        """Attend to the real tokens; a token that may read nothing gathers zeros.
 
-        A token that may see nothing gathers zeros.
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
         """
         parts = split_heads(x, self.heads)
-        fused = self.causal and padding is None  # torch's own causality needs no N × N mask
-        allowed = None if fused else self._allowed(x, padding)
+        fused = self.causal and key_mask is None  # torch's own causality needs no N × N mask
+        allowed = None if fused else self._allowed(x, key_mask)
         gathered = F.scaled_dot_product_attention(
             parts, parts, parts, attn_mask=allowed, is_causal=fused
         )
@@ -67,20 +67,20 @@ class SimplifiedSelfAttention(nn.Module):
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch heads tokens others"]:
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights by which each head mixes the tokens; made for looking, not for speed."""
         parts = split_heads(x, self.heads)
-        allowed = self._allowed(x, padding)
+        allowed = self._allowed(x, key_mask)
         return masked_softmax(scaled_products(parts, parts), allowed).to(x.dtype)
 
-    def _allowed(self, x: Tensor, padding: Tensor | None) -> Tensor | None:
+    def _allowed(self, x: Tensor, key_mask: Tensor | None) -> Tensor | None:
         """Which token sees which, of a sample and a head; None if nothing restricts it."""
-        real = None if padding is None else padding[:, None, None, :]
+        real = None if key_mask is None else key_mask[:, None, None, :]
         if not self.causal:
             return real
-        return not_after(x) if real is None else not_after(x) & real
+        return causal_mask(x) if real is None else causal_mask(x) & real
 
 
 CARD = Card(

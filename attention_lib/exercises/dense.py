@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attention_lib.core.masks import masked_softmax, not_after
+from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.cost import measure
 from attention_lib.dense import MultiHeadAttention
 
@@ -30,7 +30,7 @@ def _masked_attention(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
         query, key, value = torch.randn(3, batch, tokens, head_dim, dtype=torch.float64)
         real = torch.rand(batch, tokens) > 0.4
         real[0] = False  # a sample of padding alone
-        allowed = not_after(query) & real[:, None]
+        allowed = causal_mask(query) & real[:, None]
         wanted = masked_softmax(query @ key.mT / head_dim**0.5, allowed) @ value
         given = answer(query.requires_grad_(), key, value, real)
         assert given is not None, "it returned nothing"

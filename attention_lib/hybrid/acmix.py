@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import around, gather_around
-from attention_lib.shape import shaped
+from attention_lib.core.around import neighborhood_attention, shifted_views
+from attention_lib.core.guards import at_least, divides, odd
+from attention_lib.shape import Maps, shaped
 
 
 class ACmix(nn.Module):
@@ -49,15 +50,10 @@ class ACmix(nn.Module):
         stride: int = 1,
     ):
         super().__init__()
-        for name, given in dict(channels=channels, heads=heads, stride=stride).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        kernels = dict(attention=(kernel_attention, 3), convolution=(kernel_convolution, 1))
-        for name, (size, least) in kernels.items():
-            if size < least or size % 2 == 0:
-                raise ValueError(f"kernel_{name}={size} must be odd and at least {least}")
+        at_least(1, stride=stride)
+        divides(heads=heads, channels=channels)
+        odd(3, kernel_attention=kernel_attention)
+        odd(1, kernel_convolution=kernel_convolution)
         self.channels, self.heads, self.head_dim = channels, heads, channels // heads
         self.kernel_attention, self.kernel_convolution = kernel_attention, kernel_convolution
         self.stride, maps = stride, kernel_convolution**2
@@ -79,20 +75,18 @@ class ACmix(nn.Module):
         self.convolution_rate = nn.Parameter(torch.tensor(0.5))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         pieces, query, key, value = self._project(x)
         weights = self._weights(query, key)[:, :, None]  # a head's features share them
-        gathered = gather_around(weights, value, self.kernel_attention, self.stride).flatten(1, 2)
+        gathered = neighborhood_attention(
+            weights, value, self.kernel_attention, self.stride
+        ).flatten(1, 2)
         mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
         mixed = F.conv2d(pieces, mix, groups=self.head_dim)
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads places rows columns"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads places rows columns"]:
         """What each answered pixel gathers of the K × K around it, row by row; outside, zeros."""
         _, query, key, _ = self._project(x)
         return self._weights(query, key)
@@ -110,8 +104,8 @@ class ACmix(nn.Module):
         wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
         query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
         square = dict(size=self.kernel_attention, stride=self.stride)
-        keys = around(key - self._position(key), **square)
-        edges = around(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
+        keys = shifted_views(key - self._position(key), **square)
+        edges = shifted_views(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
         pairs = zip(keys, edges, strict=True)
         logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)

@@ -5,9 +5,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import gather_around
-from attention_lib.core.branches import blend
-from attention_lib.shape import shaped
+from attention_lib.core.around import neighborhood_attention
+from attention_lib.core.branches import weighted_sum
+from attention_lib.core.guards import at_least, between, divides, odd
+from attention_lib.shape import Maps, shaped
 
 
 class ContextualTransformer(nn.Module):
@@ -33,7 +34,7 @@ class ContextualTransformer(nn.Module):
         groups: groups of the convolution that makes the static context, G; 4 in the code.
         share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the code.
         reduction: how many times narrower the middles of weights and fusion are, r; 2 in the code.
-        minimum: the least width of the middle of the fusion, L; 32 in the code.
+        min_hidden: the least width of the middle of the fusion, L; 32 in the code.
 
     Raises:
         ValueError: if a number is below 1, `channels` not a multiple of `groups` and of `share`,
@@ -49,24 +50,18 @@ class ContextualTransformer(nn.Module):
         groups: int = 4,
         share: int = 8,
         reduction: int = 2,
-        minimum: int = 32,
+        min_hidden: int = 32,
     ):
         super().__init__()
-        counts = dict(channels=channels, groups=groups, share=share)
-        for name, given in (counts | dict(reduction=reduction, minimum=minimum)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        for name, given in dict(groups=groups, share=share).items():
-            if channels % given:
-                raise ValueError(f"channels={channels} is not a multiple of {name}={given}")
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
-        if reduction > channels:
-            raise ValueError(f"reduction={reduction} must be at most channels={channels}")
+        at_least(1, min_hidden=min_hidden)
+        divides(groups=groups, channels=channels)
+        divides(share=share, channels=channels)
+        odd(3, kernel_size=kernel_size)
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.kernel_size, self.share = channels, kernel_size, share
         self.planes, self.places = channels // share, kernel_size**2
         middle, reach = channels // reduction, kernel_size // 2
-        self.hidden = max(middle, minimum)
+        self.hidden = max(middle, min_hidden)
         self.static = nn.Sequential(
             nn.Conv2d(channels, channels, kernel_size, 1, reach, groups=groups, bias=False),
             nn.BatchNorm2d(channels),
@@ -91,21 +86,17 @@ class ContextualTransformer(nn.Module):
         self.excite = nn.Linear(self.hidden, 2 * channels)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         static = self.static(x)
         value = self.value(x).unflatten(1, (self.share, self.planes))
-        mixed = gather_around(self._weights(x, static)[:, None], value, self.kernel_size)
+        mixed = neighborhood_attention(self._weights(x, static)[:, None], value, self.kernel_size)
         dynamic = F.silu(self.normalize(mixed.flatten(1, 2)))
         squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
         logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
-        return blend([dynamic, static], logits.softmax(dim=-1).mT)
+        return weighted_sum([dynamic, static], logits.softmax(dim=-1).mT)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch planes places height width"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch planes places height width"]:
         """The weights A of the k × k places around each pixel, row by row; they may be negative."""
         return self._weights(x, self.static(x))
 
@@ -119,10 +110,10 @@ CARD = Card(
     paper="li2021cot",
     aliases=("cot", "cotnet"),
     networks=[("CoTNet", "li2021cot")],
-    example=dict(channels=8, share=4, reduction=2, minimum=7),
+    example=dict(channels=8, share=4, reduction=2, min_hidden=7),
     variants=[
         *(dict(kernel_size=5), dict(groups=2), dict(share=2), dict(share=8)),
-        *(dict(reduction=1), dict(reduction=3), dict(minimum=1)),
+        *(dict(reduction=1), dict(reduction=3), dict(min_hidden=1)),
     ],
     sizes=dict(batch=2, height=5, width=3),
     params="kernel_size**2 * channels**2 / groups + channels**2 + 6 * channels"

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.resize import resize
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class MobileViTBlock(nn.Module):
@@ -50,14 +51,9 @@ class MobileViTBlock(nn.Module):
         kernel_size: int = 3,
     ):
         super().__init__()
-        counts = dict(channels=channels, dim=dim, depth=depth, heads=heads, patch_size=patch_size)
-        for name, given in counts.items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
+        at_least(1, channels=channels, depth=depth, patch_size=patch_size)
+        odd(1, kernel_size=kernel_size)
+        divides(heads=heads, dim=dim)
         self.channels, self.patch_size, self.places = channels, patch_size, patch_size**2
         self.near = _convolution(channels, channels, kernel_size)
         self.near.append(nn.Conv2d(channels, dim, 1, bias=False))
@@ -67,9 +63,7 @@ class MobileViTBlock(nn.Module):
         self.fuse = _convolution(2 * channels, channels, kernel_size)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         p, (height, width) = self.patch_size, x.shape[-2:]
         far = self.norm(self.layers(self._unfold(x)))
         rows = (height + p - 1) // p  # -(-height // p) is another number in an ONNX file
@@ -78,9 +72,7 @@ class MobileViTBlock(nn.Module):
         return self.fuse(torch.cat([x, far], dim=1))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch depth places heads patches others"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch depth places heads patches keys"]:
         """What the patches give one another, in each layer, at each place; made for looking."""
         tokens, found = self._unfold(x), []
         for layer in self.layers:

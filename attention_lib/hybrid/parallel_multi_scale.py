@@ -6,8 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class ParallelMultiScaleAttention(nn.Module):
@@ -50,14 +51,10 @@ class ParallelMultiScaleAttention(nn.Module):
         expansion: int = 4,
     ):
         super().__init__()
-        kernel_sizes = tuple(kernel_sizes)
-        for name, given in dict(dim=dim, heads=heads, expansion=expansion).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
-        if min(kernel_sizes, default=0) < 2:
-            raise ValueError(f"kernel_sizes={kernel_sizes} must be one size or more, each above 1")
+        kernel_sizes = as_tuple(kernel_sizes=kernel_sizes)
+        at_least(1, expansion=expansion)
+        divides(heads=heads, dim=dim)
+        at_least(2, kernel_sizes=kernel_sizes)
         self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
         self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
@@ -72,12 +69,17 @@ class ParallelMultiScaleAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """Where `padding` is false nothing is read: a token is no key, and its value is zero."""
-        query, key, value = self._project(x, padding)
-        allowed = None if padding is None else padding[:, None, None, :]
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Tokens:
+        """Read the real tokens only: padding is no key, and its value is zero.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
+        query, key, value = self._project(x, key_mask)
+        allowed = None if key_mask is None else key_mask[:, None, None, :]
         queries, keys, values = (split_heads(part, self.heads) for part in (query, key, value))
         gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         far = self.out_attention(merge_heads(gathered))
@@ -87,16 +89,16 @@ class ParallelMultiScaleAttention(nn.Module):
     @shaped
     def kernel(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads widest"]:
         """The kernel that each head of a token makes, all sizes weighed and added; it sums to 1."""
-        return self._kernel(self._project(x, padding)[2])
+        return self._kernel(self._project(x, key_mask)[2])
 
-    def _project(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, key_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = self.query_key_value(x).chunk(3, dim=-1)
-        if padding is not None:
-            value = value.masked_fill(~padding[..., None], 0)
+        if key_mask is not None:
+            value = value.masked_fill(~key_mask[..., None], 0)
         return query, key, value
 
     def _kernel(self, value: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.core.resize import resize
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class RelativeAttention(nn.Module):
@@ -51,12 +52,8 @@ class RelativeAttention(nn.Module):
         expansion: int = 4,
     ):
         super().__init__()
-        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
-        for name, given in (counts | dict(head_dim=head_dim, expansion=expansion)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % head_dim:
-            raise ValueError(f"channels={channels} is not a multiple of head_dim={head_dim}")
+        at_least(1, table_height=table_height, table_width=table_width, expansion=expansion)
+        divides(head_dim=head_dim, channels=channels)
         self.channels, self.head_dim, self.heads = channels, head_dim, channels // head_dim
         self.norm = nn.LayerNorm(channels)
         self.query_key_value = nn.Linear(channels, 3 * channels)
@@ -73,9 +70,7 @@ class RelativeAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         height, width = x.shape[-2:]
         pixels = rearrange(x, "b c h w -> b (h w) c")
         pixels = pixels + self._attend(pixels, height, width)
@@ -83,9 +78,7 @@ class RelativeAttention(nn.Module):
         return rearrange(pixels, "b (h w) c -> b c h w", h=height)
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads pixels others"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads pixels keys"]:
         """What each pixel, row by row, gathers of the others; made for looking, not for speed."""
         query, key, _ = self._project(rearrange(x, "b c h w -> b (h w) c"))
         return biased_weights(query, key, self._bias(*x.shape[-2:]))

@@ -1,11 +1,11 @@
 """Bottleneck Attention (Park et al., 2018)."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least, between
+from attention_lib.shape import Maps, shaped
 
 
 class BottleneckAttention(nn.Module):
@@ -45,10 +45,8 @@ class BottleneckAttention(nn.Module):
         self, channels: int, reduction: int = 16, dilation: int = 4, multiply: bool = False
     ):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if dilation < 1:
-            raise ValueError(f"dilation={dilation} must be at least 1")
+        between(1, reduction=reduction, channels=channels)
+        at_least(1, dilation=dilation)
         self.channels, self.hidden = channels, channels // reduction
         self.dilation, self.multiply = dilation, multiply
         self.channel_vote = nn.Sequential(
@@ -73,15 +71,11 @@ class BottleneckAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return torch.addcmul(x, self.gate(x), x)
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def gate(self, x: Maps) -> Maps:
         """The gate of each number, between 0 and 1; it is added to the 1 of the map itself."""
         channel, place = self.channel_vote(x.mean(dim=(-2, -1))), self.place_vote(x)
         combine = torch.mul if self.multiply else torch.add

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import between, odd
 from attention_lib.core.max_and_mean import max_and_mean
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class ConvolutionalBlockAttention(nn.Module):
@@ -45,10 +46,8 @@ class ConvolutionalBlockAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7, bias: bool = True):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        between(1, reduction=reduction, channels=channels)
+        odd(1, kernel_size=kernel_size)
         self.channels, self.hidden = channels, channels // reduction
         self.squash = nn.Linear(channels, self.hidden, bias=bias)
         self.excite = nn.Linear(self.hidden, channels, bias=bias)
@@ -58,24 +57,18 @@ class ConvolutionalBlockAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         gated = self.channel_gate(x)[..., None, None] * x
         return self._gate_of_places(gated)[:, None] * gated
 
     @shaped
-    def channel_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         squeezed = max_and_mean(x.flatten(-2), dim=2)
         return self.excite(self.squash(squeezed).relu()).sum(dim=1).sigmoid()
 
     @shaped
-    def place_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch height width"]:
+    def place_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The gate g of each place, between 0 and 1, made from the channels after their gates."""
         return self._gate_of_places(self.channel_gate(x)[..., None, None] * x)
 

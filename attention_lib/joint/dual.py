@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class DualAttention(nn.Module):
@@ -41,8 +42,7 @@ class DualAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
         self.query = nn.Linear(channels, self.hidden)
         self.key = nn.Linear(channels, self.hidden, bias=False)
@@ -51,15 +51,11 @@ class DualAttention(nn.Module):
         self.channel_scale = nn.Parameter(torch.zeros(1))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self.position(x) + self.channel(x)
 
     @shaped
-    def position(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def position(self, x: Maps) -> Maps:
         """The map p: x and, α-fold, what each place gathers from the places."""
         tokens = x.flatten(-2).mT
         query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
@@ -74,26 +70,20 @@ class DualAttention(nn.Module):
         return torch.addcmul(x, self.position_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
-    def channel(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def channel(self, x: Maps) -> Maps:
         """The map c: x and, β-fold, what each channel gathers from the channels."""
         maps = x.flatten(-2)
         gathered = _attend(maps, maps, maps)
         return torch.addcmul(x, self.channel_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
-    def position_weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch tokens others"]:
+    def position_weights(self, x: Maps) -> Float[Tensor, "batch tokens keys"]:
         """The weights by which places mix places; made for looking, not for speed."""
         tokens = x.flatten(-2).mT
         return _weights(self.query(tokens), self.key(tokens))
 
     @shaped
-    def channel_weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels others"]:
+    def channel_weights(self, x: Maps) -> Float[Tensor, "batch channels keys"]:
         """The weights by which channels mix channels; made for looking."""
         maps = x.flatten(-2)
         return _weights(maps, maps)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Maps, shaped
 
 
 class ParNetAttention(nn.Module):
@@ -37,8 +38,7 @@ class ParNetAttention(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        at_least(1, channels=channels)
         self.channels = channels
         self.point = nn.Sequential(
             nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
@@ -50,17 +50,13 @@ class ParNetAttention(nn.Module):
         self.excite = nn.Linear(channels, channels, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         skip = self.skip(x)
         gate = self._gate(skip)[..., None, None]
         return F.silu(torch.addcmul(self.point(x) + self.square(x), gate, skip))
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate of each channel on the skip connection, between 0 and 1."""
         return self._gate(self.skip(x))
 

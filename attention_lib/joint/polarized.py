@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Maps, shaped
 
 
 class PolarizedSelfAttention(nn.Module):
@@ -42,8 +43,7 @@ class PolarizedSelfAttention(nn.Module):
 
     def __init__(self, channels: int, parallel: bool = True):
         super().__init__()
-        if channels < 2:
-            raise ValueError(f"channels={channels} must be at least 2")
+        at_least(2, channels=channels)
         self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
         self.channel_query = nn.Linear(channels, 1, bias=False)
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
@@ -53,9 +53,7 @@ class PolarizedSelfAttention(nn.Module):
         self.place_value = nn.Linear(channels, self.hidden, bias=False)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         gates = self.channel_gate(x)[..., None, None]
         if self.parallel:
             return (gates + self._gate_of_places(x)) * x
@@ -63,9 +61,7 @@ class PolarizedSelfAttention(nn.Module):
         return self._gate_of_places(gated) * gated
 
     @shaped
-    def channel_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels"]:
+    def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
         # one view for each use: the gradients of a shared one are added apart, in one map more
         batch = x.shape[0]  # which torch 2.6 exports with any batch; `len(x)` would be a constant
@@ -75,9 +71,7 @@ class PolarizedSelfAttention(nn.Module):
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
-    def place_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch height width"]:
+    def place_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The gate t of each place, between 0 and 1, as forward uses it."""
         read = x if self.parallel else self.channel_gate(x)[..., None, None] * x
         return self._gate_of_places(read).squeeze(1)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least, divides
+from attention_lib.shape import Maps, shaped
 
 
 class ShuffleAttention(nn.Module):
@@ -37,10 +38,8 @@ class ShuffleAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
-        if groups < 1:
-            raise ValueError(f"groups={groups} must be at least 1")
-        if channels < 1 or channels % (2 * groups):
-            raise ValueError(f"channels={channels} is not a multiple of 2 x groups={groups}")
+        at_least(1, groups=groups)
+        divides(**{"2 * groups": 2 * groups}, channels=channels)
         self.channels, self.groups = channels, groups
         self.share = channels // (2 * groups)
         self.channel_scale = nn.Parameter(torch.zeros(self.share))
@@ -50,9 +49,7 @@ class ShuffleAttention(nn.Module):
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         # halved once: the gradients of each halving are joined and added, in a map more
         first, second = self._halves(x)
         first = self._gate_of_channels(first)[..., None, None] * first
@@ -61,16 +58,12 @@ class ShuffleAttention(nn.Module):
         return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
 
     @shaped
-    def channel_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups share"]:
+    def channel_gate(self, x: Maps) -> Float[Tensor, "batch groups share"]:
         """The gate of each channel in the first half of a group, between 0 and 1."""
         return self._gate_of_channels(self._halves(x)[0])
 
     @shaped
-    def place_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups share height width"]:
+    def place_gate(self, x: Maps) -> Float[Tensor, "batch groups share height width"]:
         """The gate of each number in the second half of a group, between 0 and 1."""
         return self._gate_of_places(self._halves(x)[1])
 

@@ -2,13 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import above, at_least
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class SimAM(nn.Module):
@@ -38,22 +38,16 @@ class SimAM(nn.Module):
 
     def __init__(self, channels: int, regularization: float = 1e-4):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
-        if not regularization > 0:
-            raise ValueError(f"regularization={regularization} must be above 0")
+        at_least(1, channels=channels)
+        above(0, regularization=regularization)
         self.channels, self.regularization = channels, regularization
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self.gate(x) * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def gate(self, x: Maps) -> Maps:
         """The gate σ(1/e) of each number, between 0.62 and 1."""
         if torch.compiler.is_compiling():  # what the compiler fuses is faster than its norm
             return at_least_float32(self._as_written, x).to(x.dtype)

@@ -1,13 +1,13 @@
 """Triplet Attention (Misra et al., 2020)."""
 
 from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, odd
 from attention_lib.core.max_and_mean import max_and_mean
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class TripletAttention(nn.Module):
@@ -40,10 +40,8 @@ class TripletAttention(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int = 7):
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
+        at_least(1, channels=channels)
+        odd(1, kernel_size=kernel_size)
         self.channels, self.kernel_size = channels, kernel_size
         self.channel_width, self.height_channel, self.height_width = (
             nn.Sequential(
@@ -55,15 +53,11 @@ class TripletAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         return self.gate(x) * x
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def gate(self, x: Maps) -> Maps:
         """The mean of the three gates that see each number, between 0 and 1."""
         along_height = self.channel_width(max_and_mean(x, dim=2))
         along_width = self.height_channel(max_and_mean(x, dim=3).mT)

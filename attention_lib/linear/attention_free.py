@@ -3,12 +3,12 @@
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class AttentionFree(nn.Module):
@@ -49,9 +49,11 @@ class AttentionFree(nn.Module):
         causal: bool = False,
     ):
         super().__init__()
-        for name, n in dict(dim=dim, max_tokens=max_tokens, window=window, rank=rank).items():
-            if n is not None and n < 1:
-                raise ValueError(f"{name}={n} must be at least 1")
+        at_least(1, dim=dim, rank=rank)
+        if max_tokens is not None:
+            at_least(1, max_tokens=max_tokens)
+        if window is not None:
+            at_least(1, window=window)
         if max_tokens is None and window is not None:
             raise ValueError(f"window={window} is for position biases: max_tokens is missing")
         self.dim, self.max_tokens, self.window, self.causal = dim, max_tokens, window, causal
@@ -63,7 +65,7 @@ class AttentionFree(nn.Module):
             self.key_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
 
     @shaped
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(self, x: Tokens) -> Tokens:
         # three projections: the values of a fused one would keep queries and keys in memory
         query = F.linear(x, self.query_key_value.weight[: self.dim])
         mean = self._mean(x)

@@ -2,12 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class AttentionFreeConvolution(nn.Module):
@@ -43,12 +43,8 @@ class AttentionFreeConvolution(nn.Module):
 
     def __init__(self, channels: int, heads: int = 32, kernel_size: int = 11):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 3")
+        divides(heads=heads, channels=channels)
+        odd(3, kernel_size=kernel_size)
         self.channels, self.heads, self.kernel_size = channels, heads, kernel_size
         self.query_key_value = nn.Conv2d(channels, 2 * channels + heads, 1, bias=False)
         self.position = nn.Parameter(torch.randn(heads, kernel_size, kernel_size))
@@ -56,9 +52,7 @@ class AttentionFreeConvolution(nn.Module):
         self.shift = nn.Parameter(torch.zeros(heads))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         sizes = self.channels, self.heads, self.channels
         query, key, value = self.query_key_value(x).split(sizes, dim=1)
         mean = at_least_float32(self._mean, key, value, self.position, self.gain, self.shift)

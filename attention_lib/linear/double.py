@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Maps, shaped
 
 
 class DoubleAttention(nn.Module):
@@ -43,14 +44,10 @@ class DoubleAttention(nn.Module):
         attention_maps: int | None = None,
     ):
         super().__init__()
-        quarter = channels // 4
-        feature_channels = quarter if feature_channels is None else feature_channels
-        attention_maps = quarter if attention_maps is None else attention_maps
-        if channels < 1 or feature_channels < 1 or attention_maps < 1:
-            raise ValueError(
-                f"channels={channels}, feature_channels={feature_channels} and"
-                f" attention_maps={attention_maps} must be at least 1"
-            )
+        at_least(4 if None in (feature_channels, attention_maps) else 1, channels=channels)
+        feature_channels = channels // 4 if feature_channels is None else feature_channels
+        attention_maps = channels // 4 if attention_maps is None else attention_maps
+        at_least(1, feature_channels=feature_channels, attention_maps=attention_maps)
         self.channels = channels
         self.feature_channels, self.attention_maps = feature_channels, attention_maps
         self.feature = nn.Conv2d(channels, feature_channels, 1)
@@ -59,25 +56,19 @@ class DoubleAttention(nn.Module):
         self.out = nn.Conv2d(feature_channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
         descriptors = self.out(self.feature(pooled[..., None])).squeeze(-1)
         y = descriptors @ self.distribution(x).flatten(2)
         return y.unflatten(-1, x.shape[2:])
 
     @shaped
-    def gathering(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch attention_maps height width"]:
+    def gathering(self, x: Maps) -> Float[Tensor, "batch attention_maps height width"]:
         """The share of each place in each descriptor; a map of them sums to one."""
         return self.gather(x).flatten(2).softmax(dim=-1).unflatten(-1, x.shape[2:])
 
     @shaped
-    def distribution(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch attention_maps height width"]:
+    def distribution(self, x: Maps) -> Float[Tensor, "batch attention_maps height width"]:
         """The share of each descriptor in the answer at a place; those of a place sum to one."""
         return self.distribute(x).softmax(dim=1)
 

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least, divides
+from attention_lib.shape import Tokens, shaped
 
 
 class ExternalAttention(nn.Module):
@@ -47,13 +48,10 @@ class ExternalAttention(nn.Module):
 
     def __init__(self, dim: int, slots: int = 64, heads: int = 1, expansion: int = 1):
         super().__init__()
-        for name, number in dict(dim=dim, slots=slots, heads=heads, expansion=expansion).items():
-            if number < 1:
-                raise ValueError(f"{name}={number} must be at least 1")
+        at_least(1, dim=dim, slots=slots, heads=heads, expansion=expansion)
         if heads == 1 and expansion > 1:
             raise ValueError(f"expansion={expansion} needs a query, which heads=1 has not")
-        if dim * expansion % heads:
-            raise ValueError(f"heads={heads} must divide dim * expansion = {dim * expansion}")
+        divides(heads=heads, **{"dim * expansion": dim * expansion})
         self.dim, self.slots, self.heads = dim, slots, heads
         width = dim * expansion
         self.query = nn.Linear(dim, width, bias=False) if heads > 1 else nn.Identity()
@@ -64,28 +62,33 @@ class ExternalAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """Read the memory; tokens where `padding` is false do not count in the sums over j."""
-        return self.out(self.value_memory(self.weights(x, padding)).flatten(2))
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Tokens:
+        """Read the memory; only real tokens count in the sums over j.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
+        return self.out(self.value_memory(self.weights(x, key_mask)).flatten(2))
 
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens heads slots"]:
         """The weights a by which each head of a token mixes the values of the memory."""
         logits = self.key_memory(self.query(x).unflatten(-1, (self.heads, -1)))
-        return _log_share(logits, padding).softmax(dim=-1)
+        return _log_share(logits, key_mask).softmax(dim=-1)
 
 
-def _log_share(logits: Tensor, padding: Tensor | None) -> Tensor:
+def _log_share(logits: Tensor, key_mask: Tensor | None) -> Tensor:
     """The logarithm of â: of each number, as a share of its slot over the real tokens."""
-    if padding is None:
+    if key_mask is None:
         return logits.log_softmax(dim=1)
-    hidden = ~padding & padding.any(dim=1, keepdim=True)  # with no real token, none is hidden
+    hidden = ~key_mask & key_mask.any(dim=1, keepdim=True)  # with no real token, none is hidden
     seen = logits.masked_fill(hidden[..., None, None], -torch.inf)
     return logits - seen.logsumexp(dim=1, keepdim=True)
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Tokens, shaped
 
 
 class SeparableAttention(nn.Module):
@@ -36,8 +37,7 @@ class SeparableAttention(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim={dim} must be at least 1")
+        at_least(1, dim=dim)
         self.dim = dim
         self.score_key_value = nn.Linear(dim, 1 + 2 * dim)
         self.out = nn.Linear(dim, dim)
@@ -45,26 +45,31 @@ class SeparableAttention(nn.Module):
     @shaped
     def forward(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """Gather from tokens where `padding` is true; with none such the context is zero."""
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Tokens:
+        """Gather from the real tokens; with none the context is zero.
+
+        Args:
+            x: the tokens.
+            key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
+        """
         score, key, value = self._layers()
-        weights = _softmax(F.linear(x, *score), padding)
+        weights = _softmax(F.linear(x, *score), key_mask)
         context = F.linear(weights.mT @ x, *key)
-        if padding is not None:
-            context = context * padding.any(dim=1)[:, None, None]
+        if key_mask is not None:
+            context = context * key_mask.any(dim=1)[:, None, None]
         return self.out(F.linear(x, *value).relu() * context)
 
     @shaped
     def weights(
         self,
-        x: Float[Tensor, "batch tokens dim"],
-        padding: Bool[Tensor, "batch tokens"] | None = None,
+        x: Tokens,
+        key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens"]:
         """The share a of each token in the context."""
         score, _, _ = self._layers()
-        return _softmax(F.linear(x, *score), padding).squeeze(-1)
+        return _softmax(F.linear(x, *score), key_mask).squeeze(-1)
 
     def _layers(self) -> zip:
         """Weight and bias of score, key and value."""
@@ -73,12 +78,12 @@ class SeparableAttention(nn.Module):
         return zip(*both, strict=True)
 
 
-def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
+def _softmax(scores: Tensor, key_mask: Tensor | None) -> Tensor:
     """Over the real tokens; zeros where there is none."""
-    if padding is None:
+    if key_mask is None:
         return scores.softmax(dim=1)
-    blind = ~padding.any(dim=1, keepdim=True)
-    hidden = ~(padding | blind)
+    blind = ~key_mask.any(dim=1, keepdim=True)
+    hidden = ~(key_mask | blind)
     return scores.masked_fill(hidden[..., None], -torch.inf).softmax(dim=1) * ~blind[..., None]
 
 

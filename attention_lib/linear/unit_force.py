@@ -1,14 +1,14 @@
 """Unit Force Operated attention (Song, 2021)."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import above, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 
 class UnitForceAttention(nn.Module):
@@ -41,19 +41,15 @@ class UnitForceAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int = 8, eps: float = 1e-6):
         super().__init__()
-        if dim < 1 or heads < 1:
-            raise ValueError(f"dim={dim} and heads={heads} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
-        if not eps > 0:
-            raise ValueError(f"eps={eps} must be above 0")
+        divides(heads=heads, dim=dim)
+        above(0, eps=eps)
         self.dim, self.heads, self.head_dim, self.eps = dim, heads, dim // heads, eps
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.gamma = nn.Parameter(torch.ones(heads))
         self.out = nn.Linear(dim, dim)
 
     @shaped
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(self, x: Tokens) -> Tokens:
         parts = self.query_key_value(x).chunk(3, dim=-1)
         cosines = at_least_float32(self._read, *(split_heads(part, self.heads) for part in parts))
         return self.out(merge_heads(cosines).to(x.dtype))

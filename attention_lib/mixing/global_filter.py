@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Maps, shaped
 
 
 class GlobalFilter(nn.Module):
@@ -41,28 +42,21 @@ class GlobalFilter(nn.Module):
 
     def __init__(self, channels: int, table_height: int = 14, table_width: int = 14):
         super().__init__()
-        counts = dict(channels=channels, table_height=table_height, table_width=table_width)
-        for name, given in counts.items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
+        at_least(1, channels=channels, table_height=table_height, table_width=table_width)
         self.channels = channels
         # real parts, then imaginary ones: a complex parameter would not survive `.half()`
         parts = torch.randn(2, channels, table_height, table_width // 2 + 1)
         self.filter = nn.Parameter(parts * 0.02)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         if x.shape[0] == 0:  # there are libraries that refuse to transform nothing
             return x.clone()
         waves = torch.fft.rfft2(_precise(x)) * self._fitted(x)
         return torch.fft.irfft2(waves, s=x.shape[2:]).to(x.dtype)
 
     @shaped
-    def kernel(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "channels height width"]:
+    def kernel(self, x: Maps) -> Float[Tensor, "channels height width"]:
         """What the filter turns a single 1 at place (0, 0) into, on maps as large as `x`."""
         return torch.fft.irfft2(self._fitted(x), s=x.shape[2:]).to(x.dtype)
 

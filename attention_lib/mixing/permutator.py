@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.branches import blend
-from attention_lib.shape import shaped
+from attention_lib.core.branches import weighted_sum
+from attention_lib.core.guards import at_least, between, divides
+from attention_lib.shape import Maps, shaped
 
 
 class VisionPermutator(nn.Module):
@@ -46,14 +47,9 @@ class VisionPermutator(nn.Module):
         self, channels: int, height: int, width: int, segment_size: int = 8, reduction: int = 4
     ):
         super().__init__()
-        sizes = dict(channels=channels, height=height, width=width)
-        for name, given in (sizes | dict(segment_size=segment_size, reduction=reduction)).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % segment_size:
-            raise ValueError(f"{channels=} is not a multiple of {segment_size=}")
-        if reduction > channels:
-            raise ValueError(f"reduction={reduction} is above channels={channels}")
+        at_least(1, height=height, width=width)
+        divides(segment_size=segment_size, channels=channels)
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.height, self.width = channels, height, width
         self.segment_size, self.hidden = segment_size, channels // reduction
         self.mix_rows = nn.Conv1d(segment_size * height, segment_size * height, 1, bias=False)
@@ -64,16 +60,12 @@ class VisionPermutator(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         maps = self._branches(x)
-        return self.out(blend(maps, self._weigh(maps)))
+        return self.out(weighted_sum(maps, self._weigh(maps)))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:
         """The weights of height, width and channels in each channel; they sum to 1."""
         return self._weigh(self._branches(x))
 

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 WIDTH, HEIGHT = -2, -3  # axes of (batch, height, width, channels)
 
@@ -44,8 +45,7 @@ class SpatialShift(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
         self.expand = nn.Linear(channels, 3 * channels)
         self.squash = nn.Linear(channels, self.hidden, bias=False)
@@ -53,9 +53,7 @@ class SpatialShift(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         branches = self._shifted(x)
         first, second, third = self._compete(branches)[:, :, None, None].unbind(dim=1)
         mixed = torch.addcmul(first * branches[0], second, branches[1])
@@ -63,9 +61,7 @@ class SpatialShift(nn.Module):
         return rearrange(self.out(mixed), "b h w c -> b c h w")
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch branches channels"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch branches channels"]:
         """The weight a of each of the three mixtures in each channel; over these they sum to 1."""
         return self._compete(self._shifted(x))
 

@@ -2,13 +2,13 @@
 
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import as_tuple, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class AxialAttention(nn.Module):
@@ -43,11 +43,8 @@ class AxialAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 16, axes: tuple[int, ...] = (-1, -2)):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        axes = tuple(axes)
+        divides(heads=heads, channels=channels)
+        axes = as_tuple(axes=axes)
         if not axes or not {*axes} <= {-1, -2}:
             raise ValueError(f"axes={axes} must be -1, the width, or -2, the height")
         self.channels, self.heads, self.axes = channels, heads, axes
@@ -58,9 +55,7 @@ class AxialAttention(nn.Module):
         self.out = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in axes)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         for layer, axis in enumerate(self.axes):
             x = self._attend(x.transpose(axis, -1), layer).transpose(axis, -1)
         return x

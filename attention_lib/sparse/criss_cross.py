@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, between
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class CrissCrossAttention(nn.Module):
@@ -40,10 +41,8 @@ class CrissCrossAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8, recurrence: int = 2):
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
-        if recurrence < 1:
-            raise ValueError(f"recurrence={recurrence} must be at least 1")
+        between(1, reduction=reduction, channels=channels)
+        at_least(1, recurrence=recurrence)
         self.channels, self.hidden, self.recurrence = channels, channels // reduction, recurrence
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
@@ -51,17 +50,13 @@ class CrissCrossAttention(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         for _ in range(self.recurrence):
             x = x + self.scale * self._gather(self.value(x), self.weights(x))
         return x
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch height width cross"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch height width cross"]:
         """The weights of a pixel's cross, as the first time round: its column, then its row.
 
         The pixel itself has its weight in the row, and 0 in the column.

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class DeformableAttention(nn.Module):
@@ -55,14 +56,11 @@ class DeformableAttention(nn.Module):
         table_width: int = 14,
     ):
         super().__init__()
-        if min(channels, heads, groups) < 1 or channels % heads or heads % groups:
-            raise ValueError(f"{channels=} must be a multiple of {heads=}, and that of {groups=}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        if min(stride, table_height, table_width, offset_range) <= 0:
-            raise ValueError(
-                f"{stride=}, {table_height=}, {table_width=}, {offset_range=} must be above 0"
-            )
+        divides(heads=heads, channels=channels)
+        divides(groups=groups, heads=heads)
+        odd(1, kernel_size=kernel_size)
+        at_least(1, stride=stride, table_height=table_height, table_width=table_width)
+        above(0, offset_range=offset_range)
         self.channels, self.heads, self.groups = channels, heads, groups
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
         self.query = nn.Conv2d(channels, channels, 1, bias=False)
@@ -76,9 +74,7 @@ class DeformableAttention(nn.Module):
         nn.init.trunc_normal_(self.position_bias, std=0.01)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query = self.query(x)
         points = self._points(query)
         read = F.grid_sample(self._grouped(x), points, align_corners=True)
@@ -89,9 +85,7 @@ class DeformableAttention(nn.Module):
         return self.out(y.mT.reshape(x.shape))
 
     @shaped
-    def points(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups rows columns 2"]:
+    def points(self, x: Maps) -> Float[Tensor, "batch groups rows columns 2"]:
         """Row and column, from -1 to 1, of each place where a group reads keys and values."""
         return self._points(self.query(x)).flip(-1).unflatten(0, (-1, self.groups))
 

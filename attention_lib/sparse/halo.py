@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class HaloAttention(nn.Module):
@@ -43,14 +44,9 @@ class HaloAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 8, block_size: int = 8, halo_size: int = 3):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if block_size < 1 or halo_size < 0:
-            raise ValueError(
-                f"block_size={block_size} must be at least 1 and halo_size={halo_size} at least 0"
-            )
+        divides(heads=heads, channels=channels)
+        at_least(1, block_size=block_size)
+        at_least(0, halo_size=halo_size)
         self.channels, self.heads, self.head_dim = channels, heads, channels // heads
         self.block_size, self.halo_size = block_size, halo_size
         self.window = block_size + 2 * halo_size
@@ -62,9 +58,7 @@ class HaloAttention(nn.Module):
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value, bias = self._blocks(x)
         gathered = biased_attention(
             query.flatten(0, 2), key.flatten(0, 2), value.flatten(0, 2), bias.flatten(0, 2)
@@ -75,9 +69,7 @@ class HaloAttention(nn.Module):
         return F.pad(y, (0, x.shape[-1] - y.shape[-1], 0, x.shape[-2] - y.shape[-2]))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch down across heads places others"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch down across heads places keys"]:
         """How each pixel of each block mixes its neighbourhood, both row by row.
 
         What lies beyond the map has the weight 0; the last blocks may hold pixels beyond it.
@@ -91,14 +83,14 @@ class HaloAttention(nn.Module):
         block, halo = self.block_size, self.halo_size
         down, right = -height % block, -width % block
         parts = self.query_key_value(rearrange(x, "b c h w -> b h w c"))
-        query, others = parts.tensor_split([self.channels], dim=-1)
+        query, source = parts.tensor_split([self.channels], dim=-1)
         query = F.pad(query, (0, 0, 0, right, 0, down))
         query = query.unfold(1, block, block).unfold(2, block, block)
         query = rearrange(query, "b y x (h d) i j -> b y x h (i j) d", h=self.heads)
-        others = F.pad(others, (0, 0, halo, halo + right, halo, halo + down))
-        others = others.unfold(1, self.window, block).unfold(2, self.window, block)
+        source = F.pad(source, (0, 0, halo, halo + right, halo, halo + down))
+        source = source.unfold(1, self.window, block).unfold(2, self.window, block)
         key, value = rearrange(
-            others, "b y x (part h d) i j -> part b y x h (i j) d", part=2, h=self.heads
+            source, "b y x (part h d) i j -> part b y x h (i j) d", part=2, h=self.heads
         )
         return query, key, value, self._bias(query, height, width)
 

@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
-from attention_lib.shape import shaped
+from attention_lib.shape import Maps, shaped
 
 
 class LongShortDistanceAttention(nn.Module):
@@ -45,12 +46,8 @@ class LongShortDistanceAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 2, group_size: int = 7, interval: int = 1):
         super().__init__()
-        counts = dict(channels=channels, heads=heads, group_size=group_size, interval=interval)
-        for name, given in counts.items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
+        at_least(1, group_size=group_size, interval=interval)
+        divides(heads=heads, channels=channels)
         self.channels, self.heads = channels, heads
         self.group_size, self.interval = group_size, interval
         self.hidden = max(channels // 4, 2)  # the norm of a single number would be its bias alone
@@ -64,9 +61,7 @@ class LongShortDistanceAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value = self._project(x)
         y = biased_attention(query, key, value, self._bias(x))
         sides, (below, right) = self._sides(x), self._margin(x)
@@ -74,9 +69,7 @@ class LongShortDistanceAttention(nn.Module):
         return self.out(F.pad(y, (0, -right, 0, -below)))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups heads members others"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch groups heads members keys"]:
         """The weights in each group, whose members are read row by row; for looking, not for speed.
 
         Members beyond the edge of the map get none; what they themselves would gather is dropped.

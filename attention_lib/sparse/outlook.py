@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.core.around import gather_around
-from attention_lib.shape import shaped
+from attention_lib.core.around import neighborhood_attention
+from attention_lib.core.guards import between, divides, odd
+from attention_lib.shape import Maps, shaped
 
 
 class OutlookAttention(nn.Module):
@@ -40,14 +41,9 @@ class OutlookAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 8, kernel_size: int = 3, stride: int = 1):
         super().__init__()
-        if channels < 1 or heads < 1:
-            raise ValueError(f"channels={channels} and heads={heads} must be at least 1")
-        if channels % heads:
-            raise ValueError(f"channels={channels} is not a multiple of heads={heads}")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
-        if not 1 <= stride <= kernel_size:
-            raise ValueError(f"stride={stride} must lie between 1 and kernel_size={kernel_size}")
+        divides(heads=heads, channels=channels)
+        odd(1, kernel_size=kernel_size)
+        between(1, stride=stride, kernel_size=kernel_size)
         self.channels, self.heads = channels, heads
         self.kernel_size, self.stride = kernel_size, stride
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
@@ -55,19 +51,17 @@ class OutlookAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         # several windows give a pixel the value at one offset; their weights are added up first,
         # so that values are multiplied once an offset, and no window of them is ever laid out
         values = self.value(x).unflatten(1, (self.heads, -1))
         weights = self._by_offset(self.weights(x), *x.shape[-2:])[:, :, None]
-        return self.out(gather_around(weights, values, 2 * self.kernel_size - 1).flatten(1, 2))
+        return self.out(
+            neighborhood_attention(weights, values, 2 * self.kernel_size - 1).flatten(1, 2)
+        )
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch windows heads places values"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch windows heads places values"]:
         """How each place of a window, row by row, mixes the values of the window."""
         pooled = F.avg_pool2d(x, self.stride, ceil_mode=True)
         logits = self.logits(rearrange(pooled, "b c h w -> b (h w) c"))

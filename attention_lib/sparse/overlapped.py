@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.guards import at_least, between, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
-from attention_lib.shape import SignatureError, shaped
+from attention_lib.shape import Maps, SignatureError, shaped
 
 
 class MultiResolutionOverlappedAttention(nn.Module):
@@ -55,14 +56,10 @@ class MultiResolutionOverlappedAttention(nn.Module):
         max_windows: int = 4,
     ):
         super().__init__()
-        if channels < 1 or heads < 1 or channels % heads:
-            raise ValueError(f"channels={channels} must be a multiple of heads={heads}")
-        if window_size < 1 or max_windows < 1 or overlap < 0:
-            raise ValueError(
-                f"{window_size=}, {max_windows=} must be at least 1, {overlap=} at least 0"
-            )
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
+        divides(heads=heads, channels=channels)
+        at_least(1, window_size=window_size, max_windows=max_windows)
+        at_least(0, overlap=overlap)
+        between(1, reduction=reduction, channels=channels)
         self.channels, self.heads, self.max_windows = channels, heads, max_windows
         self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
         self.reduce = nn.Conv2d(channels, self.hidden, 1)
@@ -76,9 +73,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         query, key, value, bias = self._project(x)
         rows, columns = self._sides(x)
         gathered = biased_attention(query, key, value, bias)
@@ -88,9 +83,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         return x + F.pad(spread, (0, x.shape[-1] - size[1], 0, x.shape[-2] - size[0]))
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads tokens others"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads tokens keys"]:
         """The weights of all windows in each, row by row; made for looking, not for speed."""
         query, key, _, bias = self._project(x)
         return biased_weights(query, key, bias)

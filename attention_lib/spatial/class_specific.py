@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import above, as_tuple, at_least
+from attention_lib.shape import Maps, shaped
 
 
 class ClassSpecificResidualAttention(nn.Module):
@@ -33,11 +34,11 @@ class ClassSpecificResidualAttention(nn.Module):
         classes: logits that come out, K.
         temperatures: T of each head.  The paper's are 1; 1, ∞; 1, 2, 4, ∞; 1, 2, 3, 4, 5, ∞; and
             1, 2, 3, 4, 5, 6, 7, ∞.
-        strength: how much the attended score counts beside the mean, λ; 0.1 in the authors' code.
+        lam: how much the attended score counts beside the mean, λ; 0.1 in the authors' code.
 
     Raises:
         ValueError: if `channels` or `classes` is below 1, if there is no temperature or one is not
-            above 0, or if `strength` is below 0.
+            above 0, or if `lam` is below 0.
     """
 
     def __init__(
@@ -45,47 +46,37 @@ class ClassSpecificResidualAttention(nn.Module):
         channels: int,
         classes: int,
         temperatures: tuple[float, ...] = (1.0,),
-        strength: float = 0.1,
+        lam: float = 0.1,
     ):
         super().__init__()
-        temperatures = tuple(temperatures)
-        for name, given in dict(channels=channels, classes=classes).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if not temperatures or not all(temperature > 0 for temperature in temperatures):
-            raise ValueError(f"temperatures={temperatures} must be one or more, all above 0")
-        if not strength >= 0:
-            raise ValueError(f"strength={strength} must be at least 0")
+        temperatures = as_tuple(temperatures=temperatures)
+        at_least(1, channels=channels, classes=classes)
+        above(0, temperatures=temperatures)
+        at_least(0.0, lam=lam)
         self.channels, self.classes, self.heads = channels, classes, len(temperatures)
-        self.temperatures, self.strength = temperatures, strength
+        self.temperatures, self.lam = temperatures, lam
         self.classify = nn.ModuleList(
             nn.Conv2d(channels, classes, 1, bias=False) for _ in temperatures
         )
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Maps) -> Float[Tensor, "batch classes"]:
         logits = []
         for head in range(self.heads):
             products, length, temperature = self._head(x, head)
             attended = (_attend(products, length, temperature) * products).sum(dim=-1)
-            logits.append((products.mean(dim=-1) + self.strength * attended) / length)
+            logits.append((products.mean(dim=-1) + self.lam * attended) / length)
         return sum(logits[1:], start=logits[0])
 
     @shaped
-    def scores(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads classes height width"]:
+    def scores(self, x: Maps) -> Float[Tensor, "batch heads classes height width"]:
         """How much each place speaks for each class, by the classifier of each head."""
         heads = [self._head(x, head) for head in range(self.heads)]
         scores = [products / length[:, None] for products, length, _ in heads]
         return torch.stack(scores, dim=1).unflatten(-1, x.shape[2:])
 
     @shaped
-    def weights(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch heads classes height width"]:
+    def weights(self, x: Maps) -> Float[Tensor, "batch heads classes height width"]:
         """The weight of each place in the attended score; over the places they sum to 1."""
         weights = [_attend(*self._head(x, head)) for head in range(self.heads)]
         return torch.stack(weights, dim=1).unflatten(-1, x.shape[2:])
@@ -117,8 +108,8 @@ CARD = Card(
         dict(temperatures=(1.0,)),
         dict(temperatures=(inf,)),
         dict(temperatures=(0.5, 7.0)),
-        dict(strength=1.5),
-        dict(strength=0.0),
+        dict(lam=1.5),
+        dict(lam=0.0),
         dict(classes=1),
     ],
     sizes=dict(batch=2, height=7, width=5),
@@ -130,7 +121,7 @@ CARD = Card(
         dict(channels=16, classes=-3),
         dict(channels=16, classes=3, temperatures=()),
         dict(channels=16, classes=3, temperatures=(1.0, 0.0)),
-        dict(channels=16, classes=3, strength=-0.5),
+        dict(channels=16, classes=3, lam=-0.5),
     ],
     oracles=("mmpretrain.models.heads.multi_label_csra_head.CSRAModule",),
 )

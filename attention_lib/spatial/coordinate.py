@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import at_least
+from attention_lib.shape import Maps, shaped
 
 
 class CoordinateAttention(nn.Module):
@@ -30,18 +31,16 @@ class CoordinateAttention(nn.Module):
     Args:
         channels: channels of the map, C.
         reduction: how many times narrower than C the middle is, r; 32 in the paper.
-        minimum: the least width of the middle, L; 8 in the authors' code.
+        min_hidden: the least width of the middle, L; 8 in the authors' code.
 
     Raises:
         ValueError: if a number is below 1.
     """
 
-    def __init__(self, channels: int, reduction: int = 32, minimum: int = 8):
+    def __init__(self, channels: int, reduction: int = 32, min_hidden: int = 8):
         super().__init__()
-        for name, given in dict(channels=channels, reduction=reduction, minimum=minimum).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        self.channels, self.hidden = channels, max(channels // reduction, minimum)
+        at_least(1, channels=channels, reduction=reduction, min_hidden=min_hidden)
+        self.channels, self.hidden = channels, max(channels // reduction, min_hidden)
         self.squash = nn.Sequential(
             nn.Conv1d(channels, self.hidden, 1, bias=False),
             nn.BatchNorm1d(self.hidden),
@@ -51,23 +50,17 @@ class CoordinateAttention(nn.Module):
         self.excite_columns = nn.Conv1d(self.hidden, channels, 1)
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         rows, columns = self._gates(x)
         return x * rows[..., None] * columns[..., None, :]
 
     @shaped
-    def row_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height"]:
+    def row_gate(self, x: Maps) -> Float[Tensor, "batch channels height"]:
         """The gate of each row in each channel, between 0 and 1."""
         return self._gates(x)[0]
 
     @shaped
-    def column_gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels width"]:
+    def column_gate(self, x: Maps) -> Float[Tensor, "batch channels width"]:
         """The gate of each column in each channel, between 0 and 1."""
         return self._gates(x)[1]
 
@@ -83,8 +76,8 @@ CARD = Card(
     paper="hou2021coordinate",
     aliases=("coordinate", "coord", "ca"),
     networks=[("MobileNetV2 with it", "hou2021coordinate")],
-    example=dict(channels=16, minimum=3),
-    variants=[dict(reduction=3), dict(minimum=8), dict(channels=1, minimum=1)],
+    example=dict(channels=16, min_hidden=3),
+    variants=[dict(reduction=3), dict(min_hidden=8), dict(channels=1, min_hidden=1)],
     sizes=dict(batch=2, height=7, width=5),
     params="3 * hidden * channels + 2 * hidden + 2 * channels",
     macs="2 * hidden * channels * (height + width)",
@@ -98,7 +91,7 @@ CARD = Card(
         dict(channels=0),
         dict(channels=-16),
         dict(channels=16, reduction=0),
-        dict(channels=16, minimum=0),
+        dict(channels=16, min_hidden=0),
     ],
     oracles=("timm.layers.coord_attn.CoordAttn",),
 )

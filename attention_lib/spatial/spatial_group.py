@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.guards import divides
+from attention_lib.shape import Maps, shaped
 
 
 class SpatialGroupEnhance(nn.Module):
@@ -36,25 +37,18 @@ class SpatialGroupEnhance(nn.Module):
 
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
-        if channels < 1 or groups < 1:
-            raise ValueError(f"channels={channels} and groups={groups} must be at least 1")
-        if channels % groups:
-            raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
+        divides(groups=groups, channels=channels)
         self.channels, self.groups, self.eps = channels, groups, 1e-5
         self.scale = nn.Parameter(torch.zeros(groups))
         self.shift = nn.Parameter(torch.ones(groups))
 
     @shaped
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def forward(self, x: Maps) -> Maps:
         groups = x.unflatten(1, (self.groups, -1))
         return (self.gate(x)[:, :, None] * groups).flatten(1, 2)
 
     @shaped
-    def gate(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch groups height width"]:
+    def gate(self, x: Maps) -> Float[Tensor, "batch groups height width"]:
         """The gate of each place in each group, between 0 and 1."""
         likeness = self._likeness(x.unflatten(1, (self.groups, -1)).flatten(-2))
         gate = (self.scale[:, None] * likeness + self.shift[:, None]).sigmoid()

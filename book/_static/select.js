@@ -24,7 +24,7 @@
     if (mechanism.layout !== need.layout) return `works on ${mechanism.layout}`;
     if (need.causal && !mechanism.causal) return "has no causal form";
     if (!path) return "is no answer to this task";
-    if (need.padding && !mechanism.padding) return "takes no padding mask";
+    if (need.padding && !mechanism.padding) return "takes no key_mask";
     if (mechanism.rows && !need.height)
       return "needs to know the height and width that its tokens have as pixels";
     if (need.features % mechanism.multiple || need.features < mechanism.least)

@@ -33,7 +33,7 @@ def test_defaults_are_the_papers():
     assert selective.hidden == 1024 // 16 and SelectiveKernel(32).hidden == 32
 
 
-@pytest.mark.parametrize("name", ["branches", "groups", "reduction", "minimum"])
+@pytest.mark.parametrize("name", ["branches", "groups", "reduction", "min_hidden"])
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_number_below_one_is_refused_by_name(name, number):
     with pytest.raises(ValueError, match=f"{name}={number} must be at least 1"):

@@ -44,19 +44,19 @@ def test_defaults_are_the_papers():
     assert attention.query_key_value.bias is None and attention.out.bias is None
 
 
-@pytest.mark.parametrize("mask", [None, MASK], ids=["", "mask"])
-@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
-def test_a_context_and_masks_agree_with_torch(attention, mask, padding):
+@pytest.mark.parametrize("attn_mask", [None, MASK], ids=["", "attn_mask"])
+@pytest.mark.parametrize("key_mask", [None, PADDING], ids=["", "key_mask"])
+def test_a_context_and_masks_agree_with_torch(attention, attn_mask, key_mask):
     expected, weights = theirs(attention)(
         X,
         CONTEXT,
         CONTEXT,
-        attn_mask=None if mask is None else ~mask,
-        key_padding_mask=None if padding is None else ~padding,
+        attn_mask=None if attn_mask is None else ~attn_mask,
+        key_padding_mask=None if key_mask is None else ~key_mask,
         average_attn_weights=False,
     )
-    assert_close(attention(X, CONTEXT, mask, padding), expected)
-    assert_close(attention.weights(X, CONTEXT, mask, padding), weights)
+    assert_close(attention(X, CONTEXT, attn_mask, key_mask), expected)
+    assert_close(attention.weights(X, CONTEXT, attn_mask, key_mask), weights)
 
 
 def test_a_context_that_is_the_tokens_themselves_changes_nothing(attention):
@@ -66,28 +66,28 @@ def test_a_context_that_is_the_tokens_themselves_changes_nothing(attention):
         assert_close(each.weights(X, context=X), each.weights(X))
 
 
-@pytest.mark.parametrize("mask", [None, MASK[:, :5]], ids=["", "mask"])
-@pytest.mark.parametrize("padding", [None, PADDING[:, 2:]], ids=["", "padding"])
-def test_causality_and_masks_together(causal, mask, padding):
+@pytest.mark.parametrize("attn_mask", [None, MASK[:, :5]], ids=["", "attn_mask"])
+@pytest.mark.parametrize("key_mask", [None, PADDING[:, 2:]], ids=["", "key_mask"])
+def test_causality_and_masks_together(causal, attn_mask, key_mask):
     free = MultiHeadAttention(18, heads=3).double()
     free.load_state_dict(causal.state_dict())
     lower = torch.ones(5, 5).tril().bool()
-    allowed = lower if mask is None else mask & lower
-    expected = free(X, mask=allowed, padding=padding)
-    assert_close(causal(X, mask=mask, padding=padding), expected)
-    expected = free.weights(X, mask=allowed, padding=padding)
-    assert_close(causal.weights(X, mask=mask, padding=padding), expected)
+    allowed = lower if attn_mask is None else attn_mask & lower
+    expected = free(X, attn_mask=allowed, key_mask=key_mask)
+    assert_close(causal(X, attn_mask=attn_mask, key_mask=key_mask), expected)
+    expected = free.weights(X, attn_mask=allowed, key_mask=key_mask)
+    assert_close(causal.weights(X, attn_mask=attn_mask, key_mask=key_mask), expected)
 
 
 def test_causality_and_a_mask_need_no_fused_kernel(causal):
     """The plain kernel of torch refuses a mask beside its own causality."""
     with sdpa_kernel(SDPBackend.MATH):
-        plain = causal(X, mask=MASK[:, :5])
-    assert_close(causal(X, mask=MASK[:, :5]), plain)
+        plain = causal(X, attn_mask=MASK[:, :5])
+    assert_close(causal(X, attn_mask=MASK[:, :5]), plain)
 
 
 def test_causality_is_made_where_the_tokens_are(causal):
-    y = causal.to("meta")(X.to("meta"), mask=MASK[:, :5].to("meta"))
+    y = causal.to("meta")(X.to("meta"), attn_mask=MASK[:, :5].to("meta"))
     assert y.is_meta and causal.weights(X.to("meta")).is_meta
 
 
@@ -101,17 +101,17 @@ def test_a_token_that_sees_nothing_gathers_zeros(attention, dtype):
     attention.to(dtype)
     x, nothing = X.to(dtype).requires_grad_(), torch.eye(5).bool().logical_not()
     nothing[3] = False
-    y = attention(x, mask=nothing)
+    y = attention(x, attn_mask=nothing)
     assert_close(y[:, 3], attention.out.bias.expand(2, -1))
-    assert attention.weights(x, mask=nothing)[:, :, 3].abs().max() == 0
+    assert attention.weights(x, attn_mask=nothing)[:, :, 3].abs().max() == 0
     y.square().mean().backward()
     grads = [x.grad, *(p.grad for p in attention.parameters())]
     assert all(grad.isfinite().all() for grad in grads)
 
 
 def test_a_batch_without_a_single_real_token_gives_zeros(attention):
-    padding = torch.tensor([[1] * 5, [0] * 5]).bool()
-    y = attention(X, padding=padding)
+    key_mask = torch.tensor([[1] * 5, [0] * 5]).bool()
+    y = attention(X, key_mask=key_mask)
     assert_close(y[1], attention.out.bias.expand(5, -1))
 
 
@@ -126,10 +126,10 @@ def test_weights_are_those_that_forward_uses(attention):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(context=torch.randn(3, 7, 18).double()), r"context must be \(batch=2, others, dim="),
-        (dict(mask=MASK), r"mask must end in others=5, got \(5, 7\)"),
-        (dict(padding=PADDING), r"padding must end in others=5, got \(2, 7\)"),
-        (dict(mask=MASK.double()), "mask must be boolean, got torch.float64"),
+        (dict(context=torch.randn(3, 7, 18).double()), r"context must be \(batch=2, source, dim="),
+        (dict(attn_mask=MASK), r"attn_mask must end in source=5, got \(5, 7\)"),
+        (dict(key_mask=PADDING), r"key_mask must end in source=5, got \(2, 7\)"),
+        (dict(attn_mask=MASK.double()), "attn_mask must be boolean, got torch.float64"),
     ],
 )
 def test_what_does_not_fit_is_named(attention, arguments, message):

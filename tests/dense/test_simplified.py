@@ -52,26 +52,26 @@ def test_likeness_goes_both_ways():
     assert_close(there, back)
 
 
-@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
-def test_it_is_multi_head_attention_without_projections(attention, padding):
+@pytest.mark.parametrize("key_mask", [None, PADDING], ids=["", "key_mask"])
+def test_it_is_multi_head_attention_without_projections(attention, key_mask):
     full = MultiHeadAttention(18, heads=3, bias=True, causal=attention.causal).double()
     with torch.no_grad():
         full.query_key_value.weight.copy_(torch.eye(18).repeat(3, 1))
         full.query_key_value.bias.zero_()
     full.out = attention.out
-    assert_close(attention(X, padding), full(X, padding=padding))
-    assert_close(attention.weights(X, padding), full.weights(X, padding=padding))
+    assert_close(attention(X, key_mask), full(X, key_mask=key_mask))
+    assert_close(attention.weights(X, key_mask), full.weights(X, key_mask=key_mask))
 
 
-@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
-def test_weights_are_those_that_forward_uses(attention, padding):
-    weights = attention.weights(X, padding)
+@pytest.mark.parametrize("key_mask", [None, PADDING], ids=["", "key_mask"])
+def test_weights_are_those_that_forward_uses(attention, key_mask):
+    weights = attention.weights(X, key_mask)
     assert_close(weights.sum(-1), torch.ones(2, 3, 5).double())
     gathered = weights @ X.unflatten(-1, (3, 6)).transpose(1, 2)
     expected = attention.out(gathered.transpose(1, 2).flatten(2))
-    assert_close(attention(X, padding), expected)
+    assert_close(attention(X, key_mask), expected)
     with sdpa_kernel(SDPBackend.MATH):  # refuses a mask beside its own causality
-        assert_close(attention(X, padding), expected)
+        assert_close(attention(X, key_mask), expected)
 
 
 def test_the_future_leaves_the_past_bit_identical():
@@ -82,17 +82,17 @@ def test_the_future_leaves_the_past_bit_identical():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_a_sample_without_a_single_real_token_gathers_zeros(attention, dtype):
     attention.to(dtype)
-    x, padding = X.to(dtype, copy=True).requires_grad_(), torch.tensor([[1] * 5, [0] * 5]).bool()
-    y = attention(x, padding)
+    x, key_mask = X.to(dtype, copy=True).requires_grad_(), torch.tensor([[1] * 5, [0] * 5]).bool()
+    y = attention(x, key_mask)
     assert_close(y[1], attention.out.bias.expand(5, -1))
-    assert attention.weights(x, padding)[1].abs().max() == 0
+    assert attention.weights(x, key_mask)[1].abs().max() == 0
     y.square().mean().backward()
     grads = [x.grad, *(p.grad for p in attention.parameters())]
     assert all(grad.isfinite().all() for grad in grads)
 
 
 def test_padding_of_another_length_is_named():
-    with pytest.raises(ValueError, match=r"padding must be \(batch=2, tokens=5\), got \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"key_mask must be \(batch=2, tokens=5\), got \(2, 4\)"):
         make()(X, PADDING[:, 1:])
 
 

@@ -132,7 +132,7 @@ def test_no_surroundings_are_copied():
         (dict(kernel_convolution=-1), "kernel_convolution=-1 must be odd and at least 1"),
         (dict(kernel_convolution=2), "kernel_convolution=2 must be odd and at least 1"),
         (dict(heads=0), "heads=0 must be at least 1"),
-        (dict(heads=3), "channels=8 is not a multiple of heads=3"),
+        (dict(heads=3), "channels=8 must be a multiple of heads=3"),
         (dict(stride=0), "stride=0 must be at least 1"),
         (dict(channels=0), "channels=0 must be at least 1"),
         (dict(channels=-4), "channels=-4 must be at least 1"),

@@ -98,14 +98,14 @@ def test_no_surroundings_are_copied():
     [
         (dict(kernel_size=1), "kernel_size=1 must be odd and at least 3"),
         (dict(kernel_size=4), "kernel_size=4 must be odd and at least 3"),
-        (dict(groups=3), "channels=16 is not a multiple of groups=3"),
+        (dict(groups=3), "channels=16 must be a multiple of groups=3"),
         (dict(channels=-16), "channels=-16 must be at least 1"),
         (dict(groups=-4), "groups=-4 must be at least 1"),
-        (dict(share=3), "channels=16 is not a multiple of share=3"),
+        (dict(share=3), "channels=16 must be a multiple of share=3"),
         (dict(share=0), "share=0 must be at least 1"),
-        (dict(reduction=0), "reduction=0 must be at least 1"),
-        (dict(reduction=17), "reduction=17 must be at most channels=16"),
-        (dict(minimum=0), "minimum=0 must be at least 1"),
+        (dict(reduction=0), "reduction=0 must be between 1 and channels=16"),
+        (dict(reduction=17), "reduction=17 must be between 1 and channels=16"),
+        (dict(min_hidden=0), "min_hidden=0 must be at least 1"),
     ],
 )
 def test_nonsense_is_refused_by_name(arguments, message):
@@ -114,7 +114,7 @@ def test_nonsense_is_refused_by_name(arguments, message):
 
 
 def test_the_least_that_works():
-    tiny = randomize(ContextualTransformer(1, groups=1, share=1, reduction=1, minimum=1))
+    tiny = randomize(ContextualTransformer(1, groups=1, share=1, reduction=1, min_hidden=1))
     assert tiny.hidden == 1 and tiny.eval()(torch.randn(2, 1, 1, 1)).isfinite().all()
     assert ContextualTransformer(16, reduction=16).compare.out_channels == 1
     with pytest.raises(ValueError, match="channels=0 must be at least 1"):

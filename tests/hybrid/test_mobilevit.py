@@ -142,7 +142,7 @@ def test_kernels_are_odd(kernel_size):
 def test_one_of_everything_is_enough():
     tiny = randomize(MobileViTBlock(1, 1, depth=1, heads=1, patch_size=1, kernel_size=1)).eval()
     assert tiny(torch.randn(1, 1, 1, 1)).isfinite().all()
-    with pytest.raises(ValueError, match="dim=6 is not a multiple of heads=4"):
+    with pytest.raises(ValueError, match="dim=6 must be a multiple of heads=4"):
         MobileViTBlock(8, 6)
 
 

@@ -108,15 +108,15 @@ def test_a_single_scale_has_nothing_to_choose():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(dim=12, heads=5), "dim=12 is not a multiple of heads=5"),
+        (dict(dim=12, heads=5), "dim=12 must be a multiple of heads=5"),
         (dict(dim=0), "dim=0 must be at least 1"),
         (dict(dim=12, heads=0), "heads=0 must be at least 1"),
         (dict(dim=16, expansion=0), "expansion=0 must be at least 1"),
         (
             dict(dim=16, kernel_sizes=(1, 3)),
-            r"kernel_sizes=\(1, 3\) must be one size or more, each",
+            r"kernel_sizes=\(1, 3\) must be at least 2",
         ),
-        (dict(dim=16, kernel_sizes=()), r"kernel_sizes=\(\) must be one size or more"),
+        (dict(dim=16, kernel_sizes=()), r"kernel_sizes=\(\) must be at least 2"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(arguments, message):

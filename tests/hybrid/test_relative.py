@@ -134,5 +134,5 @@ def test_a_number_below_one_is_refused_by_name(name, number):
 def test_one_of_everything_is_enough():
     tiny = randomize(RelativeAttention(1, 1, 1, head_dim=1, expansion=1))
     assert tiny(torch.randn(2, 1, 3, 2)).isfinite().all()
-    with pytest.raises(ValueError, match="channels=33 is not a multiple of head_dim=32"):
+    with pytest.raises(ValueError, match="channels=33 must be a multiple of head_dim=32"):
         RelativeAttention(33)

@@ -41,7 +41,7 @@ def test_defaults_are_the_papers():
 
 @pytest.mark.parametrize("reduction", [0, -1, 9])
 def test_a_middle_without_units_is_refused_by_name(reduction):
-    with pytest.raises(ValueError, match=f"reduction={reduction} must lie between 1 and .*=8"):
+    with pytest.raises(ValueError, match=f"reduction={reduction} must be between 1 and .*=8"):
         BottleneckAttention(8, reduction)
 
 

@@ -45,7 +45,7 @@ def test_an_even_kernel_is_refused_by_name(kernel_size):
 
 @pytest.mark.parametrize("reduction", [0, -1, 9])
 def test_a_middle_without_units_is_refused_by_name(reduction):
-    with pytest.raises(ValueError, match=f"reduction={reduction} must lie between 1 and .*=8"):
+    with pytest.raises(ValueError, match=f"reduction={reduction} must be between 1 and .*=8"):
         ConvolutionalBlockAttention(8, reduction)
 
 

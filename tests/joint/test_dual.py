@@ -27,14 +27,14 @@ def test_defaults_are_the_authors():
 
 @pytest.mark.parametrize("channels", [1, 7])
 def test_too_few_channels_are_refused_by_name(channels):
-    with pytest.raises(ValueError, match=f"=8 must lie between 1 and channels={channels}"):
+    with pytest.raises(ValueError, match=f"=8 must be between 1 and channels={channels}"):
         DualAttention(channels)
     assert DualAttention(8).query.out_features == 1
 
 
 @pytest.mark.parametrize("reduction", [0, -1, 17])
 def test_a_query_without_numbers_is_refused_by_name(reduction):
-    with pytest.raises(ValueError, match=f"reduction={reduction} must lie between 1 and .*=16"):
+    with pytest.raises(ValueError, match=f"reduction={reduction} must be between 1 and .*=16"):
         DualAttention(16, reduction)
 
 

@@ -77,7 +77,7 @@ def test_a_number_below_one_is_refused_by_name(name, number):
 
 
 def test_a_quarter_of_three_channels_is_too_few():
-    message = "channels=3, feature_channels=0 and attention_maps=0 must be at least 1"
+    message = "channels=3 must be at least 4"
     with pytest.raises(ValueError, match=message):
         DoubleAttention(3)
     assert DoubleAttention(4)(torch.randn(2, 4, 1, 1)).shape == (2, 4, 1, 1)

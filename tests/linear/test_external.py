@@ -61,11 +61,11 @@ def test_weights_are_shares_of_shares(heads):
     assert_close(weights.sum(dim=-1), torch.ones(3, 7, heads).double())
 
 
-@pytest.mark.parametrize("padding", [None, PADDING], ids=["", "padding"])
-def test_weights_are_those_that_forward_uses(padding):
+@pytest.mark.parametrize("key_mask", [None, PADDING], ids=["", "key_mask"])
+def test_weights_are_those_that_forward_uses(key_mask):
     attention = made()
-    read = attention.value_memory(attention.weights(X, padding))
-    assert_close(attention(X, padding), read[:, :, 0])
+    read = attention.value_memory(attention.weights(X, key_mask))
+    assert_close(attention(X, key_mask), read[:, :, 0])
 
 
 @pytest.mark.parametrize("arguments", [{}, dict(heads=3), dict(heads=8, expansion=2)])
@@ -114,8 +114,8 @@ def test_a_number_below_one_is_refused_by_name(name, number):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(heads=5), "heads=5 must divide dim \\* expansion = 12"),
-        (dict(heads=5, expansion=2), "heads=5 must divide dim \\* expansion = 24"),
+        (dict(heads=5), "dim \\* expansion=12 must be a multiple of heads=5"),
+        (dict(heads=5, expansion=2), "dim \\* expansion=24 must be a multiple of heads=5"),
         (dict(expansion=2), "expansion=2 needs a query, which heads=1 has not"),
     ],
 )

@@ -86,11 +86,11 @@ def test_padding_that_hides_nothing_changes_nothing(attention):
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_a_sample_without_a_real_token_has_no_context(attention, dtype):
     attention.to(dtype)
-    x, padding = X.clone().to(dtype).requires_grad_(), PADDING.clone()
-    padding[2] = False
-    y = attention(x, padding)
+    x, key_mask = X.clone().to(dtype).requires_grad_(), PADDING.clone()
+    key_mask[2] = False
+    y = attention(x, key_mask)
     assert_close(y[2], attention.out.bias.expand(7, -1))
-    assert attention.weights(x, padding)[2].abs().max() == 0
+    assert attention.weights(x, key_mask)[2].abs().max() == 0
     y.square().mean().backward()
     grads = [x.grad, *(p.grad for p in attention.parameters())]
     assert all(grad.isfinite().all() for grad in grads)

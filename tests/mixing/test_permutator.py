@@ -51,19 +51,19 @@ def test_defaults_are_the_papers():
 @pytest.mark.parametrize("name", ["channels", "height", "width", "segment_size", "reduction"])
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_number_below_one_is_refused_by_name(name, number):
-    with pytest.raises(ValueError, match=f"{name}={number} must be at least 1"):
+    with pytest.raises(ValueError, match=f"{name}={number} must be (at least|between) 1"):
         make(**{name: number})
     assert make(**{"segment_size": 1, "reduction": 1, name: 1})
 
 
 def test_channels_must_be_a_multiple_of_the_segment_size():
-    with pytest.raises(ValueError, match="channels=6 is not a multiple of segment_size=4"):
+    with pytest.raises(ValueError, match="channels=6 must be a multiple of segment_size=4"):
         make(segment_size=4)
     assert make(segment_size=6).segment_size == 6
 
 
 def test_something_must_be_left_in_the_middle_of_the_gate():
-    with pytest.raises(ValueError, match="reduction=7 is above channels=6"):
+    with pytest.raises(ValueError, match="reduction=7 must be between 1 and channels=6"):
         make(reduction=7)
     assert make(reduction=6).hidden == 1
 

@@ -108,6 +108,6 @@ def test_defaults_give_the_parameters_of_the_papers_models():
 
 @pytest.mark.parametrize("reduction", [0, -1, 9])
 def test_an_empty_middle_is_refused(reduction):
-    with pytest.raises(ValueError, match=f"reduction={reduction} must lie between 1 and channels"):
+    with pytest.raises(ValueError, match=f"reduction={reduction} must be between 1 and channels"):
         SpatialShift(8, reduction)
     assert SpatialShift(8, 8).hidden == SpatialShift(1, 1).hidden == 1

@@ -61,14 +61,14 @@ class _Reduce(nn.Module):
         from fightingcv_attention.attention.EMSA import EMSA
 
         size = m.dim // m.heads
-        self.attention = EMSA(m.dim, size, size, m.heads, dropout=0.0, ratio=m.ratio)
+        self.attention = EMSA(m.dim, size, size, m.heads, dropout=0.0, ratio=m.sr_ratio)
         if m.heads == 1:  # theirs leaves out the mixing and the norm of a single head
             self.attention.apply_transform = True
             self.attention.transform = nn.Sequential()
             self.attention.transform.add_module("conv", nn.Conv2d(1, 1, 1))
             self.attention.transform.add_module("softmax", nn.Softmax(-1))
             self.attention.transform.add_module("in", nn.InstanceNorm2d(1))
-        if m.ratio > 1 and m.ratio % 2:  # theirs cuts off the last row and column
+        if m.sr_ratio > 1 and m.sr_ratio % 2:  # theirs cuts off the last row and column
             self.attention.sr_conv.register_forward_pre_hook(
                 lambda _, inputs: F.pad(inputs[0], (0, 1, 0, 1))
             )
@@ -91,7 +91,7 @@ def ancestor_efficient_multi_head(m):
     }
     if m.query.bias is not None:
         state["fc_q.bias"] = m.query.bias
-    if m.ratio > 1:
+    if m.sr_ratio > 1:
         state["sr_conv.weight"], state["sr_conv.bias"] = m.reduce.weight, m.reduce.bias
         state["sr_ln.weight"] = m.norm.weight
     state = {f"attention.{name}": value for name, value in state.items()}

@@ -190,8 +190,8 @@ TOKENS = (dict(dim=512, tokens=1024), dict(dim=512, tokens=2048))
 # Two each, as the papers' networks have them, where these differ from STAGE and from TOKENS.
 SIZES: dict[str, tuple[dict, dict]] = {
     "EfficientMultiHeadAttention": (
-        dict(dim=64, heads=1, ratio=8, height=56, width=56, batch=2),
-        dict(dim=256, heads=4, ratio=2, height=14, width=14, batch=8),
+        dict(dim=64, heads=1, sr_ratio=8, height=56, width=56, batch=2),
+        dict(dim=256, heads=4, sr_ratio=2, height=14, width=14, batch=8),
     ),
     "ExternalAttention": (dict(dim=512, tokens=1024, batch=4), dict(dim=512, tokens=4096)),
     "AttentionFree": (

@@ -55,7 +55,7 @@ def mmpretrain_class_specific(m):
         },
     )
     theirs = [  # 99 is their sign for a maximum
-        heads.CSRAModule(m.classes, m.channels, 99 if t == inf else t, m.strength)
+        heads.CSRAModule(m.classes, m.channels, 99 if t == inf else t, m.lam)
         for t in m.temperatures
     ]
     return _Added(theirs), {f"{i}.head.weight": own.weight for i, own in enumerate(m.classify)}

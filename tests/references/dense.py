@@ -54,19 +54,19 @@ def simplified(m, x):
 def efficient_multi_head(m, x, height, width, context=None):
     """EMSA = concat_g [IN(softmax(Conv(Q K^T / sqrt(d_h))))_g V_g] W_o: ResT (2105.13677), sec. 3.
 
-    Q = x W_q.  With s = ratio > 1, K and V are projected from the map of the context c (c = x if
+    Q = x W_q.  With s = sr_ratio > 1, K and V are projected from the map of the context c (c = x if
     none is given) after a depthwise convolution of kernel s + 1, stride s and padding s / 2, of
     which s // 2 lie above and left and the rest below and right, and a LayerNorm: M = ceil(H / s) *
     ceil(W / s) keys.  With s = 1 they are projected from c as it is.  Conv is 1 x 1 across the
     heads; IN centres and scales the (N, M) map of each head by its own mean and biased variance.
 
-    Sizes: m.dim, m.heads, m.ratio; d_h = dim / heads; c is (batch, height * width, dim).
+    Sizes: m.dim, m.heads, m.sr_ratio; d_h = dim / heads; c is (batch, height * width, dim).
     Weights: m.query.weight (dim, dim), .bias (dim,) or None; m.key_value.weight (2 dim, dim), the
     keys first, no bias; m.mix_heads.weight, as many numbers as (heads, heads), no bias;
     m.out.weight (dim, dim), .bias (dim,); if s > 1 also m.reduce.weight (dim, 1, s + 1, s + 1),
     .bias (dim,) and m.norm.weight (dim,), .eps, no bias.
     """
-    size, s, eps = m.dim // m.heads, m.ratio, 1e-5
+    size, s, eps = m.dim // m.heads, m.sr_ratio, 1e-5
     start = torch.zeros_like(m.out.bias) if m.query.bias is None else m.query.bias
     mix = m.mix_heads.weight.reshape(m.heads, m.heads)
     y = []
@@ -99,12 +99,12 @@ def efficient_multi_head(m, x, height, width, context=None):
 
 def _reduced(m, tokens, height, width, i, j):
     """What a key and a value are projected from: the map convolved and normed around (i, j)."""
-    if m.ratio == 1:
+    if m.sr_ratio == 1:
         return tokens[i * width + j]
     total = m.reduce.bias
-    for a in range(m.ratio + 1):
-        for b in range(m.ratio + 1):
-            row, column = i + a - m.ratio // 2, j + b - m.ratio // 2
+    for a in range(m.sr_ratio + 1):
+        for b in range(m.sr_ratio + 1):
+            row, column = i + a - m.sr_ratio // 2, j + b - m.sr_ratio // 2
             if 0 <= row < height and 0 <= column < width:
                 total = total + m.reduce.weight[:, 0, a, b] * tokens[row * width + column]
     centred = total - total.sum() / m.dim

@@ -213,7 +213,7 @@ def _swish(a):
     return a / (1 + (-a).exp())
 
 
-def parallel_multi_scale(m, x, padding=None):
+def parallel_multi_scale(m, x, key_mask=None):
     """Attention(x) + Conv(x) + Pointwise(x): MUSE (1911.09483), sec. 2.
 
     Attention(x) = concat_h [softmax(Q_h K_h^T / sqrt(d_h)) V_h] W_o,  Q, K, V = x W_q, x W_k, x W_v
@@ -223,7 +223,7 @@ def parallel_multi_scale(m, x, padding=None):
 
     Depth is the dynamic convolution of Wu et al. (2019): each token makes its own kernel, one a
     head, out of its value; h(c) = c // d_h.  Outside the sequence values are zero.  Where
-    `padding` is false a token is no key, and its value is zero for the convolution; a token that
+    `key_mask` is false a token is no key, and its value is zero for the convolution; a token that
     sees nothing gathers zeros.
 
     Sizes: m.dim, m.heads, m.kernel_sizes (each >= 2: a softmax over one tap is 1 and learns
@@ -237,7 +237,7 @@ def parallel_multi_scale(m, x, padding=None):
     shares = [1.0] if m.select is None else _shares(list(m.select))
     y = []
     for sample, tokens in enumerate(x):
-        real = [padding is None or bool(padding[sample, i]) for i in range(len(tokens))]
+        real = [key_mask is None or bool(key_mask[sample, i]) for i in range(len(tokens))]
         parts = [m.query_key_value.weight @ token for token in tokens]
         queries = [part[: m.dim] for part in parts]
         keys = [part[m.dim : 2 * m.dim] for part in parts]

@@ -3,7 +3,7 @@
 import torch
 
 
-def external(m, x, padding=None):
+def external(m, x, key_mask=None):
     """a_is = exp(K_s · f_i) / Σ_j exp(K_s · f_j); α_is = a_is / Σ_t a_it; y_i = Σ_s α_is V_s.
 
     Guo et al. 2021, external attention with double normalisation, over tokens i, j and slots s, t
@@ -20,7 +20,7 @@ def external(m, x, padding=None):
     slots, size = m.key_memory.weight.shape
     y = []
     for b, tokens in enumerate(x):
-        real = [j for j in range(len(tokens)) if padding is None or padding[b, j]]
+        real = [j for j in range(len(tokens)) if key_mask is None or key_mask[b, j]]
         features = [_affine(m.query, token) if m.heads > 1 else token for token in tokens]
         rows = [[] for _ in tokens]
         for h in range(m.heads):
@@ -183,7 +183,7 @@ def unit_force(m, x):
     return torch.stack(y).view_as(x)
 
 
-def separable(m, x, padding=None):
+def separable(m, x, key_mask=None):
     """y_i = W_o (ReLU(v_i) ⊙ Σ_j exp(s_j) k_j / Σ_j exp(s_j)).
 
     Mehta and Rastegari 2022: one score a token, one context vector for
@@ -197,7 +197,7 @@ def separable(m, x, padding=None):
     y = []
     for b, tokens in enumerate(x):
         projected = [_affine(m.score_key_value, token) for token in tokens]
-        real = [j for j in range(len(tokens)) if padding is None or padding[b, j]]
+        real = [j for j in range(len(tokens)) if key_mask is None or key_mask[b, j]]
         powers = [projected[j][0].exp() for j in real]
         keys = [projected[j][1 : 1 + dim] for j in real]
         context = sum(p * key for p, key in zip(powers, keys, strict=True)) / sum(powers)

@@ -87,6 +87,6 @@ def class_specific(m, x):
                 else:
                     powers = [(temperature * (score - best)).exp() for score in scores]
                     attended = sum(a / sum(powers) * s for a, s in zip(powers, scores, strict=True))
-                logit = logit + sum(scores) / len(places) + m.strength * attended
+                logit = logit + sum(scores) / len(places) + m.lam * attended
             y.append(logit)
     return torch.stack(y).view(len(x), m.classes)

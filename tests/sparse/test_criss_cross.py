@@ -106,8 +106,8 @@ def test_products_do_not_overflow_where_autocast_would_have_them_in_float16():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(channels=7), "reduction=8 must lie between 1 and channels=7"),
-        (dict(channels=16, reduction=0), "reduction=0 must lie between 1 and channels=16"),
+        (dict(channels=7), "reduction=8 must be between 1 and channels=7"),
+        (dict(channels=16, reduction=0), "reduction=0 must be between 1 and channels=16"),
         (dict(channels=16, recurrence=0), "recurrence=0 must be at least 1"),
         (dict(channels=16, recurrence=-1), "recurrence=-1 must be at least 1"),
     ],

@@ -128,11 +128,11 @@ def test_weights_are_those_that_forward_uses():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(channels=18, heads=4), "channels=18 is not a multiple of heads=4"),
-        (dict(channels=0), "channels=0 and heads=8 must be at least 1"),
-        (dict(channels=16, heads=0), "channels=16 and heads=0 must be at least 1"),
-        (dict(channels=16, block_size=0), "block_size=0 must be at least 1 and halo_size=3 at"),
-        (dict(channels=16, halo_size=-1), "block_size=8 must be at least 1 and halo_size=-1 at"),
+        (dict(channels=18, heads=4), "channels=18 must be a multiple of heads=4"),
+        (dict(channels=0), "channels=0 must be at least 1"),
+        (dict(channels=16, heads=0), "heads=0 must be at least 1"),
+        (dict(channels=16, block_size=0), "block_size=0 must be at least 1"),
+        (dict(channels=16, halo_size=-1), "halo_size=-1 must be at least 0"),
     ],
 )
 def test_nonsense_is_refused_by_name(arguments, message):

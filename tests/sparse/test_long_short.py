@@ -114,7 +114,7 @@ def test_a_bias_has_no_needless_parameter():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(heads=5), "channels=12 is not a multiple of heads=5"),
+        (dict(heads=5), "channels=12 must be a multiple of heads=5"),
         (dict(heads=0), "heads=0 must be at least 1"),
         (dict(group_size=0), "group_size=0 must be at least 1"),
         (dict(interval=-1), "interval=-1 must be at least 1"),

@@ -104,13 +104,13 @@ def test_defaults_are_those_of_the_authors_first_stage():
     ("arguments", "message"),
     [
         (dict(heads=5), "channels=12 must be a multiple of heads=5"),
-        (dict(heads=0), "channels=12 must be a multiple of heads=0"),
-        (dict(heads=-1), "channels=12 must be a multiple of heads=-1"),
-        (dict(window_size=0), "window_size=0, .* must be at least 1"),
+        (dict(heads=0), "heads=0 must be at least 1"),
+        (dict(heads=-1), "heads=-1 must be at least 1"),
+        (dict(window_size=0), "window_size=0 must be at least 1"),
         (dict(max_windows=0), "max_windows=0 must be at least 1"),
-        (dict(overlap=-1), "overlap=-1 at least 0"),
-        (dict(reduction=13), "reduction=13 must lie between 1 and channels=12"),
-        (dict(reduction=0), "reduction=0 must lie between 1 and channels=12"),
+        (dict(overlap=-1), "overlap=-1 must be at least 0"),
+        (dict(reduction=13), "reduction=13 must be between 1 and channels=12"),
+        (dict(reduction=0), "reduction=0 must be between 1 and channels=12"),
     ],
 )
 def test_nonsense_is_refused_by_name(arguments, message):
@@ -131,7 +131,7 @@ def test_the_least_of_each_number_is_enough():
     for size in ((4, 3), (3, 4)):
         with pytest.raises(SignatureError, match="at most max_windows=1 times window_size=3"):
             attention(torch.randn(2, 1, *size))
-    with pytest.raises(ValueError, match="channels=0 must be a multiple"):
+    with pytest.raises(ValueError, match="channels=0 must be at least 1"):
         MultiResolutionOverlappedAttention(0, **least)
 
 

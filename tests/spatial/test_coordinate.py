@@ -11,7 +11,7 @@ from attention_lib.spatial import CoordinateAttention
 
 @pytest.fixture
 def attention():
-    return randomize(CoordinateAttention(4, minimum=3)).eval()
+    return randomize(CoordinateAttention(4, min_hidden=3)).eval()
 
 
 def test_defaults_are_the_papers():
@@ -21,7 +21,7 @@ def test_defaults_are_the_papers():
     assert attention.excite_rows.bias is not None and attention.excite_columns.bias is not None
 
 
-@pytest.mark.parametrize("name", ["channels", "reduction", "minimum"])
+@pytest.mark.parametrize("name", ["channels", "reduction", "min_hidden"])
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_number_below_one_is_refused_by_name(name, number):
     with pytest.raises(ValueError, match=f"{name}={number} must be at least 1"):

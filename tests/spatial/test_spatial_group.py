@@ -70,9 +70,9 @@ def test_likeness_beyond_float16_is_still_told_apart(sign):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(channels=12), "channels=12 is not a multiple of groups=64"),
-        (dict(channels=0, groups=1), "channels=0 and groups=1 must be at least 1"),
-        (dict(channels=12, groups=-3), "channels=12 and groups=-3 must be at least 1"),
+        (dict(channels=12), "channels=12 must be a multiple of groups=64"),
+        (dict(channels=0, groups=1), "channels=0 must be at least 1"),
+        (dict(channels=12, groups=-3), "groups=-3 must be at least 1"),
     ],
 )
 def test_what_cannot_be_cut_into_groups_is_refused(arguments, message):

@@ -56,9 +56,9 @@ class Scaled(nn.Module):
 class OnMap(nn.Module):
     """Efficient multi-head attention that takes its tokens for a square map."""
 
-    def __init__(self, dim: int, heads: int, ratio: int):
+    def __init__(self, dim: int, heads: int, sr_ratio: int):
         super().__init__()
-        self.attention = EfficientMultiHeadAttention(dim, heads=heads, ratio=ratio)
+        self.attention = EfficientMultiHeadAttention(dim, heads=heads, sr_ratio=sr_ratio)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.attention(x, SIDE, SIDE)
@@ -114,9 +114,9 @@ SCALE: Makers = {
 }
 RATIO: Makers = {
     "multi-head": lambda _: partial(MultiHeadAttention, heads=2),
-    "ratio 1": lambda _: partial(OnMap, heads=2, ratio=1),
-    "ratio 2": lambda _: partial(OnMap, heads=2, ratio=2),
-    "ratio 3": lambda _: partial(OnMap, heads=2, ratio=3),
+    "ratio 1": lambda _: partial(OnMap, heads=2, sr_ratio=1),
+    "ratio 2": lambda _: partial(OnMap, heads=2, sr_ratio=2),
+    "ratio 3": lambda _: partial(OnMap, heads=2, sr_ratio=3),
 }
 COMMON: dict = dict(steps=300, training=8000, test=1000, development_seeds=[0, 1], device="cpu")
 SETTINGS: dict[str, dict] = {
