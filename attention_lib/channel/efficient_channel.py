@@ -76,6 +76,7 @@ CARD = Card(
     EfficientChannelAttention,
     paper="wang2020eca",
     aliases=("eca", "ecanet"),
+    elsewhere=("ECAAttention", "EcaModule"),
     example=dict(channels=16),
     variants=[dict(kernel_size=5), dict(kernel_size=1), dict(channels=3)],
     sizes=dict(batch=2, height=7, width=5),

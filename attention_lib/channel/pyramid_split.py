@@ -91,7 +91,7 @@ class PyramidSplitAttention(nn.Module):
 CARD = Card(
     PyramidSplitAttention,
     paper="zhang2021epsanet",
-    aliases=("psa", "epsa", "epsanet"),
+    aliases=("epsa", "epsanet", "psa"),
     example=dict(channels=16, kernel_sizes=(3, 5), groups=(1, 4), reduction=3),
     variants=[
         dict(kernel_sizes=(3, 5, 7, 9), groups=(1, 2, 1, 4)),

@@ -93,6 +93,7 @@ CARD = Card(
     SelectiveKernel,
     paper="li2019selective",
     aliases=("sk", "sknet"),
+    elsewhere=("SKAttention", "SKConvBlock"),
     example=dict(channels=9, groups=3, reduction=3, minimum=2),
     variants=[dict(branches=3), dict(branches=1), dict(minimum=11), dict(groups=1)],
     sizes=dict(batch=2, height=5, width=4),

@@ -60,6 +60,7 @@ CARD = Card(
     SqueezeExcitation,
     paper="hu2018squeeze",
     aliases=("se", "senet"),
+    elsewhere=("SEAttention", "SEModule", "SqueezeExcite"),
     example=dict(channels=16, reduction=3),
     variants=[dict(reduction=16), dict(bias=False)],
     sizes=dict(batch=2, height=7, width=5),

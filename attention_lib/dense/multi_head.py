@@ -117,6 +117,7 @@ CARD = Card(
     MultiHeadAttention,
     paper="vaswani2017attention",
     aliases=("mha", "self"),
+    elsewhere=("sa", "msa", "mhsa", "ScaledDotProductAttention"),
     example=dict(dim=12, heads=3),
     variants=[dict(bias=True), dict(causal=True), dict(heads=1)],
     sizes=dict(batch=2, tokens=7),

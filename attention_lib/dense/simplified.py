@@ -87,6 +87,7 @@ CARD = Card(
     SimplifiedSelfAttention,
     paper="xmu2021external",
     aliases=("ssa",),
+    elsewhere=("SimplifiedScaledDotProductAttention",),
     example=dict(dim=12, heads=3),
     variants=[dict(causal=True), dict(heads=1)],
     sizes=dict(batch=2, tokens=7),

@@ -118,6 +118,7 @@ CARD = Card(
     ContextualTransformer,
     paper="li2021cot",
     aliases=("cot", "cotnet"),
+    elsewhere=("CoTAttention",),
     example=dict(channels=8, share=4, reduction=3, minimum=7),
     variants=[
         *(dict(kernel_size=5), dict(groups=2), dict(share=2), dict(share=8)),

@@ -130,6 +130,7 @@ CARD = Card(
     MobileViTBlock,
     paper="mehta2021mobilevit",
     aliases=("mobilevit",),
+    elsewhere=("MobileViTAttention",),
     example=dict(channels=7, dim=8, heads=4, depth=1),
     variants=[
         *(dict(depth=2), dict(depth=3), dict(heads=2)),

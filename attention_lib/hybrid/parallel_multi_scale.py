@@ -123,6 +123,7 @@ CARD = Card(
     ParallelMultiScaleAttention,
     paper="zhao2019muse",
     aliases=("muse",),
+    elsewhere=("MUSEAttention",),
     example=dict(dim=12, heads=3, kernel_sizes=(3, 5), expansion=2),
     variants=[
         dict(kernel_sizes=(4,)),

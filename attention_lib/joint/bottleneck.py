@@ -96,6 +96,7 @@ CARD = Card(
     BottleneckAttention,
     paper="park2018bam",
     aliases=("bam",),
+    elsewhere=("BAMBlock",),
     example=dict(channels=12, reduction=5, dilation=2),
     variants=[
         dict(multiply=True),

@@ -87,6 +87,7 @@ CARD = Card(
     ConvolutionalBlockAttention,
     paper="woo2018cbam",
     aliases=("cbam",),
+    elsewhere=("CBAMBlock", "CbamModule"),
     example=dict(channels=12, reduction=3, kernel_size=3),
     variants=[
         dict(kernel_size=7),

@@ -116,6 +116,7 @@ CARD = Card(
     DualAttention,
     paper="fu2019dual",
     aliases=("danet",),
+    elsewhere=("DAModule", "DANetHead"),
     example=dict(channels=12, reduction=5),
     variants=[dict(reduction=8), dict(reduction=3), dict(reduction=12), dict(reduction=1)],
     sizes=dict(batch=2, height=7, width=5),

@@ -91,6 +91,7 @@ CARD = Card(
     PolarizedSelfAttention,
     paper="liu2021polarized",
     aliases=("polarized",),
+    elsewhere=("psa", "ParallelPolarizedSelfAttention"),
     example=dict(channels=12),
     variants=[dict(parallel=False), dict(channels=9), dict(channels=2)],
     sizes=dict(batch=2, height=7, width=5),

@@ -94,6 +94,7 @@ CARD = Card(
     ShuffleAttention,
     paper="zhang2021shuffle",
     aliases=("sanet",),
+    elsewhere=("sa",),
     example=dict(channels=12, groups=2),
     variants=[dict(groups=3), dict(groups=1), dict(groups=6)],
     sizes=dict(batch=2, height=7, width=5),

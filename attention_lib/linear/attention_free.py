@@ -137,6 +137,7 @@ CARD = Card(
     AttentionFree,
     paper="zhai2021aft",
     aliases=("aft",),
+    elsewhere=("AFT_FULL",),
     example=dict(dim=12, max_tokens=448, rank=5),
     variants=[
         *(dict(window=3), dict(rank=1), dict(max_tokens=None)),

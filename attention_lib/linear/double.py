@@ -86,6 +86,7 @@ CARD = Card(
     DoubleAttention,
     paper="chen2018double",
     aliases=("a2", "double"),
+    elsewhere=("A2-Net", "A2Attention"),
     example=dict(channels=12, feature_channels=5, attention_maps=3),
     variants=[
         dict(feature_channels=None),

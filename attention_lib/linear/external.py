@@ -94,6 +94,7 @@ CARD = Card(
     ExternalAttention,
     paper="guo2021external",
     aliases=("ea", "external"),
+    elsewhere=("eanet",),
     example=dict(dim=12, slots=5),
     variants=[dict(slots=16), dict(heads=3), dict(heads=4, expansion=2)],
     sizes=dict(batch=2, tokens=7),

@@ -86,6 +86,7 @@ CARD = Card(
     SeparableAttention,
     paper="mehta2022separable",
     aliases=("mobilevitv2", "separable"),
+    elsewhere=("MobileViTv2Attention", "LinearSelfAttention"),
     example=dict(dim=12),
     sizes=dict(batch=2, tokens=7),
     params="3 * dim**2 + 4 * dim + 1",

@@ -73,6 +73,7 @@ CARD = Card(
     UnitForceAttention,
     paper="song2021ufo",
     aliases=("ufo",),
+    elsewhere=("UFOAttention", "UFO-ViT"),
     example=dict(dim=12, heads=3),
     variants=[dict(heads=1), dict(heads=12), dict(eps=0.5)],
     sizes=dict(batch=2, tokens=7),

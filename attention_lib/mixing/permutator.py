@@ -98,6 +98,7 @@ CARD = Card(
     VisionPermutator,
     paper="hou2021permutator",
     aliases=("permutator", "vip"),
+    elsewhere=("WeightedPermuteMLP",),
     example=dict(channels=12, height=7, width=5, segment_size=3),
     variants=[
         dict(segment_size=12),

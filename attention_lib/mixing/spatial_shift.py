@@ -108,6 +108,7 @@ CARD = Card(
     SpatialShift,
     paper="yu2021s2mlpv2",
     aliases=("s2", "s2-mlp", "s2-mlpv2"),
+    elsewhere=("S2Attention",),
     example=dict(channels=12),
     variants=[dict(channels=11, reduction=5), dict(channels=2, reduction=1), dict(reduction=12)],
     sizes=dict(batch=2, height=7, width=5),

@@ -88,6 +88,7 @@ CARD = Card(
     CrissCrossAttention,
     paper="huang2019ccnet",
     aliases=("ccnet",),
+    elsewhere=("rcca",),
     example=dict(channels=12, reduction=4),
     variants=[dict(recurrence=1), dict(recurrence=3), dict(reduction=12), dict(reduction=1)],
     sizes=dict(batch=2, height=7, width=5),

@@ -126,6 +126,7 @@ CARD = Card(
     DeformableAttention,
     paper="xia2022dat",
     aliases=("dat",),
+    elsewhere=("DAttentionBaseline",),
     example=dict(
         channels=12, heads=4, groups=2, kernel_size=3, stride=2, table_height=5, table_width=3
     ),

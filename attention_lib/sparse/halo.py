@@ -124,6 +124,7 @@ CARD = Card(
     HaloAttention,
     paper="vaswani2021halonet",
     aliases=("halo", "halonet"),
+    elsewhere=("HaloAttn",),
     example=dict(channels=12, heads=2, block_size=3, halo_size=1),
     variants=[
         dict(block_size=2, halo_size=3),

@@ -121,6 +121,7 @@ CARD = Card(
     MultiResolutionOverlappedAttention,
     paper="patel2022moa",
     aliases=("moa",),
+    elsewhere=("MOATransformer",),
     example=dict(channels=12, heads=3, window_size=3, reduction=5, max_windows=150),
     variants=[
         dict(heads=1),

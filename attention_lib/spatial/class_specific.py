@@ -112,6 +112,7 @@ CARD = Card(
     ClassSpecificResidualAttention,
     paper="zhu2021csra",
     aliases=("class_specific", "csra"),
+    elsewhere=("ResidualAttention", "CSRAModule"),
     example=dict(channels=16, classes=3, temperatures=(1.0, 2.0, 4.0, inf)),
     variants=[
         dict(temperatures=(1.0,)),

@@ -82,6 +82,7 @@ CARD = Card(
     CoordinateAttention,
     paper="hou2021coordinate",
     aliases=("coordinate", "coord", "ca"),
+    elsewhere=("CoordAtt", "CoordAttn"),
     example=dict(channels=16, minimum=3),
     variants=[dict(reduction=3), dict(minimum=8), dict(channels=1, minimum=1)],
     sizes=dict(batch=2, height=7, width=5),
