@@ -89,7 +89,7 @@ def test_a_room_imports_only_what_it_may(room):
 
 @pytest.mark.parametrize("page", sorted((HOME / "core").glob("*.py")), ids=lambda p: p.stem)
 def test_core_knows_no_mechanism(page):
-    types = {"collections", "typing"}
+    types = {"collections", "inspect", "typing"}
     assert all(module.partition(".")[0] in LIBRARY | types for module, _ in imports(page))
 
 

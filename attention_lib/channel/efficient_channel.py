@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -42,6 +43,8 @@ class EfficientChannelAttention(nn.Module):
             raise ValueError(f"kernel_size={kernel_size} must be odd and at least 1")
         self.channels, self.kernel_size = channels, kernel_size
         self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

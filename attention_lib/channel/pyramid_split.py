@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -59,6 +60,7 @@ class PyramidSplitAttention(nn.Module):
         if not 1 <= reduction <= width:
             raise ValueError(f"reduction={reduction} must lie between 1 and {width}")
         self.channels, self.kernel_sizes, self.groups = channels, kernel_sizes, groups
+        self.reduction = reduction
         self.branches, self.hidden = len(groups), width // reduction
         self.split = nn.ModuleList(
             nn.Conv2d(channels, width, size, padding=size // 2, groups=group, bias=False)
@@ -66,6 +68,8 @@ class PyramidSplitAttention(nn.Module):
         )
         self.squash = nn.Linear(width, self.hidden)
         self.excite = nn.Linear(self.hidden, width)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
@@ -52,6 +53,7 @@ class SelectiveKernel(nn.Module):
         if channels % groups:
             raise ValueError(f"channels={channels} is not a multiple of groups={groups}")
         self.channels, self.branches = channels, branches
+        self.groups, self.reduction, self.minimum = groups, reduction, minimum
         self.hidden = max(channels // reduction, minimum)
         self.split = nn.ModuleList(
             nn.Sequential(
@@ -67,6 +69,8 @@ class SelectiveKernel(nn.Module):
             nn.Linear(channels, self.hidden, bias=False), nn.BatchNorm1d(self.hidden), nn.ReLU()
         )
         self.select = nn.Linear(self.hidden, branches * channels, bias=False)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -38,8 +39,11 @@ class SqueezeExcitation(nn.Module):
         if not 1 <= reduction <= channels:
             raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
         self.channels = channels
+        self.reduction, self.bias = reduction, bias
         self.squash = nn.Linear(channels, channels // reduction, bias=bias)
         self.excite = nn.Linear(channels // reduction, channels, bias=bias)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import SignatureError, shaped
 
@@ -54,6 +55,7 @@ class EfficientMultiHeadAttention(nn.Module):
         if dim % heads:
             raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
         self.dim, self.heads, self.ratio = dim, heads, ratio
+        self.bias = bias
         self.query = nn.Linear(dim, dim, bias=bias)
         self.key_value = nn.Linear(dim, 2 * dim, bias=False)
         if ratio > 1:
@@ -61,6 +63,8 @@ class EfficientMultiHeadAttention(nn.Module):
             self.norm = nn.LayerNorm(dim, bias=False)
         self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

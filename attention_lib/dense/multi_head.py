@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.core.precision import scaled_products
@@ -43,8 +44,11 @@ class MultiHeadAttention(nn.Module):
         if dim % heads:
             raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
         self.dim, self.heads, self.causal = dim, heads, causal
+        self.bias = bias
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
         self.out = nn.Linear(dim, dim, bias=bias)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

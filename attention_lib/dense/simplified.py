@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_softmax, not_after
 from attention_lib.core.precision import scaled_products
@@ -45,6 +46,8 @@ class SimplifiedSelfAttention(nn.Module):
             raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
         self.dim, self.heads, self.causal = dim, heads, causal
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

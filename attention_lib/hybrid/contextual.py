@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import gather_around
 from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
@@ -64,6 +65,7 @@ class ContextualTransformer(nn.Module):
         if reduction > channels:
             raise ValueError(f"reduction={reduction} must be at most channels={channels}")
         self.channels, self.kernel_size, self.share = channels, kernel_size, share
+        self.groups, self.reduction, self.minimum = groups, reduction, minimum
         self.planes, self.places = channels // share, kernel_size**2
         middle, reach = channels // reduction, kernel_size // 2
         self.hidden = max(middle, minimum)
@@ -89,6 +91,8 @@ class ContextualTransformer(nn.Module):
             nn.Linear(channels, self.hidden, bias=False), nn.BatchNorm1d(self.hidden), nn.ReLU()
         )
         self.excite = nn.Linear(self.hidden, 2 * channels)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

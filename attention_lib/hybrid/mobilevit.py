@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.resize import resize
@@ -59,12 +60,15 @@ class MobileViTBlock(nn.Module):
         if dim % heads:
             raise ValueError(f"dim={dim} is not a multiple of heads={heads}")
         self.channels, self.patch_size, self.places = channels, patch_size, patch_size**2
+        self.dim, self.depth, self.heads, self.kernel_size = dim, depth, heads, kernel_size
         self.near = _convolution(channels, channels, kernel_size)
         self.near.append(nn.Conv2d(channels, dim, 1, bias=False))
         self.layers = nn.Sequential(*(_Layer(dim, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.far = _convolution(dim, channels, 1)
         self.fuse = _convolution(2 * channels, channels, kernel_size)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import shaped
 
@@ -59,6 +60,7 @@ class ParallelMultiScaleAttention(nn.Module):
         if min(kernel_sizes, default=0) < 2:
             raise ValueError(f"kernel_sizes={kernel_sizes} must be one size or more, each above 1")
         self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
+        self.expansion = expansion
         self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.out_attention = nn.Linear(dim, dim, bias=False)
@@ -68,6 +70,8 @@ class ParallelMultiScaleAttention(nn.Module):
         self.out_convolution = nn.Linear(dim, dim, bias=False)
         self.expand = nn.Linear(dim, expansion * dim)
         self.contract = nn.Linear(expansion * dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

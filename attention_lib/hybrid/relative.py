@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -58,6 +59,7 @@ class RelativeAttention(nn.Module):
         if channels % head_dim:
             raise ValueError(f"channels={channels} is not a multiple of head_dim={head_dim}")
         self.channels, self.head_dim, self.heads = channels, head_dim, channels // head_dim
+        self.table_height, self.table_width, self.expansion = table_height, table_width, expansion
         self.norm = nn.LayerNorm(channels)
         self.query_key_value = nn.Linear(channels, 3 * channels)
         self.table = nn.Parameter(
@@ -71,6 +73,8 @@ class RelativeAttention(nn.Module):
             nn.GELU(),
             nn.Linear(expansion * channels, channels),
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

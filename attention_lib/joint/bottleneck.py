@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -50,6 +51,7 @@ class BottleneckAttention(nn.Module):
         if dilation < 1:
             raise ValueError(f"dilation={dilation} must be at least 1")
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction = reduction
         self.dilation, self.multiply = dilation, multiply
         self.channel_vote = nn.Sequential(
             nn.Linear(channels, self.hidden, bias=multiply),
@@ -71,6 +73,8 @@ class BottleneckAttention(nn.Module):
             nn.Conv2d(self.hidden, 1, 1, bias=multiply),
             nn.Identity() if multiply else nn.BatchNorm2d(1),
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -51,6 +52,8 @@ class PolarizedSelfAttention(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.place_query = nn.Linear(channels, self.hidden, bias=False)
         self.place_value = nn.Linear(channels, self.hidden, bias=False)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

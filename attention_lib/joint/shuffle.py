@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -48,6 +49,8 @@ class ShuffleAttention(nn.Module):
         self.place_scale = nn.Parameter(torch.zeros(self.share))
         self.place_shift = nn.Parameter(torch.ones(self.share))
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -43,6 +44,8 @@ class SimAM(nn.Module):
         if not regularization > 0:
             raise ValueError(f"regularization={regularization} must be above 0")
         self.channels, self.regularization = channels, regularization
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

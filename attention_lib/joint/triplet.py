@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.max_and_mean import max_and_mean
 from attention_lib.shape import shaped
 
@@ -53,6 +54,8 @@ class TripletAttention(nn.Module):
             )
             for _ in range(3)
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import SignatureError, shaped
 
@@ -61,6 +62,8 @@ class AttentionFree(nn.Module):
         if max_tokens is not None:
             self.query_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
             self.key_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:

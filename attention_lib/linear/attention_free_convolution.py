@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -54,6 +55,8 @@ class AttentionFreeConvolution(nn.Module):
         self.position = nn.Parameter(torch.randn(heads, kernel_size, kernel_size))
         self.gain = nn.Parameter(torch.zeros(heads))
         self.shift = nn.Parameter(torch.zeros(heads))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

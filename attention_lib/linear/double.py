@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -57,6 +58,8 @@ class DoubleAttention(nn.Module):
         self.gather = nn.Conv2d(channels, attention_maps, 1, bias=False)
         self.distribute = nn.Conv2d(channels, attention_maps, 1)
         self.out = nn.Conv2d(feature_channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -55,11 +56,14 @@ class ExternalAttention(nn.Module):
         if dim * expansion % heads:
             raise ValueError(f"heads={heads} must divide dim * expansion = {dim * expansion}")
         self.dim, self.slots, self.heads = dim, slots, heads
+        self.expansion = expansion
         width = dim * expansion
         self.query = nn.Linear(dim, width, bias=False) if heads > 1 else nn.Identity()
         self.key_memory = nn.Linear(width // heads, slots, bias=False)
         self.value_memory = nn.Linear(slots, width // heads, bias=False)
         self.out = nn.Linear(width, dim) if heads > 1 else nn.Identity()
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
@@ -51,6 +52,8 @@ class UnitForceAttention(nn.Module):
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.gamma = nn.Parameter(torch.ones(heads))
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -46,9 +47,12 @@ class GlobalFilter(nn.Module):
             if given < 1:
                 raise ValueError(f"{name}={given} must be at least 1")
         self.channels = channels
+        self.table_height, self.table_width = table_height, table_width
         # real parts, then imaginary ones: a complex parameter would not survive `.half()`
         parts = torch.randn(2, channels, table_height, table_width // 2 + 1)
         self.filter = nn.Parameter(parts * 0.02)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.branches import blend
 from attention_lib.shape import shaped
 
@@ -55,6 +56,7 @@ class VisionPermutator(nn.Module):
         if reduction > channels:
             raise ValueError(f"reduction={reduction} is above channels={channels}")
         self.channels, self.height, self.width = channels, height, width
+        self.reduction = reduction
         self.segment_size, self.hidden = segment_size, channels // reduction
         self.mix_rows = nn.Conv1d(segment_size * height, segment_size * height, 1, bias=False)
         self.mix_columns = nn.Linear(segment_size * width, segment_size * width, bias=False)
@@ -62,6 +64,8 @@ class VisionPermutator(nn.Module):
         self.squash = nn.Sequential(nn.Linear(channels, self.hidden), nn.GELU())
         self.excite = nn.Linear(self.hidden, 3 * channels)
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

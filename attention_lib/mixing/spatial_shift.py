@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -47,10 +48,13 @@ class SpatialShift(nn.Module):
         if not 1 <= reduction <= channels:
             raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction = reduction
         self.expand = nn.Linear(channels, 3 * channels)
         self.squash = nn.Linear(channels, self.hidden, bias=False)
         self.excite = nn.Linear(self.hidden, 3 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import shaped
 
@@ -45,10 +46,13 @@ class CrissCrossAttention(nn.Module):
         if recurrence < 1:
             raise ValueError(f"recurrence={recurrence} must be at least 1")
         self.channels, self.hidden, self.recurrence = channels, channels // reduction, recurrence
+        self.reduction = reduction
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
         self.scale = nn.Parameter(torch.zeros(()))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import biased_attention
 from attention_lib.shape import shaped
 
@@ -64,6 +65,12 @@ class DeformableAttention(nn.Module):
                 f"{stride=}, {table_height=}, {table_width=}, {offset_range=} must be above 0"
             )
         self.channels, self.heads, self.groups = channels, heads, groups
+        self.kernel_size, self.stride, self.table_height, self.table_width = (
+            kernel_size,
+            stride,
+            table_height,
+            table_width,
+        )
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
         self.query = nn.Conv2d(channels, channels, 1, bias=False)
         self.gather = nn.Conv2d(share, share, kernel_size, stride, padding, groups=share)
@@ -74,6 +81,8 @@ class DeformableAttention(nn.Module):
         self.position_bias = nn.Parameter(torch.empty(heads, *steps))
         self.out = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.trunc_normal_(self.position_bias, std=0.01)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

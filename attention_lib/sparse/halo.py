@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.shape import shaped
 
@@ -60,6 +61,8 @@ class HaloAttention(nn.Module):
             nn.Parameter(torch.randn(offsets, self.head_dim) * self.head_dim**-0.5)
             for _ in range(2)
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import gather_around
 from attention_lib.shape import shaped
 
@@ -53,6 +54,8 @@ class OutlookAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
         self.logits = nn.Linear(channels, heads * kernel_size**4)
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

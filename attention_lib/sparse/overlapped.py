@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.shape import SignatureError, shaped
@@ -64,6 +65,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         if not 1 <= reduction <= channels:
             raise ValueError(f"reduction={reduction} must lie between 1 and channels={channels}")
         self.channels, self.heads, self.max_windows = channels, heads, max_windows
+        self.reduction = reduction
         self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
         self.reduce = nn.Conv2d(channels, self.hidden, 1)
         self.query = nn.Conv2d(self.hidden, channels, window_size, stride=window_size)
@@ -74,6 +76,8 @@ class MultiResolutionOverlappedAttention(nn.Module):
         steps = 2 * max_windows - 1
         self.position_bias = nn.Parameter(torch.zeros(heads, steps, steps))
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

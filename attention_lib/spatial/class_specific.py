@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -61,6 +62,8 @@ class ClassSpecificResidualAttention(nn.Module):
         self.classify = nn.ModuleList(
             nn.Conv2d(channels, classes, 1, bias=False) for _ in temperatures
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.shape import shaped
 
 
@@ -42,6 +43,7 @@ class CoordinateAttention(nn.Module):
             if given < 1:
                 raise ValueError(f"{name}={given} must be at least 1")
         self.channels, self.hidden = channels, max(channels // reduction, minimum)
+        self.reduction, self.minimum = reduction, minimum
         self.squash = nn.Sequential(
             nn.Conv1d(channels, self.hidden, 1, bias=False),
             nn.BatchNorm1d(self.hidden),
@@ -49,6 +51,8 @@ class CoordinateAttention(nn.Module):
         )
         self.excite_rows = nn.Conv1d(self.hidden, channels, 1)
         self.excite_columns = nn.Conv1d(self.hidden, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
