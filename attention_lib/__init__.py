@@ -1,14 +1,51 @@
 """Attention mechanisms, each on a page of its own.
 
     from attention_lib import create
-    gate = create("se", channels=64)          # by alias ...
+    gate = create("se", 64)                   # by any of its names ...
     from attention_lib.channel import SqueezeExcitation
     gate = SqueezeExcitation(channels=64)     # ... or by class
 
-`catalog()` lists what there is; `find(name)` gives the card of one mechanism.
+`catalog()` lists what there is; `find` gives the card of one mechanism, by name, class or instance.
+`measure` counts what a module costs, `check` holds one to the contract, `insert` puts a mechanism
+into a network, `on_maps` and `on_tokens` give it the other layout.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# not lazy: importing the module `attention_lib.catalog` would put it in place of the function
 from attention_lib.catalog import catalog, create, find
 
-__all__ = ["catalog", "create", "find"]
+if TYPE_CHECKING:
+    from attention_lib.cost import measure
+    from attention_lib.guest import check
+    from attention_lib.plug import insert, on_maps, on_tokens
+
+__all__ = [
+    "catalog",
+    "check",
+    "create",
+    "find",
+    "insert",
+    "measure",
+    "on_maps",
+    "on_tokens",
+]
 __version__ = "0.1.0"
+_ROOMS = {
+    "check": "guest",
+    "insert": "plug",
+    "measure": "cost",
+    "on_maps": "plug",
+    "on_tokens": "plug",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

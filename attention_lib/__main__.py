@@ -1,6 +1,6 @@
 """Look up, count, check and time attention mechanisms.
 
-Mechanisms go by class name or alias, in any case.  Sizes and constructor arguments are given as
+Mechanisms go by any of their names, in any case.  Sizes and constructor arguments are given as
 name=value; those that are not have sizes one meets in practice.
 """
 
@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -132,6 +131,7 @@ def show(
     facts = {
         "family": f"{card.family}, works on {card.layout}",
         "aliases": ", ".join(card.aliases),
+        "elsewhere": ", ".join(card.elsewhere),
         "takes": "; ".join(takes),
         "gives": f"({', '.join(answer)})",
         "parameters": card.params,
@@ -192,22 +192,18 @@ def check(
     includes what a module of yours does not declare.  The exit code is 1 if one failed.  The
     forward of your module must take one tensor and return one.
     """
-    from attention_lib.checks import CONTRACT, verdict
-    from attention_lib.guest import card_for, load
+    from attention_lib import checks
+    from attention_lib.guest import adopt, held_to
 
-    mechanism = load(module) if ".py" in module else find(module).mechanism
     axes = _settings(sizes.split(",") if sizes else None)
-    card = card_for(mechanism, _settings(settings), layout, axes)
+    card = adopt(module, _settings(settings), layout, axes)
     console = _console()
     console.print(_instance(card), soft_wrap=True)
     tally = dict.fromkeys(("passed", "failed", "xfail", "not applicable"), 0)
-    for check in CONTRACT:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a custom module may warn as it likes
-            status, why = verdict(check, card)
+    for promise, status, why in held_to(card):
         tally[status] += 1
-        name = check.__name__.removeprefix("check_").replace("_", " ")
-        what = (inspect.getdoc(check) or "").partition("\n")[0]
+        name = promise.removeprefix("check_").replace("_", " ")
+        what = (inspect.getdoc(getattr(checks, promise)) or "").partition("\n")[0]
         if status == "not applicable":
             what = why
         elif why:

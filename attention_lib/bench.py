@@ -291,7 +291,7 @@ class Row:
 
 
 def sweep(
-    cards: Sequence[Card | str],
+    cards: Sequence[Card | str | type[nn.Module]],
     axis: str,
     sizes: Sequence[int],
     *,
@@ -306,7 +306,7 @@ def sweep(
     """Measure mechanisms side by side while one size grows, in eval mode.
 
     Args:
-        cards: the mechanisms, cards or names.
+        cards: the mechanisms, as `find` takes them.
         axis: what grows: an axis of the input or an integer argument of the constructor, such as
             "tokens" or "channels"; or several that grow together, "height,width".
         sizes: its sizes.
@@ -321,7 +321,7 @@ def sweep(
     Raises:
         ValueError: if a mechanism has no such axis, or no mechanism, size or device is there.
     """
-    found = [find(card) if isinstance(card, str) else card for card in cards]
+    found = [find(card) for card in cards]
     if not found or not sizes:
         raise ValueError(f"nothing to measure: {len(found)} mechanisms at {len(sizes)} sizes")
     rows = []
@@ -345,7 +345,7 @@ def sweep(
 
 
 def side_by_side(
-    cards: Sequence[Card],
+    cards: Sequence[Card | str | type[nn.Module]],
     *,
     axis: str = "",
     size: int = 0,
@@ -364,7 +364,8 @@ def side_by_side(
     """
     if _is_cuda(device) and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}, but torch sees no GPU here")
-    made = {str(card): _instance(card, device, dtype, seed) for card in cards}
+    found = [find(card) for card in cards]
+    made = {str(card): _instance(card, device, dtype, seed) for card in found}
     runs = {name: _run(*made[name], backward, seed) for name in made}
     timings = time_together(runs, device=device, seconds=seconds, seed=seed)
     kind = str(dtype).removeprefix("torch.")
@@ -386,7 +387,7 @@ def side_by_side(
     ]
 
 
-def realistic(card: Card, **given: object) -> Card:
+def realistic(thing: Card | str | type[nn.Module], /, **given: object) -> Card:
     """The card with sizes one meets in practice, in place of its small example.
 
     Constructor arguments and axes are those given; else those of TYPICAL; else the constructor's
@@ -395,6 +396,7 @@ def realistic(card: Card, **given: object) -> Card:
     Raises:
         ValueError: if the mechanism has no axis or argument of a name that is given.
     """
+    card = find(thing)
     known = inspect.signature(card.mechanism).parameters
     axes = dict.fromkeys((*card.sizes, *known))
     for name in given:

@@ -30,7 +30,8 @@ class Card:
     mechanism: type[nn.Module]
     _: KW_ONLY
     paper: str  # a key of book/references.bib
-    aliases: Sequence[str] = ()  # what else `create` and the search box call it
+    aliases: Sequence[str] = ()  # its short names; the first is that of no other mechanism
+    elsewhere: Sequence[str] = ()  # what other collections and lists of names call it
     networks: Sequence[tuple[str, str]] = ()  # known for it, each with the key of its paper
     example: Mapping[str, object]  # constructor arguments of a small instance
     variants: Sequence[Mapping[str, object]] = ()  # what the proofs change in it, one at a time
@@ -51,6 +52,16 @@ class Card:
     @property
     def family(self) -> str:
         return self.mechanism.__module__.split(".")[-2]
+
+    @property
+    def stem(self) -> str:
+        """The name of its file."""
+        return self.mechanism.__module__.rpartition(".")[2]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it answers to: class, file, short names, and those it has elsewhere."""
+        return tuple(dict.fromkeys((str(self), self.stem, *self.aliases, *self.elsewhere)))
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""Every mechanism, in reading order, and the one call that makes any of them.
+"""Every mechanism, in reading order, how one is found, and the one call that makes any of them.
 
 There is no registry to keep. A family is a folder whose first line asks a question in italics, its
 `__all__` is the list of its mechanisms, and the card lies beside the class.
@@ -7,9 +7,13 @@ There is no registry to keep. A family is a folder whose first line asks a quest
 import inspect
 import re
 import sys
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args
 
 from torch import nn
 
@@ -31,6 +35,7 @@ def _families(home: Path = Path(__file__).parent) -> tuple[str, ...]:
 
 
 FAMILIES = _families()
+KINDS = {int: Integral, float: Real, bool: bool, NoneType: NoneType}  # numpy's integers are ints
 
 
 def catalog(family: str | None = None) -> list[Card]:
@@ -47,31 +52,89 @@ def catalog(family: str | None = None) -> list[Card]:
     return [sys.modules[found.__module__].CARD for found in classes]
 
 
-def find(name: str) -> Card:
-    """The card of a mechanism, by class name or alias in any case.
+def find(thing: str | type[nn.Module] | nn.Module | Card) -> Card:
+    """The card of a mechanism.
+
+    Args:
+        thing: a name, in which case, hyphens, underscores and blanks do not count: of the class,
+            of its file, of the paper, or of other collections; or the class, an instance, or the
+            card itself.
 
     Raises:
-        ValueError: if there is none, with the nearest names.
+        ValueError: if there is none, with the nearest names; or if several mechanisms have that
+            name, with these.
+        TypeError: if `thing` is of another type.
     """
-    cards = {known.lower(): card for card in catalog() for known in (str(card), *card.aliases)}
-    if name.lower() in cards:
-        return cards[name.lower()]
-    shown = {known.lower(): known for card in catalog() for known in (str(card), *card.aliases)}
-    near = get_close_matches(name.lower(), shown, n=3, cutoff=0.4) or sorted(shown)
-    raise ValueError(f"no mechanism {name!r}; did you mean {', '.join(shown[n] for n in near)}?")
+    if isinstance(thing, Card):
+        return thing
+    if isinstance(thing, str):
+        return _named(thing)
+    mechanism = type(thing) if isinstance(thing, nn.Module) else thing
+    if not (isinstance(mechanism, type) and issubclass(mechanism, nn.Module)):
+        raise TypeError(f"a name, class, instance or card is wanted, got {thing!r}")
+    card = getattr(sys.modules[mechanism.__module__], "CARD", None)
+    if isinstance(card, Card) and card.mechanism is mechanism:
+        return card
+    name = mechanism.__name__
+    raise ValueError(f"class {name} has no card in its file; near to it are {_nearest(name)}")
 
 
-def create(name: str, **arguments: object) -> nn.Module:
-    """Make a mechanism by class name or alias: `create("se", channels=64)`.
+def create(
+    thing: str | type[nn.Module] | nn.Module | Card, /, *arguments: object, **named: object
+) -> nn.Module:
+    """Make a mechanism from what `find` takes: `create("se", 64, reduction=8)`.
+
+    Args:
+        thing: which one.
+        arguments, named: of its constructor.
 
     Raises:
         ValueError: if there is no such mechanism, or the arguments make no sense for it.
-        TypeError: if it knows no such argument, or lacks one; the accepted ones are named.
+        TypeError: if it knows no such argument, or lacks one, and the accepted ones are named;
+            or if an argument is of the wrong type.
     """
-    mechanism = find(name).mechanism
+    mechanism = find(thing).mechanism
+    accepted = inspect.signature(mechanism)
     try:
-        inspect.signature(mechanism).bind(**arguments)
+        given = accepted.bind(*arguments, **named).arguments
     except TypeError as error:
-        accepted = inspect.signature(mechanism)
         raise TypeError(f"{error}; it is {mechanism.__name__}{accepted}") from None
-    return mechanism(**arguments)
+    for name, value in given.items():
+        note = accepted.parameters[name].annotation
+        if not _fits(value, note):
+            wanted = note if isinstance(note, UnionType) else note.__name__
+            got = f"{value!r} of type {type(value).__name__}"
+            raise TypeError(f"{mechanism.__name__}: {name} must be {wanted}, got {got}")
+    return mechanism(*arguments, **named)
+
+
+def _named(name: str) -> Card:
+    cards = [card for card in catalog() if _spelled(name) in map(_spelled, card.names)]
+    if len(cards) > 1:
+        candidates = ", ".join(f"{card} ({card.family})" for card in cards)
+        raise ValueError(f"{name!r} is the name of several mechanisms: {candidates}")
+    if not cards:
+        raise ValueError(f"no mechanism {name!r}; did you mean {_nearest(name)}?")
+    return cards[0]
+
+
+def _nearest(name: str) -> str:
+    """The names that are spelled most like it; all classes if none is."""
+    known = {_spelled(known): known for card in catalog() for known in reversed(card.names)}
+    near = get_close_matches(_spelled(name), known, n=3, cutoff=0.4)
+    return ", ".join([known[spelled] for spelled in near] or sorted(map(str, catalog())))
+
+
+def _spelled(name: str) -> str:
+    """A name without what does not count in it."""
+    return "".join(letter for letter in name.lower() if letter not in "-_ ")
+
+
+def _fits(value: object, note: object) -> bool:
+    """Whether a value is of the annotated type; of other types than KINDS, nothing is known."""
+    kinds: Iterable[Any] = get_args(note) if isinstance(note, UnionType) else (note,)
+    if not all(kind in KINDS for kind in kinds):
+        return True
+    if isinstance(value, bool):
+        return bool in kinds
+    return any(isinstance(value, KINDS[kind]) for kind in kinds)

@@ -12,6 +12,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from torch import nn
+
 from attention_lib import properties
 from attention_lib.card import Card
 from attention_lib.catalog import catalog, find
@@ -29,14 +31,15 @@ class Page(str):
         return str(self)
 
 
-def card(name: str, **sizes: int) -> Page:
-    """What a mechanism says of itself; its costs worked out for `sizes`, if there are any.
+def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
+    """What a mechanism, by name or what else `find` takes, says of itself.
 
-    What `sizes` does not name has the paper's value.
+    Its costs are worked out for `sizes`, if there are any.  What these do not name has the paper's
+    value.
 
     >>> display.card("se", channels=256, height=56, width=56)
     """
-    found = find(name)
+    found = find(thing)
     at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
     rows = []
     for kind, title in COSTS.items():

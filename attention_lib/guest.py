@@ -1,30 +1,86 @@
 """A card for a module that has none, so that anybody's mechanism can be held to the contract.
 
-    card = card_for(load("my_gate.py:MyGate"), dict(channels=16))
-    for check in checks_for(card):
-        print(check.__name__, *verdict(check, card))
+    for promise, verdict, why in check("my_gate.py:MyGate", channels=16):
+        print(promise, verdict, why)
 
 Checks of what nobody declared do not apply: costs, properties and rejected arguments.
 """
 
 import inspect
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.catalog import find
+from attention_lib.checks import CONTRACT, verdict
 from attention_lib.shape import signature
 
 AXES = {"maps": "batch channels height width", "tokens": "batch tokens dim"}
 WIDTH = {"maps": "channels", "tokens": "dim"}
 SMALL = (7, 5, 9, 11, 13)  # distinct and coprime, so that swapped axes cannot hide
+
+
+class Checked(NamedTuple):
+    """What became of one promise of the contract."""
+
+    check: str  # the name of the check in `attention_lib.checks`
+    verdict: str
+    why: str
+
+
+def check(
+    thing: str | type[nn.Module] | nn.Module | Card,
+    /,
+    *,
+    layout: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    **arguments: object,
+) -> list[Checked]:
+    """Hold any module to the contract: `check("se")`, `check(MyGate, channels=16)`.
+
+    Args:
+        thing: a mechanism as `find` takes it, any module or its class, or "path/to/file.py:Class".
+        layout, sizes: see `card_for`.
+        arguments: of the constructor; where there is a card, what changes in its example.
+
+    Raises:
+        ValueError: if there is no such thing, or it cannot be made or run.
+    """
+    return list(held_to(adopt(thing, arguments, layout, sizes)))
+
+
+def adopt(
+    thing: str | type[nn.Module] | nn.Module | Card,
+    arguments: Mapping[str, object],
+    layout: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Card:
+    """A card for what `check` takes, with these arguments and sizes."""
+    if isinstance(thing, str):
+        thing = load(thing) if ".py" in thing else find(thing)
+    if isinstance(thing, Card):
+        example = {**thing.example, **arguments}
+        return _tried(replace(thing, example=example, sizes={**thing.sizes, **(sizes or {})}))
+    mechanism = type(thing) if isinstance(thing, nn.Module) else thing
+    return card_for(mechanism, arguments, layout, sizes)
+
+
+def held_to(card: Card) -> Iterator[Checked]:
+    """The verdict on each promise, one after the other."""
+    for promise in CONTRACT:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a custom module may warn as it likes
+            found = verdict(promise, card)
+        yield Checked(promise.__name__, *found)
 
 
 def load(place: str) -> type[nn.Module]:

@@ -104,7 +104,7 @@ class Placed(NamedTuple):
 
 def insert(
     network: nn.Module,
-    mechanism: str,
+    mechanism: str | type[nn.Module] | Card,
     where: str | type[nn.Module] | Callable[[str, nn.Module], bool],
     *,
     example: Tensor | None = None,
@@ -119,7 +119,7 @@ def insert(
 
     Args:
         network: of torchvision, of timm, or your own; what it gives at these places are maps.
-        mechanism: class name or alias.
+        mechanism: what `find` takes: a name, a class or a card.
         where: a type; or the end of a name, in which each `*` stands for one part or less
             ("bn3", "layer4.*.bn3"); or a function of name and module.
         example: an input of the network; a picture (1, 3, 224, 224) if None.
@@ -135,7 +135,7 @@ def insert(
     chosen = {name: m for name, m in network.named_modules() if name and _chosen(name, m, where)}
     if not chosen:
         raise ValueError(f"where={where!r} fits no module of {type(network).__name__}")
-    child = card.mechanism.__module__.rpartition(".")[2]
+    child = card.stem
     if hasattr(nn.Module, child):  # such as double, which makes any module one of float64
         child += "_attention"
     picture = torch.empty(1, 3, 224, 224, device="meta") if example is None else example
@@ -204,7 +204,7 @@ def _fitting(
     known = inspect.signature(card.mechanism).parameters
     sizes = dict(channels=channels, dim=channels, height=height, width=width)
     wanted = {k: v for k, v in sizes.items() if k in known and known[k].default is known[k].empty}
-    return on_maps(create(str(card), **{**wanted, **arguments}))
+    return on_maps(create(card, **{**wanted, **arguments}))
 
 
 def _layout(mechanism: nn.Module) -> str:

@@ -116,7 +116,7 @@ def test_a_paper_that_is_not_on_arxiv_links_to_its_url():
 
 def test_evidence_says_what_vouches():
     assert "timm.layers.SEModule" in display.evidence(find("se"))
-    assert "somebody else" in display.evidence(find("psa"))
+    assert "somebody else" in display.evidence(find("epsa"))
 
 
 def test_a_stamp_names_preset_and_versions():

@@ -254,7 +254,7 @@ def test_a_formula_is_typeset_in_the_letters_of_the_notation():
     assert find("mha").typeset("macs") == "2 N^{2} d + 4 N d^{2}"
     assert find("mha").order("macs") == "N^{2} d"
     assert find("emsa").order("memory") == r"\frac{H^{2} W^{2} h}{s^{2}}"
-    assert r"\sum_{i=0}^{S - 1}" in find("psa").typeset("macs")
+    assert r"\sum_{i=0}^{S - 1}" in find("epsa").typeset("macs")
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)

@@ -173,7 +173,7 @@ def test_the_mean_of_ratios_is_geometric():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("psa", "no peer of PyramidSplitAttention"), ("nobody", "nobody")]
+    ("name", "message"), [("epsa", "no peer of PyramidSplitAttention"), ("nobody", "nobody")]
 )
 def test_who_has_no_peer_is_told(name, message, capsys):
     with pytest.raises(SystemExit):

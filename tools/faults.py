@@ -2,7 +2,7 @@
 
 Changed are numbers, axes, signs, operators, comparisons, branches, steps, arguments, the order of
 statements, defaults, decorators, declared axes, and what the card states.  Prose and messages stay,
-and so does what a card only proposes to the tests: example, variants, sizes, rejects, aliases.
+and so does what a card only proposes to the tests: example, variants, sizes, rejects, names.
 """
 
 import ast
@@ -29,7 +29,7 @@ ALIKE = {"relu": ["sigmoid"], "sigmoid": ["tanh"], "softmax": ["sigmoid"],
          "ReLU": ["GELU"]}  # fmt: skip
 SYMMETRIC = ("max", "min", "Max", "Min")  # the last two in the formulas of a card
 NAMESPACES = ("torch", "nn", "F", "super()")
-PROPOSED = ("example", "variants", "sizes", "rejects", "aliases", "cannot")
+PROPOSED = ("example", "variants", "sizes", "rejects", "aliases", "elsewhere", "cannot")
 COSTS = ("params", "macs", "memory")
 FACTS = (*COSTS, "paper", "properties", "oracles")
 

@@ -129,8 +129,8 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         f"mechanism = {card}({arguments})\n"
         f'mechanism = create("{alias}", {arguments})  # the same\n```',
         "`create` knows it as "
-        + ", ".join(f"`{name}`" for name in (str(card), *card.aliases))
-        + ", in any case.",
+        + ", ".join(f"`{name}`" for name in card.names)
+        + "; case, hyphens, underscores and blanks do not count.",
     ]
     defaults = inspect.signature(card.mechanism).parameters
     rows = []

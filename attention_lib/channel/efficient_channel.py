@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, odd
 from attention_lib.shape import Maps, shaped
 
@@ -42,6 +43,8 @@ class EfficientChannelAttention(nn.Module):
         self.channels, self.kernel_size = channels, kernel_size
         self.mix = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         return self._gate(x)[..., None, None] * x
@@ -71,6 +74,7 @@ CARD = Card(
     EfficientChannelAttention,
     paper="wang2020eca",
     aliases=("eca", "ecanet"),
+    elsewhere=("ECAAttention", "EcaModule"),
     networks=[("ECA-Net", "wang2020eca")],
     example=dict(channels=16),
     variants=[dict(kernel_size=5), dict(kernel_size=1), dict(channels=3)],

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, between, divides, odd
 from attention_lib.shape import Maps, shaped
 
@@ -55,6 +56,7 @@ class PyramidSplitAttention(nn.Module):
         divides(groups=groups, **{"channels / branches": width})
         between(1, reduction=reduction, **{"channels / branches": width})
         self.channels, self.kernel_sizes, self.groups = channels, kernel_sizes, groups
+        self.reduction = reduction
         self.branches, self.hidden = len(groups), width // reduction
         self.split = nn.ModuleList(
             nn.Conv2d(channels, width, size, padding=size // 2, groups=group, bias=False)
@@ -62,6 +64,8 @@ class PyramidSplitAttention(nn.Module):
         )
         self.squash = nn.Linear(width, self.hidden)
         self.excite = nn.Linear(self.hidden, width)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -83,7 +87,7 @@ class PyramidSplitAttention(nn.Module):
 CARD = Card(
     PyramidSplitAttention,
     paper="zhang2021epsanet",
-    aliases=("psa", "epsa", "epsanet"),
+    aliases=("epsa", "epsanet", "psa"),
     networks=[("EPSANet", "zhang2021epsanet")],
     example=dict(channels=16, kernel_sizes=(3, 5), groups=(1, 4), reduction=3),
     variants=[

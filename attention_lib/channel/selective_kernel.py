@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import Maps, shaped
@@ -50,6 +51,7 @@ class SelectiveKernel(nn.Module):
         divides(groups=groups, channels=channels)
         self.channels, self.branches = channels, branches
         self.hidden = max(channels // reduction, min_hidden)
+        self.groups, self.reduction, self.min_hidden = groups, reduction, min_hidden
         self.split = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(
@@ -64,6 +66,8 @@ class SelectiveKernel(nn.Module):
             nn.Linear(channels, self.hidden, bias=False), nn.BatchNorm1d(self.hidden), nn.ReLU()
         )
         self.select = nn.Linear(self.hidden, branches * channels, bias=False)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -86,6 +90,7 @@ CARD = Card(
     SelectiveKernel,
     paper="li2019selective",
     aliases=("sk", "sknet"),
+    elsewhere=("SKAttention", "SKConvBlock"),
     networks=[("SKNet", "li2019selective")],
     example=dict(channels=9, groups=3, reduction=3, min_hidden=2),
     variants=[dict(branches=3), dict(branches=1), dict(min_hidden=11), dict(groups=1)],

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import between
 from attention_lib.shape import Maps, shaped
 
@@ -38,8 +39,11 @@ class SqueezeExcitation(nn.Module):
         super().__init__()
         between(1, reduction=reduction, channels=channels)
         self.channels = channels
+        self.reduction, self.bias = reduction, bias
         self.squash = nn.Linear(channels, channels // reduction, bias=bias)
         self.excite = nn.Linear(channels // reduction, channels, bias=bias)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -56,6 +60,7 @@ CARD = Card(
     SqueezeExcitation,
     paper="hu2018squeeze",
     aliases=("se", "senet"),
+    elsewhere=("SEAttention", "SEModule", "SqueezeExcite"),
     networks=[
         ("SENet", "hu2018squeeze"),
         ("MobileNetV3", "howard2019mobilenetv3"),

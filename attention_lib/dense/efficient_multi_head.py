@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import SignatureError, Tokens, shaped
@@ -53,6 +54,7 @@ class EfficientMultiHeadAttention(nn.Module):
         at_least(1, sr_ratio=sr_ratio)
         divides(heads=heads, dim=dim)
         self.dim, self.heads, self.sr_ratio = dim, heads, sr_ratio
+        self.bias = bias
         self.query = nn.Linear(dim, dim, bias=bias)
         self.key_value = nn.Linear(dim, 2 * dim, bias=False)
         if sr_ratio > 1:
@@ -62,6 +64,8 @@ class EfficientMultiHeadAttention(nn.Module):
             self.norm = nn.LayerNorm(dim, bias=False)
         self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(

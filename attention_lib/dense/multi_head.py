@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import causal_mask, masked_softmax
@@ -41,8 +42,11 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
+        self.bias = bias
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
         self.out = nn.Linear(dim, dim, bias=bias)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
@@ -119,6 +123,7 @@ CARD = Card(
     MultiHeadAttention,
     paper="vaswani2017attention",
     aliases=("mha", "self"),
+    elsewhere=("sa", "msa", "mhsa", "ScaledDotProductAttention"),
     networks=[("Transformer", "vaswani2017attention"), ("ViT", "dosovitskiy2021vit")],
     example=dict(dim=12, heads=3),
     variants=[dict(bias=True), dict(causal=True), dict(heads=1)],

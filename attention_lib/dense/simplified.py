@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import causal_mask, masked_softmax
@@ -43,6 +44,8 @@ class SimplifiedSelfAttention(nn.Module):
         divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
@@ -87,6 +90,7 @@ CARD = Card(
     SimplifiedSelfAttention,
     paper="xmu2021external",
     aliases=("ssa",),
+    elsewhere=("SimplifiedScaledDotProductAttention",),
     example=dict(dim=12, heads=3),
     variants=[dict(causal=True), dict(heads=1)],
     sizes=dict(batch=2, tokens=7),

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import neighborhood_attention, shifted_views
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.shape import Maps, shaped
@@ -73,6 +74,8 @@ class ACmix(nn.Module):
             self.shift.weight.copy_(torch.eye(maps).view(maps, *self.shift.kernel_size))
         self.attention_rate = nn.Parameter(torch.tensor(0.5))
         self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

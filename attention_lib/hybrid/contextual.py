@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides, odd
@@ -59,6 +60,7 @@ class ContextualTransformer(nn.Module):
         odd(3, kernel_size=kernel_size)
         between(1, reduction=reduction, channels=channels)
         self.channels, self.kernel_size, self.share = channels, kernel_size, share
+        self.groups, self.reduction, self.min_hidden = groups, reduction, min_hidden
         self.planes, self.places = channels // share, kernel_size**2
         middle, reach = channels // reduction, kernel_size // 2
         self.hidden = max(middle, min_hidden)
@@ -85,6 +87,8 @@ class ContextualTransformer(nn.Module):
         )
         self.excite = nn.Linear(self.hidden, 2 * channels)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         static = self.static(x)
@@ -109,6 +113,7 @@ CARD = Card(
     ContextualTransformer,
     paper="li2021cot",
     aliases=("cot", "cotnet"),
+    elsewhere=("CoTAttention",),
     networks=[("CoTNet", "li2021cot")],
     example=dict(channels=8, share=4, reduction=2, min_hidden=7),
     variants=[

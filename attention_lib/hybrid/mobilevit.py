@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
@@ -55,12 +56,15 @@ class MobileViTBlock(nn.Module):
         odd(1, kernel_size=kernel_size)
         divides(heads=heads, dim=dim)
         self.channels, self.patch_size, self.places = channels, patch_size, patch_size**2
+        self.dim, self.depth, self.heads, self.kernel_size = dim, depth, heads, kernel_size
         self.near = _convolution(channels, channels, kernel_size)
         self.near.append(nn.Conv2d(channels, dim, 1, bias=False))
         self.layers = nn.Sequential(*(_Layer(dim, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.far = _convolution(dim, channels, 1)
         self.fuse = _convolution(2 * channels, channels, kernel_size)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -122,6 +126,7 @@ CARD = Card(
     MobileViTBlock,
     paper="mehta2021mobilevit",
     aliases=("mobilevit",),
+    elsewhere=("MobileViTAttention",),
     networks=[("MobileViT", "mehta2021mobilevit")],
     example=dict(channels=7, dim=8, heads=4, depth=1),
     variants=[

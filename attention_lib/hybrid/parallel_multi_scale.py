@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import Tokens, shaped
@@ -56,6 +57,7 @@ class ParallelMultiScaleAttention(nn.Module):
         divides(heads=heads, dim=dim)
         at_least(2, kernel_sizes=kernel_sizes)
         self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
+        self.expansion = expansion
         self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.out_attention = nn.Linear(dim, dim, bias=False)
@@ -65,6 +67,8 @@ class ParallelMultiScaleAttention(nn.Module):
         self.out_convolution = nn.Linear(dim, dim, bias=False)
         self.expand = nn.Linear(dim, expansion * dim)
         self.contract = nn.Linear(expansion * dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
@@ -125,6 +129,7 @@ CARD = Card(
     ParallelMultiScaleAttention,
     paper="zhao2019muse",
     aliases=("muse",),
+    elsewhere=("MUSEAttention",),
     networks=[("MUSE", "zhao2019muse")],
     example=dict(dim=12, heads=3, kernel_sizes=(3, 5), expansion=2),
     variants=[

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
@@ -55,6 +56,7 @@ class RelativeAttention(nn.Module):
         at_least(1, table_height=table_height, table_width=table_width, expansion=expansion)
         divides(head_dim=head_dim, channels=channels)
         self.channels, self.head_dim, self.heads = channels, head_dim, channels // head_dim
+        self.table_height, self.table_width, self.expansion = table_height, table_width, expansion
         self.norm = nn.LayerNorm(channels)
         self.query_key_value = nn.Linear(channels, 3 * channels)
         self.table = nn.Parameter(
@@ -68,6 +70,8 @@ class RelativeAttention(nn.Module):
             nn.GELU(),
             nn.Linear(expansion * channels, channels),
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, between
 from attention_lib.shape import Maps, shaped
 
@@ -48,6 +49,7 @@ class BottleneckAttention(nn.Module):
         between(1, reduction=reduction, channels=channels)
         at_least(1, dilation=dilation)
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction = reduction
         self.dilation, self.multiply = dilation, multiply
         self.channel_vote = nn.Sequential(
             nn.Linear(channels, self.hidden, bias=multiply),
@@ -70,6 +72,8 @@ class BottleneckAttention(nn.Module):
             nn.Identity() if multiply else nn.BatchNorm2d(1),
         )
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         return torch.addcmul(x, self.gate(x), x)
@@ -90,6 +94,7 @@ CARD = Card(
     BottleneckAttention,
     paper="park2018bam",
     aliases=("bam",),
+    elsewhere=("BAMBlock",),
     example=dict(channels=12, reduction=5, dilation=2),
     variants=[
         dict(multiply=True),

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import between, odd
 from attention_lib.core.max_and_mean import max_and_mean
 from attention_lib.shape import Maps, shaped
@@ -49,12 +50,15 @@ class ConvolutionalBlockAttention(nn.Module):
         between(1, reduction=reduction, channels=channels)
         odd(1, kernel_size=kernel_size)
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction, self.kernel_size, self.bias = reduction, kernel_size, bias
         self.squash = nn.Linear(channels, self.hidden, bias=bias)
         self.excite = nn.Linear(self.hidden, channels, bias=bias)
         self.mix = nn.Sequential(
             nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False),
             nn.BatchNorm2d(1, momentum=0.01),
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -80,6 +84,7 @@ CARD = Card(
     ConvolutionalBlockAttention,
     paper="woo2018cbam",
     aliases=("cbam",),
+    elsewhere=("CBAMBlock", "CbamModule"),
     networks=[("ResNet-50 with it", "woo2018cbam")],
     example=dict(channels=12, reduction=3, kernel_size=3),
     variants=[

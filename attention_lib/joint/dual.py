@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import Maps, shaped
@@ -44,11 +45,14 @@ class DualAttention(nn.Module):
         super().__init__()
         between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction = reduction
         self.query = nn.Linear(channels, self.hidden)
         self.key = nn.Linear(channels, self.hidden, bias=False)
         self.value = nn.Linear(channels, channels)
         self.position_scale = nn.Parameter(torch.zeros(1))
         self.channel_scale = nn.Parameter(torch.zeros(1))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -106,6 +110,7 @@ CARD = Card(
     DualAttention,
     paper="fu2019dual",
     aliases=("danet",),
+    elsewhere=("DAModule", "DANetHead"),
     networks=[("DANet", "fu2019dual")],
     example=dict(channels=12, reduction=5),
     variants=[dict(reduction=8), dict(reduction=3), dict(reduction=12), dict(reduction=1)],

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Maps, shaped
 
@@ -48,6 +49,8 @@ class ParNetAttention(nn.Module):
         )
         self.skip = nn.BatchNorm2d(channels)
         self.excite = nn.Linear(channels, channels, bias=False)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

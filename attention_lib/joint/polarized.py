@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Maps, shaped
 
@@ -52,6 +53,8 @@ class PolarizedSelfAttention(nn.Module):
         self.place_query = nn.Linear(channels, self.hidden, bias=False)
         self.place_value = nn.Linear(channels, self.hidden, bias=False)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         gates = self.channel_gate(x)[..., None, None]
@@ -86,6 +89,7 @@ CARD = Card(
     PolarizedSelfAttention,
     paper="liu2021polarized",
     aliases=("polarized",),
+    elsewhere=("psa", "ParallelPolarizedSelfAttention"),
     example=dict(channels=12),
     variants=[dict(parallel=False), dict(channels=9), dict(channels=2)],
     sizes=dict(batch=2, height=7, width=5),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import Maps, shaped
 
@@ -48,6 +49,8 @@ class ShuffleAttention(nn.Module):
         self.place_shift = nn.Parameter(torch.ones(self.share))
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         # halved once: the gradients of each halving are joined and added, in a map more
@@ -87,6 +90,7 @@ CARD = Card(
     ShuffleAttention,
     paper="zhang2021shuffle",
     aliases=("sanet",),
+    elsewhere=("sa",),
     networks=[("SA-Net", "zhang2021shuffle")],
     example=dict(channels=12, groups=2),
     variants=[dict(groups=3), dict(groups=1), dict(groups=6)],

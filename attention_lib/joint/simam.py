@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, at_least
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import Maps, shaped
@@ -41,6 +42,8 @@ class SimAM(nn.Module):
         at_least(1, channels=channels)
         above(0, regularization=regularization)
         self.channels, self.regularization = channels, regularization
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

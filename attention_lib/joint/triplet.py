@@ -5,6 +5,7 @@ from torch import nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, odd
 from attention_lib.core.max_and_mean import max_and_mean
 from attention_lib.shape import Maps, shaped
@@ -51,6 +52,8 @@ class TripletAttention(nn.Module):
             )
             for _ in range(3)
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

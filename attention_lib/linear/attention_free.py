@@ -6,6 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import SignatureError, Tokens, shaped
@@ -63,6 +64,8 @@ class AttentionFree(nn.Module):
         if max_tokens is not None:
             self.query_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
             self.key_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Tokens) -> Tokens:
@@ -139,6 +142,7 @@ CARD = Card(
     AttentionFree,
     paper="zhai2021aft",
     aliases=("aft",),
+    elsewhere=("AFT_FULL",),
     networks=[("AFT", "zhai2021aft")],
     example=dict(dim=12, max_tokens=448, rank=5),
     variants=[

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import Maps, shaped
@@ -50,6 +51,8 @@ class AttentionFreeConvolution(nn.Module):
         self.position = nn.Parameter(torch.randn(heads, kernel_size, kernel_size))
         self.gain = nn.Parameter(torch.zeros(heads))
         self.shift = nn.Parameter(torch.zeros(heads))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Maps, shaped
 
@@ -55,6 +56,8 @@ class DoubleAttention(nn.Module):
         self.distribute = nn.Conv2d(channels, attention_maps, 1)
         self.out = nn.Conv2d(feature_channels, channels, 1)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Maps:
         pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
@@ -77,6 +80,7 @@ CARD = Card(
     DoubleAttention,
     paper="chen2018double",
     aliases=("a2", "double"),
+    elsewhere=("A2-Net", "A2Attention"),
     networks=[("ResNet-50 with it (A²-Net)", "chen2018double")],
     example=dict(channels=12, feature_channels=5, attention_maps=3),
     variants=[

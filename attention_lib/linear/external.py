@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.shape import Tokens, shaped
 
@@ -53,11 +54,14 @@ class ExternalAttention(nn.Module):
             raise ValueError(f"expansion={expansion} needs a query, which heads=1 has not")
         divides(heads=heads, **{"dim * expansion": dim * expansion})
         self.dim, self.slots, self.heads = dim, slots, heads
+        self.expansion = expansion
         width = dim * expansion
         self.query = nn.Linear(dim, width, bias=False) if heads > 1 else nn.Identity()
         self.key_memory = nn.Linear(width // heads, slots, bias=False)
         self.value_memory = nn.Linear(slots, width // heads, bias=False)
         self.out = nn.Linear(width, dim) if heads > 1 else nn.Identity()
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
@@ -97,6 +101,7 @@ CARD = Card(
     ExternalAttention,
     paper="guo2021external",
     aliases=("ea", "external"),
+    elsewhere=("eanet",),
     networks=[("EANet", "guo2021external")],
     example=dict(dim=12, slots=5),
     variants=[dict(slots=16), dict(heads=3), dict(heads=4, expansion=2)],

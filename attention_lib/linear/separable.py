@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Tokens, shaped
 
@@ -41,6 +42,8 @@ class SeparableAttention(nn.Module):
         self.dim = dim
         self.score_key_value = nn.Linear(dim, 1 + 2 * dim)
         self.out = nn.Linear(dim, dim)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(
@@ -91,6 +94,7 @@ CARD = Card(
     SeparableAttention,
     paper="mehta2022separable",
     aliases=("mobilevitv2", "separable"),
+    elsewhere=("MobileViTv2Attention", "LinearSelfAttention"),
     networks=[("MobileViTv2", "mehta2022separable")],
     example=dict(dim=12),
     sizes=dict(batch=2, tokens=7),

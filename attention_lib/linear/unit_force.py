@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
@@ -48,6 +49,8 @@ class UnitForceAttention(nn.Module):
         self.gamma = nn.Parameter(torch.ones(heads))
         self.out = nn.Linear(dim, dim)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Tokens) -> Tokens:
         parts = self.query_key_value(x).chunk(3, dim=-1)
@@ -69,6 +72,7 @@ CARD = Card(
     UnitForceAttention,
     paper="song2021ufo",
     aliases=("ufo",),
+    elsewhere=("UFOAttention", "UFO-ViT"),
     networks=[("UFO-ViT", "song2021ufo")],
     example=dict(dim=12, heads=3),
     variants=[dict(heads=1), dict(heads=12), dict(eps=0.5)],

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Maps, shaped
 
@@ -44,9 +45,12 @@ class GlobalFilter(nn.Module):
         super().__init__()
         at_least(1, channels=channels, table_height=table_height, table_width=table_width)
         self.channels = channels
+        self.table_height, self.table_width = table_height, table_width
         # real parts, then imaginary ones: a complex parameter would not survive `.half()`
         parts = torch.randn(2, channels, table_height, table_width // 2 + 1)
         self.filter = nn.Parameter(parts * 0.02)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.shape import Maps, shaped
@@ -51,6 +52,7 @@ class VisionPermutator(nn.Module):
         divides(segment_size=segment_size, channels=channels)
         between(1, reduction=reduction, channels=channels)
         self.channels, self.height, self.width = channels, height, width
+        self.reduction = reduction
         self.segment_size, self.hidden = segment_size, channels // reduction
         self.mix_rows = nn.Conv1d(segment_size * height, segment_size * height, 1, bias=False)
         self.mix_columns = nn.Linear(segment_size * width, segment_size * width, bias=False)
@@ -58,6 +60,8 @@ class VisionPermutator(nn.Module):
         self.squash = nn.Sequential(nn.Linear(channels, self.hidden), nn.GELU())
         self.excite = nn.Linear(self.hidden, 3 * channels)
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -90,6 +94,7 @@ CARD = Card(
     VisionPermutator,
     paper="hou2021permutator",
     aliases=("permutator", "vip"),
+    elsewhere=("WeightedPermuteMLP",),
     networks=[("ViP", "hou2021permutator")],
     example=dict(channels=12, height=7, width=5, segment_size=3),
     variants=[

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import Maps, shaped
@@ -47,10 +48,13 @@ class SpatialShift(nn.Module):
         super().__init__()
         between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
+        self.reduction = reduction
         self.expand = nn.Linear(channels, 3 * channels)
         self.squash = nn.Linear(channels, self.hidden, bias=False)
         self.excite = nn.Linear(self.hidden, 3 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -104,6 +108,7 @@ CARD = Card(
     SpatialShift,
     paper="yu2021s2mlpv2",
     aliases=("s2", "s2-mlp", "s2-mlpv2"),
+    elsewhere=("S2Attention",),
     networks=[("S²-MLPv2", "yu2021s2mlpv2")],
     example=dict(channels=12),
     variants=[dict(channels=11, reduction=5), dict(channels=2, reduction=1), dict(reduction=12)],

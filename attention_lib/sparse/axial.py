@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.shape import Maps, shaped
@@ -53,6 +54,8 @@ class AxialAttention(nn.Module):
             nn.Linear(channels, 3 * channels, bias=False) for _ in axes
         )
         self.out = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in axes)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

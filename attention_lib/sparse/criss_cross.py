@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, between
 from attention_lib.core.precision import at_least_float32
 from attention_lib.shape import Maps, shaped
@@ -44,10 +45,13 @@ class CrissCrossAttention(nn.Module):
         between(1, reduction=reduction, channels=channels)
         at_least(1, recurrence=recurrence)
         self.channels, self.hidden, self.recurrence = channels, channels // reduction, recurrence
+        self.reduction = reduction
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
         self.scale = nn.Parameter(torch.zeros(()))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -83,6 +87,7 @@ CARD = Card(
     CrissCrossAttention,
     paper="huang2019ccnet",
     aliases=("ccnet",),
+    elsewhere=("rcca",),
     networks=[("CCNet", "huang2019ccnet")],
     example=dict(channels=12, reduction=4),
     variants=[dict(recurrence=1), dict(recurrence=3), dict(reduction=12), dict(reduction=1)],

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
 from attention_lib.shape import Maps, shaped
@@ -62,6 +63,12 @@ class DeformableAttention(nn.Module):
         at_least(1, stride=stride, table_height=table_height, table_width=table_width)
         above(0, offset_range=offset_range)
         self.channels, self.heads, self.groups = channels, heads, groups
+        self.kernel_size, self.stride, self.table_height, self.table_width = (
+            kernel_size,
+            stride,
+            table_height,
+            table_width,
+        )
         self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
         self.query = nn.Conv2d(channels, channels, 1, bias=False)
         self.gather = nn.Conv2d(share, share, kernel_size, stride, padding, groups=share)
@@ -72,6 +79,8 @@ class DeformableAttention(nn.Module):
         self.position_bias = nn.Parameter(torch.empty(heads, *steps))
         self.out = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.trunc_normal_(self.position_bias, std=0.01)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -120,6 +129,7 @@ CARD = Card(
     DeformableAttention,
     paper="xia2022dat",
     aliases=("dat",),
+    elsewhere=("DAttentionBaseline",),
     networks=[("DAT", "xia2022dat")],
     example=dict(
         channels=12, heads=4, groups=2, kernel_size=3, stride=2, table_height=5, table_width=3

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.shape import Maps, shaped
@@ -56,6 +57,8 @@ class HaloAttention(nn.Module):
             nn.Parameter(torch.randn(offsets, self.head_dim) * self.head_dim**-0.5)
             for _ in range(2)
         )
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -116,6 +119,7 @@ CARD = Card(
     HaloAttention,
     paper="vaswani2021halonet",
     aliases=("halo", "halonet"),
+    elsewhere=("HaloAttn",),
     networks=[("HaloNet", "vaswani2021halonet")],
     example=dict(channels=12, heads=2, block_size=3, halo_size=1),
     variants=[

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.guards import between, divides, odd
 from attention_lib.shape import Maps, shaped
@@ -49,6 +50,8 @@ class OutlookAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
         self.logits = nn.Linear(channels, heads * kernel_size**4)
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:

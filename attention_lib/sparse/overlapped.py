@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -61,6 +62,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         at_least(0, overlap=overlap)
         between(1, reduction=reduction, channels=channels)
         self.channels, self.heads, self.max_windows = channels, heads, max_windows
+        self.reduction = reduction
         self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
         self.reduce = nn.Conv2d(channels, self.hidden, 1)
         self.query = nn.Conv2d(self.hidden, channels, window_size, stride=window_size)
@@ -71,6 +73,8 @@ class MultiResolutionOverlappedAttention(nn.Module):
         steps = 2 * max_windows - 1
         self.position_bias = nn.Parameter(torch.zeros(heads, steps, steps))
         self.out = nn.Conv2d(channels, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -114,6 +118,7 @@ CARD = Card(
     MultiResolutionOverlappedAttention,
     paper="patel2022moa",
     aliases=("moa",),
+    elsewhere=("MOATransformer",),
     example=dict(channels=12, heads=3, window_size=3, reduction=5, max_windows=150),
     variants=[
         dict(heads=1),

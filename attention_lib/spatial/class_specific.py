@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, as_tuple, at_least
 from attention_lib.shape import Maps, shaped
 
@@ -59,6 +60,8 @@ class ClassSpecificResidualAttention(nn.Module):
             nn.Conv2d(channels, classes, 1, bias=False) for _ in temperatures
         )
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(self, x: Maps) -> Float[Tensor, "batch classes"]:
         logits = []
@@ -103,6 +106,7 @@ CARD = Card(
     ClassSpecificResidualAttention,
     paper="zhu2021csra",
     aliases=("class_specific", "csra"),
+    elsewhere=("ResidualAttention", "CSRAModule"),
     example=dict(channels=16, classes=3, temperatures=(1.0, 2.0, 4.0, inf)),
     variants=[
         dict(temperatures=(1.0,)),

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.shape import Maps, shaped
 
@@ -41,6 +42,7 @@ class CoordinateAttention(nn.Module):
         super().__init__()
         at_least(1, channels=channels, reduction=reduction, min_hidden=min_hidden)
         self.channels, self.hidden = channels, max(channels // reduction, min_hidden)
+        self.reduction, self.min_hidden = reduction, min_hidden
         self.squash = nn.Sequential(
             nn.Conv1d(channels, self.hidden, 1, bias=False),
             nn.BatchNorm1d(self.hidden),
@@ -48,6 +50,8 @@ class CoordinateAttention(nn.Module):
         )
         self.excite_rows = nn.Conv1d(self.hidden, channels, 1)
         self.excite_columns = nn.Conv1d(self.hidden, channels, 1)
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
@@ -75,6 +79,7 @@ CARD = Card(
     CoordinateAttention,
     paper="hou2021coordinate",
     aliases=("coordinate", "coord", "ca"),
+    elsewhere=("CoordAtt", "CoordAttn"),
     networks=[("MobileNetV2 with it", "hou2021coordinate")],
     example=dict(channels=16, min_hidden=3),
     variants=[dict(reduction=3), dict(min_hidden=8), dict(channels=1, min_hidden=1)],

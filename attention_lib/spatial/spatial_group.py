@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides
 from attention_lib.shape import Maps, shaped
 
@@ -41,6 +42,8 @@ class SpatialGroupEnhance(nn.Module):
         self.channels, self.groups, self.eps = channels, groups, 1e-5
         self.scale = nn.Parameter(torch.zeros(groups))
         self.shift = nn.Parameter(torch.ones(groups))
+
+    extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
