@@ -4,7 +4,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.guards import at_least, odd
+from attention_lib.shape import Maps, shaped
 
 
 class DepthwiseSeparable(nn.Module):
@@ -37,12 +39,8 @@ class DepthwiseSeparable(nn.Module):
     ):
         super().__init__()
         out_channels = channels if out_channels is None else out_channels
-        sizes = dict(channels=channels, out_channels=out_channels)
-        for name, given in dict(sizes, kernel_size=kernel_size, stride=stride).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd")
+        at_least(1, channels=channels, out_channels=out_channels, stride=stride)
+        odd(1, kernel_size=kernel_size)
         self.channels, self.out_channels = channels, out_channels
         self.kernel_size, self.stride = kernel_size, stride
         self.look = nn.Conv2d(
@@ -53,9 +51,11 @@ class DepthwiseSeparable(nn.Module):
         self.mix = nn.Conv2d(channels, out_channels, 1, bias=False)
         self.look_norm, self.mix_norm = nn.BatchNorm2d(channels), nn.BatchNorm2d(out_channels)
 
+    extra_repr = constructor_arguments
+
     @shaped
     def forward(
-        self, x: Float[Tensor, "batch channels height width"]
+        self, x: Maps
     ) -> Float[Tensor, "batch out_channels ceil(height/stride) ceil(width/stride)"]:
         z = self.look_norm(self.look(x)).relu()
         return self.mix_norm(self.mix(z)).relu()

@@ -1,8 +1,5 @@
 """Linear attention (Katharopoulos et al., 2020)."""
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,9 +7,11 @@ from torch import Tensor, nn
 
 from attention_lib import properties
 from attention_lib.card import Card
+from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import shaped
+from attention_lib.shape import Tokens, shaped
 
 State = tuple[Float[Tensor, "batch heads head_dim head_dim"], Float[Tensor, "batch heads head_dim"]]
 
@@ -50,29 +49,25 @@ class LinearAttention(nn.Module):
         self, dim: int, heads: int = 8, causal: bool = True, chunk: int = 64, eps: float = 1e-6
     ):
         super().__init__()
-        for name, given in dict(dim=dim, heads=heads, chunk=chunk).items():
-            if given < 1:
-                raise ValueError(f"{name}={given} must be at least 1")
-        if dim % heads:
-            raise ValueError(f"dim={dim} must be a multiple of heads={heads}")
-        if not eps >= 0:
-            raise ValueError(f"eps={eps} must be at least 0")
+        divides(heads=heads, dim=dim)
+        at_least(1, chunk=chunk)
+        at_least(0.0, eps=eps)
         self.dim, self.heads, self.head_dim = dim, heads, dim // heads
         self.causal, self.chunk, self.eps = causal, chunk, eps
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
 
-    @shaped
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        return self._run(x, None, self._chunks if self.causal else _all)[0]
+    extra_repr = constructor_arguments
 
     @shaped
-    def prefill(
-        self, x: Float[Tensor, "batch tokens dim"], state: State | None = None
-    ) -> tuple[Float[Tensor, "batch tokens dim"], State]:
+    def forward(self, x: Tokens) -> Tokens:
+        return self._run(x, None, in_chunks=self.causal)[0]
+
+    @shaped
+    def prefill(self, x: Tokens, state: State | None = None) -> tuple[Tokens, State]:
         """The answers to some tokens that follow on a state, and the state after them."""
         self._need_causal()
-        return self._run(x, state, self._chunks)
+        return self._run(x, state, in_chunks=True)
 
     @shaped
     def step(
@@ -80,33 +75,36 @@ class LinearAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch dim"], State]:
         """The answer to one more token, and the state after it."""
         self._need_causal()
-        y, state = self._run(x[:, None], state, _all)
+        y, state = self._run(x[:, None], state, in_chunks=False)
         return y[:, 0], state
 
     def _need_causal(self) -> None:
         if not self.causal:
             raise ValueError("causal=False reads every token at once: it has no past to go on from")
 
-    def _run(self, x: Tensor, state: State | None, read: Callable) -> tuple[Tensor, State]:
+    def _run(self, x: Tensor, state: State | None, in_chunks: bool) -> tuple[Tensor, State]:
         parts = (split_heads(part, self.heads) for part in self.query_key_value(x).chunk(3, dim=-1))
         if state is None:
             memory = x.new_zeros(x.shape[0], self.heads, self.head_dim, self.head_dim + 1)
         else:  # z is one more column of S, as it is the sum of the features times 1
             memory = torch.cat([state[0], state[1][..., None]], dim=-1)
-        y, memory = at_least_float32(partial(self._answer, read), *parts, memory)
+        read = self._read_chunks if in_chunks else self._read_all
+        y, memory = at_least_float32(read, *parts, memory)
         return self.out(merge_heads(y.to(x.dtype))), (memory[..., :-1], memory[..., -1])
 
-    def _answer(
-        self, read: Callable, query: Tensor, key: Tensor, value: Tensor, memory: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        query, key = F.elu(query) + 1, F.elu(key) + 1
-        sums, memory = read(query, key, F.pad(value, (0, 1), value=1.0), memory)
-        return sums[..., :-1] / (sums[..., -1:] + self.eps), memory
-
-    def _chunks(
+    def _read_all(
         self, query: Tensor, key: Tensor, value: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sums over the past of each token, and over all: pairs within a chunk, then the rest."""
+        """The answer of each token, from the memory and all tokens here."""
+        query, key, value = _features(query, key, value)
+        memory = memory + key.mT @ value
+        return self._divide(query @ memory), memory
+
+    def _read_chunks(
+        self, query: Tensor, key: Tensor, value: Tensor, memory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The answer of each token, from its past: pairs within its chunk, and what lies before."""
+        query, key, value = _features(query, key, value)
         tokens, size = query.shape[-2], self.chunk
         query, key, value = (
             F.pad(part, (0, 0, 0, -tokens % size)).unfold(-2, size, size).mT
@@ -117,13 +115,16 @@ class LinearAttention(nn.Module):
         before = torch.cat([memory[:, :, None], after[:, :, :-1]], dim=2)
         sums = (near + query @ before).flatten(2, 3)
         # a slice does the same, but ties an export to numbers of tokens that chunks do not divide
-        return F.pad(sums, (0, 0, 0, tokens - sums.shape[-2])), after[:, :, -1]
+        sums = F.pad(sums, (0, 0, 0, tokens - sums.shape[-2]))
+        return self._divide(sums), after[:, :, -1]
+
+    def _divide(self, sums: Tensor) -> Tensor:
+        return sums[..., :-1] / (sums[..., -1:] + self.eps)
 
 
-def _all(query: Tensor, key: Tensor, value: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over all tokens, for each of them."""
-    memory = memory + key.mT @ value
-    return query @ memory, memory
+def _features(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """φ(q), φ(k), and beside v a column of ones, whose sum is the divisor."""
+    return F.elu(query) + 1, F.elu(key) + 1, F.pad(value, (0, 1), value=1.0)
 
 
 CARD = Card(
