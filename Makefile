@@ -71,7 +71,7 @@ test: $(TEST)  ## install, build and prove everything (ALL=1: what is proven too
 		$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m alone tests
 	part "running every notebook alone ($(JOBS) at a time)" chapters \
 		$(PY) -m tools.alone --jobs $(JOBS)
-	$(PY) -m tests.budget
+	$(PY) -m tests.support.budget
 else
 test: $(TEST)
 	@tests=$$($(PY) -m tools.names $(NAME))

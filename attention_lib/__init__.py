@@ -13,13 +13,13 @@ into a network, `on_maps` and `on_tokens` give it the other layout.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# not lazy: importing the module `attention_lib.catalog` would put it in place of the function
+# not lazy: importing the modules of these names later would put them in place of the functions
 from attention_lib.catalog import catalog, create, find
+from attention_lib.measure import measure
 
 if TYPE_CHECKING:
-    from attention_lib.cost import measure
-    from attention_lib.guest import check
-    from attention_lib.plug import insert, on_maps, on_tokens
+    from attention_lib.adapt import insert, on_maps, on_tokens
+    from attention_lib.checks.adopt import check
 
 __all__ = [
     "catalog",
@@ -33,11 +33,10 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 _ROOMS = {
-    "check": "guest",
-    "insert": "plug",
-    "measure": "cost",
-    "on_maps": "plug",
-    "on_tokens": "plug",
+    "check": "checks.adopt",
+    "insert": "adapt",
+    "on_maps": "adapt",
+    "on_tokens": "adapt",
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from torch import nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 
 # An order, not a list of what there is: a family that is not named here comes after these.
 ORDER = (

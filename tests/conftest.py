@@ -3,8 +3,8 @@ is left out."""
 
 import torch
 
-from tests.budget import Budget
-from tests.proofs import Proofs
+from tests.support.budget import Budget
+from tests.support.proofs import Proofs
 
 torch.set_num_threads(1)
 

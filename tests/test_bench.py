@@ -12,9 +12,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attention_lib import bench
-from attention_lib.bench import Timing, fit, fits, peak_memory, realistic, sweep, time_together
 from attention_lib.catalog import FAMILIES, catalog, find
+from attention_lib.measure import growth, store, timing
+from attention_lib.measure.growth import fit, fits
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.sweep import _instance, _run, sweep
+from attention_lib.measure.timing import Timing, peak_memory, time_together
 from tools import bench as tool
 
 KIB = 1024
@@ -85,7 +88,7 @@ def test_a_block_on_a_gpu_holds_the_emptying_of_its_cache(monkeypatch):
         clock.now += times * 1e-4  # the host waits for call and cache
         return 1e-5  # the events frame the call alone
 
-    monkeypatch.setattr(bench, "_cuda_seconds", cuda_seconds)
+    monkeypatch.setattr(timing, "_cuda_seconds", cuda_seconds)
     how = dict(device="cuda", clock=clock, least=5, most=5)
     assert set(time_together({"f": None}, **how)["f"].rounds) == {1e-5}
     assert calls == [1, 1, *[50] * 5]
@@ -192,7 +195,7 @@ def test_peak_memory_agrees_with_counting_live_storages():
 def test_the_quantile_of_student(freedom):
     for confidence in (0.5, 0.9, 0.95, 0.99):
         wanted = scipy.stats.t.ppf(0.5 + confidence / 2, freedom)
-        assert bench.t_quantile(freedom, confidence) == pytest.approx(wanted, rel=1e-9)
+        assert growth.t_quantile(freedom, confidence) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_an_exact_power_is_found():
@@ -245,9 +248,9 @@ def test_the_interval_of_a_mean_is_that_of_scipy():
     wanted = scipy.stats.t.interval(
         0.95, 4, loc=sum(values) / 5, scale=scipy.stats.sem(values, ddof=1)
     )
-    mean, low, high = bench.interval(values)
+    mean, low, high = growth.interval(values)
     assert (low, high) == pytest.approx(wanted) and mean == pytest.approx(0.88)
-    assert bench.interval([0.5]) == (0.5, 0.5, 0.5)
+    assert growth.interval([0.5]) == (0.5, 0.5, 0.5)
 
 
 # ---- sweeps
@@ -276,19 +279,19 @@ def test_a_sweep_reports_what_the_cards_declare(backward):
 
 
 def test_backward_reaches_input_and_parameters():
-    mechanism, x = bench._instance(realistic(find("se")), "cpu", torch.float64, seed=0)
-    gradients = bench._run(mechanism, x, True, 0)()
+    mechanism, x = _instance(realistic(find("se")), "cpu", torch.float64, seed=0)
+    gradients = _run(mechanism, x, True, 0)()
     assert [g.shape for g in gradients] == [x.shape, *(p.shape for p in mechanism.parameters())]
     assert all(g.any() for g in gradients) and gradients[0].dtype == torch.float64
-    assert not bench._run(mechanism, x, False, 0)().requires_grad
+    assert not _run(mechanism, x, False, 0)().requires_grad
 
 
 def test_the_same_seed_gives_the_same_instance_and_leaves_ours_alone():
     torch.manual_seed(5)
-    first = bench._instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
+    first = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
     after = torch.rand(1)
-    again = bench._instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
-    other = bench._instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=1)
+    again = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
+    other = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=1)
     assert torch.equal(first[1], again[1]) and not torch.equal(first[1], other[1])
     torch.manual_seed(5)
     assert torch.equal(after, torch.rand(1))
@@ -332,11 +335,11 @@ def test_a_crossing_is_where_the_lines_meet():
         for n in (8, 16, 32, 64)
         for name, cost in costs.items()
     ]
-    assert bench.crossing(rows, "squares", "lines") == pytest.approx(24)
-    assert bench.crossing(rows, "dear", "squares") == 8, "below throughout"
-    assert bench.crossing(rows, "squares", "dear") is None, "never below"
+    assert growth.crossover(rows, "squares", "lines") == pytest.approx(24)
+    assert growth.crossover(rows, "dear", "squares") == 8, "below throughout"
+    assert growth.crossover(rows, "squares", "dear") is None, "never below"
     with pytest.raises(ValueError, match=r"lines has the sizes \[8, 16, 32, 64\], none has \[\]"):
-        bench.crossing(rows, "lines", "none")
+        growth.crossover(rows, "lines", "none")
 
 
 # ---- what is stored
@@ -344,24 +347,24 @@ def test_a_crossing_is_where_the_lines_meet():
 
 def test_provenance_says_what_was_measured_on(monkeypatch):
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
-    origin = bench.provenance(command="make bench")
-    assert origin["device"] == bench.device_slug() and origin["device"].startswith("cpu-")
+    origin = store.provenance(command="make bench")
+    assert origin["device"] == store.device_slug() and origin["device"].startswith("cpu-")
     assert origin["threads"] == torch.get_num_threads() and origin["torch"] == torch.__version__
     assert origin["environment"]["MALLOC_TRIM_THRESHOLD_"] == "1"
     assert origin["command"] == "make bench" and origin["date"].endswith("+00:00")
     assert {"processor", "cores", "system", "python", "attention_lib"} <= origin.keys()
-    assert str(bench.HOME.parent) not in json.dumps(origin), "a path of this machine"
+    assert str(store.HOME.parent) not in json.dumps(origin), "a path of this machine"
     assert set(origin["device"]) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 def test_what_is_saved_is_found_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
-    assert bench.stored("my-bench") == []
+    monkeypatch.setattr(store, "CHECKOUT", tmp_path)
+    assert store.load("my-bench") == []
     rows = sweep(["se"], "height", [2], seconds=0)
-    path = bench.save("my-bench", {"rows": rows, "none": [], "word": 'ä "quoted"'})
-    assert path == tmp_path / bench.device_slug() / "my-bench.json"
-    [found] = bench.stored("my-bench")
-    assert found["provenance"]["device"] == bench.device_slug()
+    path = store.save("my-bench", {"rows": rows, "none": [], "word": 'ä "quoted"'})
+    assert path == tmp_path / store.device_slug() / "my-bench.json"
+    [found] = store.load("my-bench")
+    assert found["provenance"]["device"] == store.device_slug()
     assert found["rows"][0]["mechanism"] == "SqueezeExcitation"
     assert found["rows"][0]["seconds"] == pytest.approx(rows[0].seconds, rel=1e-5)
     assert found["none"] == [] and found["word"] == 'ä "quoted"'
@@ -370,20 +373,20 @@ def test_what_is_saved_is_found_again(tmp_path, monkeypatch):
 
 def test_stored_comes_from_every_device_and_out_of_the_wheel(tmp_path, monkeypatch):
     for device in ("cuda-b", "cpu-a"):
-        bench.write(tmp_path / device / "x.json", {"provenance": {"device": device}})
-    monkeypatch.setattr(bench, "CHECKOUT", tmp_path / "absent")
-    monkeypatch.setattr(bench, "PACKED", tmp_path)
-    assert [s["provenance"]["device"] for s in bench.stored("x")] == ["cpu-a", "cuda-b"]
+        store.write(tmp_path / device / "x.json", {"provenance": {"device": device}})
+    monkeypatch.setattr(store, "CHECKOUT", tmp_path / "absent")
+    monkeypatch.setattr(store, "PACKED", tmp_path)
+    assert [s["provenance"]["device"] for s in store.load("x")] == ["cpu-a", "cuda-b"]
     with pytest.raises(ValueError, match="say folder="):
-        bench.save("x", {})
-    assert bench.save("x", {}, folder=tmp_path / "mine").is_file()
+        store.save("x", {})
+    assert store.save("x", {}, folder=tmp_path / "mine").is_file()
 
 
 def test_unfit_names_and_numbers_are_refused(tmp_path):
     with pytest.raises(ValueError, match="small letters"):
-        bench.save("../x", {}, folder=tmp_path)
+        store.save("../x", {}, folder=tmp_path)
     with pytest.raises(ValueError, match="JSON"):
-        bench.save("x", {"a": math.nan}, folder=tmp_path)
+        store.save("x", {"a": math.nan}, folder=tmp_path)
 
 
 @pytest.mark.whole_catalog

@@ -14,9 +14,11 @@ import pytest
 import yaml
 from axe_playwright_python.base import AXE_SCRIPT
 
-from attention_lib import selection
+from attention_lib.advice import Need, questions, recommend
+from attention_lib.advice.ranking import ORDERS
+from attention_lib.advice.traits import can_be_causal
 from attention_lib.catalog import catalog
-from tests.looking import SUBJECTS, WIDE, anchors, axe, dress, look, subjects
+from tests.support.looking import SUBJECTS, WIDE, anchors, axe, dress, look, subjects
 from tools.browser import HTML, browser, page_names, served
 from tools.chapters import ROOT, chapters, notebook_of, repository
 from tools.selection import STATIC
@@ -287,16 +289,16 @@ OVERFLOW = """() => [...document.querySelectorAll("svg.flowchart text")].filter(
       || inner.y < outer.y || inner.y + inner.height > outer.y + outer.height;
 }).map((text) => text.textContent)"""
 NEEDS = [
-    selection.Need("maps", 256, height=56, width=56),
-    selection.Need("maps", 64, height=33, width=20, batch=3, task="far", dtype="bfloat16"),
-    selection.Need("maps", 1024, height=14, width=14, task="gate", backward=True),
-    selection.Need("maps", 30, height=7, width=5),
-    selection.Need("maps", 128, height=128, width=96, memory=2**24),
-    selection.Need("tokens", 512, tokens=1024),
-    selection.Need("tokens", 512, tokens=16384, memory=2**26, backward=True),
-    selection.Need("tokens", 96, tokens=77, causal=True, batch=2),
-    selection.Need("tokens", 320, tokens=300, padding=True, task="linear"),
-    selection.Need("tokens", 768, tokens=197, task="pairs", dtype="float64"),
+    Need("maps", 256, height=56, width=56),
+    Need("maps", 64, height=33, width=20, batch=3, task="far", dtype="bfloat16"),
+    Need("maps", 1024, height=14, width=14, task="gate", backward=True),
+    Need("maps", 30, height=7, width=5),
+    Need("maps", 128, height=128, width=96, memory=2**24),
+    Need("tokens", 512, tokens=1024),
+    Need("tokens", 512, tokens=16384, memory=2**26, backward=True),
+    Need("tokens", 96, tokens=77, causal=True, batch=2),
+    Need("tokens", 320, tokens=300, padding=True, task="linear"),
+    Need("tokens", 768, tokens=197, task="pairs", dtype="float64"),
 ]
 
 
@@ -308,7 +310,7 @@ def which(page, address):
 
 
 RANKINGS = [(need, "macs") for need in NEEDS]
-RANKINGS += [(need, by) for need in (NEEDS[0], NEEDS[5]) for by in selection.ORDERS[1:]]
+RANKINGS += [(need, by) for need in (NEEDS[0], NEEDS[5]) for by in ORDERS[1:]]
 
 
 @pytest.mark.parametrize(("need", "by"), RANKINGS, ids=str)
@@ -323,7 +325,7 @@ def test_the_script_ranks_as_the_library_does(which, need, by):
         }""",
         asked,
     )
-    advice = selection.recommend(need, by)
+    advice = recommend(need, by)
     assert found["choices"] == [
         [c.name, c.params, c.macs, c.memory, c.bytes, c.measured and c.measured.seconds,
          " ".join(c.path.slugs)]
@@ -335,7 +337,7 @@ def test_the_script_ranks_as_the_library_does(which, need, by):
 def test_no_text_of_the_flow_chart_leaves_its_box(which):
     assert which.evaluate(OVERFLOW) == []
     which.evaluate("document.querySelector('svg.flowchart rect').setAttribute('width', 60)")
-    assert which.evaluate(OVERFLOW) == [selection.TREE.text], "a box too small was not seen"
+    assert which.evaluate(OVERFLOW) == [questions.TREE.text], "a box too small was not seen"
 
 
 def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
@@ -347,7 +349,7 @@ def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
     which.keyboard.type("4096")
     form.get_by_label("Causal").focus()
     which.keyboard.press("Space")
-    causal = [card for card in catalog() if selection.can_be_causal(card)]
+    causal = [card for card in catalog() if can_be_causal(card)]
     assert form.locator("tbody tr").count() == len(causal)
     assert form.get_by_role("status").inner_text().startswith(f"{len(causal)} of ")
     assert form.get_by_label("Task").is_disabled(), "where an order is kept nothing else is asked"
@@ -410,7 +412,7 @@ def test_the_page_is_complete_without_scripts(chromium, address):
     assert len(rankings) == len(STATIC)
     for ranking, need in zip(rankings, STATIC, strict=True):
         names = ranking.locator("tbody tr td:first-child").all_text_contents()
-        choices = selection.recommend(need).choices
+        choices = recommend(need).choices
         assert [name.strip() for name in names] == [choice.card.title for choice in choices]
     uses = page.locator("table.uses tbody tr").all_text_contents()
     assert all(card.title in text for card, text in zip(catalog(), uses, strict=True))

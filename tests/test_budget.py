@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import budget
+from tests.support import budget
 
 pytest_plugins = ["pytester"]
 TESTS = """

@@ -8,9 +8,11 @@ import pytest
 from torch import nn
 
 import attention_lib
-from attention_lib import bench, catalog, check, create, display, find, insert
+from attention_lib import catalog, check, create, find, insert
 from attention_lib.channel import SqueezeExcitation
 from attention_lib.checks import CONTRACT
+from attention_lib.measure.sizes import realistic
+from attention_lib.teaching import display
 
 # Each class of the folder model/attention of the repository External-Attention-pytorch that is
 # a mechanism of ours, at commit d75848e
@@ -140,9 +142,10 @@ def test_the_front_door_is_whole_and_cheap():
     """A name is loaded when it is asked for, and no import puts a module in its place."""
     code = (
         "import sys, attention_lib\n"
-        "rooms = ('plug', 'checks', 'guest', 'cost')\n"
+        "rooms = ('adapt', 'checks', 'advice', 'teaching')\n"
         "print([r for r in rooms if f'attention_lib.{r}' in sys.modules])\n"
-        "import attention_lib.plug, attention_lib.checks, attention_lib.catalog\n"
+        "import attention_lib.adapt, attention_lib.checks\n"
+        "import attention_lib.catalog, attention_lib.measure.cost\n"
         "from attention_lib import *\n"
         "print(all(map(callable, (catalog, find, create, measure, insert, on_maps, check))))"
     )
@@ -157,7 +160,7 @@ def test_everybody_asks_find():
     network = nn.Sequential(nn.Conv2d(3, 8, 3))
     [placed] = insert(network, SqueezeExcitation, where="0", reduction=2)
     assert type(placed.mechanism) is SqueezeExcitation
-    assert str(bench.realistic(SqueezeExcitation)) == "SqueezeExcitation"
+    assert str(realistic(SqueezeExcitation)) == "SqueezeExcitation"
     assert display.card(SqueezeExcitation) == display.card("senet") == display.card(find("se"))
 
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from attention_lib import __version__
-from attention_lib.__main__ import _console, main
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import CONTRACT, checks_for, ready, verdict
-from attention_lib.guest import card_for, load
+from attention_lib.checks.adopt import card_for_module, load
+from attention_lib.cli.main import main
+from attention_lib.cli.tables import console_for
 
 GATES = '''
 """Gates of a reader."""
@@ -71,7 +72,7 @@ ANNOTATED = '''
 from jaxtyping import Float
 from torch import Tensor, nn, zeros
 
-from attention_lib.shape import shaped
+from attention_lib.cards.shape import shaped
 
 
 class Scale(nn.Module):
@@ -238,7 +239,7 @@ def test_a_card_leaves_the_class_and_the_random_numbers_alone(gates):
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    card = card_for(gate, dict(planes=16), "maps")
+    card = card_for_module(gate, dict(planes=16), "maps")
     mechanism, [x] = ready(card)
     assert torch.equal(torch.rand(4), expected)
     home = sys.modules[gate.__module__]
@@ -384,7 +385,7 @@ def test_a_pipe_gets_plain_text_and_a_reader_may_leave():
 def test_a_narrow_terminal_wraps_and_loses_nothing(say, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "70")
-    assert _console().width == 70
+    assert console_for().width == 70
     main(["list"])
     out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     assert max(map(len, out.splitlines())) <= 70 and "…" not in out

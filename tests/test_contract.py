@@ -5,9 +5,9 @@ import inspect
 import pytest
 import torch
 
+from attention_lib.cards.shape import SignatureError, signature
 from attention_lib.catalog import catalog
 from attention_lib.checks import SLOW, checks_for, ready, verdict
-from attention_lib.shape import SignatureError, signature
 
 # One process takes all checks of a card, one after the other: two of them share a program.
 CASES = [

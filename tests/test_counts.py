@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from attention_lib import bench
-from attention_lib.catalog import catalog
-from attention_lib.cost import live_bytes
+from attention_lib.catalog import catalog, find
+from attention_lib.measure import timing
+from attention_lib.measure.cost import live_bytes
+from attention_lib.measure.sizes import realistic
 from tools.counts import COUNTS, counted, file, write
 
 
@@ -60,8 +61,8 @@ def test_a_linear_layer_is_counted_by_hand(backward):
 @pytest.mark.parametrize("name", ["mha", "cbam", "axial", "gfnet"])
 def test_it_is_what_the_allocator_reports(name):
     """The two know nothing of each other; an operation's own scratch is the allocator's alone."""
-    large = bench.realistic(bench.find(name))
+    large = realistic(find(name))
     mechanism, inputs = large.build().eval(), large.inputs()
     with torch.no_grad():
-        reported = bench.peak_memory(lambda: mechanism(*inputs))
+        reported = timing.peak_memory(lambda: mechanism(*inputs))
     assert 0.7 * reported < live_bytes(mechanism, *inputs) < 1.01 * reported

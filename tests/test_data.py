@@ -5,8 +5,8 @@ import numpy
 import pytest
 import torch
 
-from attention_lib import data
-from attention_lib.train import SmallNet, reach
+from attention_lib.teaching import data
+from attention_lib.teaching.nets import SmallNet, receptive_field
 from tools import samples
 
 
@@ -100,13 +100,13 @@ def test_channel_cue_is_right_by_construction(split):
 
 
 def test_channel_cue_is_beyond_every_convolution():
-    """45 pixels, the reach of the net with a 9 x 9 convolution, do not hold digits and cue."""
+    """45 pixels, what the net with a 9 x 9 convolution sees, do not hold digits and cue."""
     scenes = data.channel_cue(64, seed=0)
     inked = (scenes.images > 0.5).any(dim=0)
     last_of_digits = inked[: data.BLUE].any(dim=0).any(dim=0).nonzero().max()
     first_of_cue = inked[data.BLUE].any(dim=0).nonzero().min()
     wide = SmallNet(2, lambda channels: torch.nn.Conv2d(channels, channels, 9, padding=4))
-    assert first_of_cue - last_of_digits + 1 > reach(wide) == 45
+    assert first_of_cue - last_of_digits + 1 > receptive_field(wide) == 45
 
 
 def test_without_the_cue_three_of_four_is_the_best():

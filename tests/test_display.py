@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from attention_lib import display, find
+from attention_lib import find
 from attention_lib.catalog import catalog
 from attention_lib.channel import SqueezeExcitation
+from attention_lib.teaching import display
 from tools import pages
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_lib.exercises import JUDGES, judge
+from attention_lib.teaching.exercises import JUDGES, judge
 
 CHAPTERS = sorted(p.stem for p in Path(__file__).parent.glob("answers/[!_]*.py"))
 ANSWERS = {chapter: import_module(f"tests.answers.{chapter}") for chapter in CHAPTERS}

@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention_lib import bench, selection
+from attention_lib.advice import evidence
 from attention_lib.catalog import FAMILIES, catalog, find
 from attention_lib.channel import SqueezeExcitation
-from attention_lib.checks import check_meta, check_shape, randomize
+from attention_lib.checks import randomize
+from attention_lib.checks.answers import check_shape
+from attention_lib.checks.travel import check_meta
+from attention_lib.measure import store, sweep
 from tests.oracles.bare import bare
 from tests.oracles.peers import SIZES, Peer, torch_multi_head
 from tools import gpu, pages, roofline
@@ -28,7 +31,7 @@ SMALL = (dict(dim=32, tokens=16), dict(dim=32, tokens=32))
 
 
 def options(folder, **changed):
-    known = dict(names=[], device="cpu", folder=folder, origin=bench.provenance(measured=["SimAM"]))
+    known = dict(names=[], device="cpu", folder=folder, origin=store.provenance(measured=["SimAM"]))
     return argparse.Namespace(**known | changed)
 
 
@@ -226,23 +229,23 @@ def test_no_check_takes_the_end_of_the_time_for_a_finding(monkeypatch):
 
 def test_who_cannot_run_costs_the_others_no_row(monkeypatch):
     monkeypatch.setattr(gpu, "SWEEP", 0.0)
-    build = bench._instance
+    build = sweep.build_with_inputs
 
     def short_of_memory(card, *how):
         if str(card) == "SimAM":
             raise torch.OutOfMemoryError("of\nnothing left")
         return build(card, *how)
 
-    monkeypatch.setattr(bench, "_instance", short_of_memory)
+    monkeypatch.setattr(sweep, "build_with_inputs", short_of_memory)
     cards = [find("simam"), find("sge")]
-    note, sweep = gpu.swept(
+    note, found = gpu.swept(
         cards, "height,width", (4, 8), dict(channels=64), "bfloat16", True, "cpu"
     )
     assert note.startswith("FAILED: SimAM, height,width=8, bfloat16, backward=True: OutOfMemory")
-    assert {(row.mechanism, row.dtype) for row in sweep["rows"]} == {
+    assert {(row.mechanism, row.dtype) for row in found["rows"]} == {
         ("SpatialGroupEnhance", "bfloat16")
     }
-    assert (sweep["dtype"], sweep["backward"]) == ("bfloat16", True)
+    assert (found["dtype"], found["backward"]) == ("bfloat16", True)
 
 
 def absent(ours):
@@ -371,7 +374,7 @@ def test_a_gpus_sweeps_are_told_by_their_precision(tmp_path):
         ])
         for device, dtype, power in kinds
     ]  # fmt: skip
-    bench.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(provenance={}, sweeps=sweeps))
+    store.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(provenance={}, sweeps=sweeps))
     times = [line for line in pages.exponents(tmp_path)["A"] if line.startswith("time")]
     assert [(line[:9], line.partition("(")[2]) for line in times] == [
         ("time 2.00", "float32, cuda)"), ("time 1.00", "bfloat16, cuda)")
@@ -386,10 +389,10 @@ def test_who_chooses_sees_the_precision_and_takes_no_proof_for_an_experiment(mon
     ]
     benches = [dict(provenance=dict(gpu="GPU", threads=1), sweeps=sweeps)]
     stored = {"dense-bench": benches, "proof": [dict(proof=[row])], "study": [dict(runs=[row])]}
-    monkeypatch.setattr(selection, "_stored", lambda: stored)
-    found = selection.measurements.__wrapped__()
+    monkeypatch.setattr(evidence, "_stored", lambda: stored)
+    found = evidence.measurements.__wrapped__()
     assert [measured.machine for measured in found] == ["GPU", "GPU, bfloat16"]
-    assert selection.experiments_with("A") == ["study"]
+    assert evidence.experiments_with("A") == ["study"]
 
 
 def test_a_package_that_is_not_installed_is_named():

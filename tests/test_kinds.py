@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_lib import find
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import shaped
 from attention_lib.checks import CONTRACT, checks_for, verdict
-from attention_lib.shape import shaped
 
 
 class Pictures(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from attention_lib import language
 from attention_lib.dense import MultiHeadAttention
+from attention_lib.teaching import language
 from tools.chapters import ROOT
 
 TEXTS = (

@@ -8,12 +8,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attention_lib import catalog, create, find
-from attention_lib.card import COSTS
+from attention_lib.cards.card import COSTS
+from attention_lib.cards.notation import SYMBOLS
+from attention_lib.cards.shape import (
+    SignatureError,
+    names_of,
+    shaped,
+    signature,
+    tensors_of,
+    wanted,
+)
 from attention_lib.channel import SqueezeExcitation
-from attention_lib.cost import measure
 from attention_lib.dense import MultiHeadAttention
-from attention_lib.notation import SYMBOLS
-from attention_lib.shape import SignatureError, names_of, shaped, signature, tensors_of, wanted
+from attention_lib.measure.cost import measure
 
 
 @pytest.mark.parametrize("name", ["se", "SE", "SqueezeExcitation", "squeezeexcitation", "senet"])

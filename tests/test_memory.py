@@ -7,9 +7,10 @@ from importlib import import_module
 import pytest
 import torch
 
-from attention_lib.bench import peak_memory, realistic
 from attention_lib.catalog import catalog
-from tests.proof import of_family
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.timing import peak_memory
+from tests.support.proof import of_family
 
 ROOM = 1.01  # a vector or two beside the maps
 # so large that maps outweigh vectors a hundred times, and no larger

@@ -112,7 +112,7 @@ def fragile(text: str) -> list[str]:
         "a minus before zero": r"(?<![\w.])-0(?:\.0*)?(?:e[-+]?0+)?(?![\w.])",
         "all digits of a float": r"(?<![\w.])-?\d+\.\d{7,}",
     }
-    advice = "show it by `numbers` of attention_lib.display"
+    advice = "show it by `numbers` of attention_lib.teaching.display"
     return [
         f"{what}, {found[0]!r}: {advice}"
         for what, shape in shapes.items()

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from attention_lib.catalog import catalog
 from attention_lib.checks import ready
 from tests.oracles import of
-from tests.proof import CASES, answer_and_gradients, case_id, of_family
+from tests.support.proof import CASES, answer_and_gradients, case_id, of_family
 
 
 def oracles(card):

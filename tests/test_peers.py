@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from attention_lib.bench import realistic
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import randomize
-from attention_lib.source import digests
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.source import digests
 from tests.oracles import of
 from tests.oracles.peers import (
     MORE,

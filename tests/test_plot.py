@@ -9,10 +9,10 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from attention_lib import plot
-from attention_lib.bench import interval
 from attention_lib.catalog import catalog
-from attention_lib.data import picture
+from attention_lib.measure.growth import interval
+from attention_lib.teaching import plot
+from attention_lib.teaching.data import picture
 
 matplotlib.use("agg")
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from attention_lib.adapt import insert, on_maps, on_tokens
 from attention_lib.catalog import catalog, create
 from attention_lib.checks import randomize, ready
-from attention_lib.cost import measure
-from attention_lib.plug import insert, on_maps, on_tokens
+from attention_lib.measure.cost import measure
 from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision and timm)
 
 HEIGHT, WIDTH = 7, 5

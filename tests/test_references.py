@@ -6,7 +6,7 @@ The reference is written from the paper and takes the module only for its weight
 import pytest
 
 from attention_lib.catalog import catalog
-from tests.proof import CASES, LOW, case_id, equals_reference, holds_in_low_precision
+from tests.support.proof import CASES, LOW, case_id, equals_reference, holds_in_low_precision
 
 
 @pytest.mark.parametrize(("card", "arguments"), CASES, ids=case_id)

@@ -10,17 +10,33 @@ import pytest
 import torch
 from torch import nn
 
-from attention_lib import bench, properties, selection
-from attention_lib.__main__ import main
+from attention_lib.advice import evidence, questions, ranking, traits
+from attention_lib.advice.evidence import Measured
+from attention_lib.advice.need import Need, parse_bytes
+from attention_lib.advice.questions import Leaf, Question, members, paths
+from attention_lib.advice.ranking import recommend
+from attention_lib.advice.traits import (
+    SIDE,
+    Footprint,
+    can_be_causal,
+    footprint,
+    growth,
+    is_a_gate,
+    on_maps,
+    unchanged_at_start,
+)
+from attention_lib.cards import properties
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
-from attention_lib.display import _bibliography
-from attention_lib.selection import Leaf, Measured, Need, Question, members, paths, recommend
+from attention_lib.cli.main import main
+from attention_lib.measure import store
+from attention_lib.measure.cost import measure
+from attention_lib.measure.growth import interval
+from attention_lib.teaching.display import _bibliography
 from tools import flowchart, pages
 from tools import selection as parts
 
-TASKS = [(layout, task) for layout in ("tokens", "maps") for task in selection.tasks(layout)]
+TASKS = [(layout, task) for layout in ("tokens", "maps") for task in questions.tasks(layout)]
 
 
 # ---- the questions -----------------------------------------------------------------------------
@@ -30,7 +46,7 @@ TASKS = [(layout, task) for layout in ("tokens", "maps") for task in selection.t
 def test_every_mechanism_finds_one_way(card):
     """One for each answer about order, where it can have either."""
     ways = [path for path in paths() if card in members(path)]
-    assert len(ways) == 1 + selection.can_be_causal(card)
+    assert len(ways) == 1 + can_be_causal(card)
     assert len({path.slugs[1] for path in ways}) == len(ways)
 
 
@@ -80,7 +96,7 @@ def test_leaves_hold_what_their_papers_describe(slugs, names):
 # ---- what the answers rest on --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("card", [c for c in catalog() if selection.can_be_causal(c)], ids=str)
+@pytest.mark.parametrize("card", [c for c in catalog() if can_be_causal(c)], ids=str)
 def test_causal_is_measured(card):
     """As the answer says: with causal=True no later token changes an answer, else one does."""
     for causal in (True, False):
@@ -97,11 +113,11 @@ def test_a_footprint_is_what_the_mathematics_says():
         ("ParNetAttention", 9, 1, False),  # a convolution of 3 x 3, and a gate that sees all
         ("SpatialShift", 5, 1, False),
         ("SelectiveKernel", 17, 2, False),  # 3 x 3, and 3 x 3 dilated: nine places shared by one
-        ("VisionPermutator", 2 * selection.SIDE - 1, selection.SIDE // 2, False),
-        ("AxialAttention", selection.SIDE**2, selection.SIDE // 2, False),
-        ("CrissCrossAttention", selection.SIDE**2, selection.SIDE // 2, False),
+        ("VisionPermutator", 2 * SIDE - 1, SIDE // 2, False),
+        ("AxialAttention", SIDE**2, SIDE // 2, False),
+        ("CrissCrossAttention", SIDE**2, SIDE // 2, False),
     ]:
-        assert selection.footprint(name) == selection.Footprint(places, distance, flat), name
+        assert footprint(name) == Footprint(places, distance, flat), name
 
 
 class RowGate(nn.Module):
@@ -117,29 +133,29 @@ class RowGate(nn.Module):
 
 def test_a_gate_that_differs_from_row_to_row_is_not_flat(monkeypatch):
     card = replace(find("SimAM"), mechanism=RowGate, example=dict(channels=3))
-    monkeypatch.setattr(selection, "find", lambda name: card)
-    assert selection.footprint.__wrapped__("RowGate") == selection.Footprint(1, 0, False)
+    monkeypatch.setattr(traits, "find", lambda name: card)
+    assert footprint.__wrapped__("RowGate") == Footprint(1, 0, False)
 
 
 @pytest.mark.whole_catalog
 def test_a_gate_agrees_with_the_properties_of_the_cards():
-    for card in filter(selection.on_maps, catalog()):
+    for card in filter(on_maps, catalog()):
         if properties.only_attenuates in card.properties:
-            assert selection.is_a_gate(card), card
+            assert is_a_gate(card), card
 
 
 def test_measuring_draws_no_random_numbers_from_the_user():
     before = torch.get_rng_state()
-    selection.footprint.__wrapped__("se")
-    selection.unchanged_at_start.__wrapped__("se")
+    footprint.__wrapped__("se")
+    unchanged_at_start.__wrapped__("se")
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_only_what_starts_at_nought_is_unchanged_at_the_start():
     """Criss-cross attention is multiplied by γ = 0 at first; most others answer at once."""
-    assert selection.unchanged_at_start("CrissCrossAttention")
+    assert unchanged_at_start("CrissCrossAttention")
     for name in ("MultiHeadAttention", "SqueezeExcitation", "ClassSpecificResidualAttention"):
-        assert not selection.unchanged_at_start(name)
+        assert not unchanged_at_start(name)
 
 
 @pytest.mark.parametrize(
@@ -148,33 +164,33 @@ def test_only_what_starts_at_nought_is_unchanged_at_the_start():
      ("ccnet", 1.5), ("vip", 1.5), ("danet", 2), ("gfnet", 0), ("halo", 1)],
 )  # fmt: skip
 def test_growth_is_that_of_the_formula(name, power):
-    assert selection.growth(find(name)) == pytest.approx(power, abs=0.05)
+    assert growth(find(name)) == pytest.approx(power, abs=0.05)
 
 
 def test_experiments_are_told_as_they_are_stored():
-    stored = bench.stored("channel-experiment")[0]["runs"]
-    [told] = selection.experiment("channel cue", ["none", "SqueezeExcitation"])
+    stored = store.load("channel-experiment")[0]["runs"]
+    [told] = evidence.experiment("channel cue", ["none", "SqueezeExcitation"])
     for plug, name in (("none", "no gate"), ("SqueezeExcitation", "SqueezeExcitation")):
         runs = [r for r in stored if (r["task"], r["plug"]) == ("channel cue", plug)]
         solved = sum(r["accuracy"] > 0.95 for r in runs)
         assert f"{name} {solved} of {len(runs)}" in told
-    [told] = selection.experiment("row and column", ["SqueezeExcitation"])
-    mean = bench.interval(
+    [told] = evidence.experiment("row and column", ["SqueezeExcitation"])
+    mean = interval(
         [r["accuracy"] for r in stored
          if (r["task"], r["plug"]) == ("row and column", "SqueezeExcitation")]
     )[0]  # fmt: skip
     assert f"SqueezeExcitation {mean:.3f} [" in told
-    assert selection.experiment("no such task", ["none"]) == []
+    assert evidence.experiment("no such task", ["none"]) == []
 
 
 def test_what_was_not_trained_is_said():
-    assert "channel-experiment" in selection.experiments_with("SqueezeExcitation")
-    assert selection.experiments_with("NoSuchMechanism") == []
-    assert not any(name.endswith("-bench") for name in selection.experiments_with("SimAM"))
-    *known, said = selection.experiments_of(["SqueezeExcitation", "NoSuchMechanism"])
+    assert "channel-experiment" in evidence.experiments_with("SqueezeExcitation")
+    assert evidence.experiments_with("NoSuchMechanism") == []
+    assert not any(name.endswith("-bench") for name in evidence.experiments_with("SimAM"))
+    *known, said = ranking.experiments_of(["SqueezeExcitation", "NoSuchMechanism"])
     assert said.endswith("merit: NoSuchMechanism.")
     assert "Stored experiment channel-experiment has SqueezeExcitation." in known
-    assert selection.experiments_of(["SqueezeExcitation"]) == known
+    assert ranking.experiments_of(["SqueezeExcitation"]) == known
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -196,7 +212,7 @@ COUNTED = [
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_costs_are_those_that_are_counted(card, monkeypatch):
     """All are counted again; the largest tensor of a small input may be a weight."""
-    monkeypatch.setattr(selection, "catalog", lambda: [card])
+    monkeypatch.setattr(ranking, "catalog", lambda: [card])
     for need, choice in ((each, c) for each in COUNTED for c in recommend(each).choices):
         large = replace(choice.card, sizes=choice.card.sizes | {"batch": need.batch})
         with torch.device("meta"):
@@ -228,7 +244,8 @@ def test_times_are_ranked_only_within_one_measured_size():
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_a_task_keeps_those_on_its_way(card, monkeypatch):
-    monkeypatch.setattr(selection, "catalog", lambda: [card])
+    for room in (ranking, questions):
+        monkeypatch.setattr(room, "catalog", lambda: [card])
     ways = [path.slugs for path in paths() if card in members(path)]
     for layout, task in TASKS:
         advice = recommend(Need(layout, 128, task=task, height=16, width=16))
@@ -283,23 +300,23 @@ def test_the_nearest_measured_size_is_found(monkeypatch):
     rows = (at(1), at(2, height=16, width=16), at(3, height=16, width=16, features=512),
             at(4, height=16, width=16, batch=8), at(5, height=16, width=16, backward=True),
             at(6, height=16, width=16, mechanism="other"))  # fmt: skip
-    monkeypatch.setattr(selection, "measurements", lambda: rows)
+    monkeypatch.setattr(evidence, "measurements", lambda: rows)
     need = Need("maps", 64, height=14, width=15)
-    assert selection.nearest("SimAM", need).seconds == 2
-    assert selection.nearest("SimAM", replace(need, features=400)).seconds == 3
-    assert selection.nearest("SimAM", replace(need, batch=6)).seconds == 4
-    assert selection.nearest("SimAM", replace(need, backward=True)).seconds == 5
-    assert selection.nearest("SimAM", replace(need, height=6, width=9)).seconds == 1
-    assert selection.nearest("nobody", need) is None
+    assert evidence.nearest("SimAM", need).seconds == 2
+    assert evidence.nearest("SimAM", replace(need, features=400)).seconds == 3
+    assert evidence.nearest("SimAM", replace(need, batch=6)).seconds == 4
+    assert evidence.nearest("SimAM", replace(need, backward=True)).seconds == 5
+    assert evidence.nearest("SimAM", replace(need, height=6, width=9)).seconds == 1
+    assert evidence.nearest("nobody", need) is None
     [choice] = [c for c in recommend(need).choices if c.name == "SimAM"]
     assert choice.measured.where == "16 × 16 × 64"
     assert at(1, batch=3, height=0, width=1000).where == "3 × (1,000 tokens × 64)"
 
 
 def test_stored_times_are_read_and_those_of_the_default_allocator_are_not():
-    sweeps = [s for stored in bench.stored("channel-bench") for s in stored["sweeps"]]
+    sweeps = [s for stored in store.load("channel-bench") for s in stored["sweeps"]]
     rows = [r for s in sweeps if s["allocator"] == "tuned" for r in s["rows"]]
-    mine = [m for m in selection.measurements() if m.group.startswith("channel-bench")]
+    mine = [m for m in evidence.measurements() if m.group.startswith("channel-bench")]
     bent = {r["seconds"] for s in sweeps if s["allocator"] == "default" for r in s["rows"]}
     assert {row["seconds"] for row in rows} <= {m.seconds for m in mine}
     assert bent and not bent & {m.seconds for m in mine}
@@ -335,10 +352,10 @@ def test_an_unknown_order_is_refused():
 
 def test_memory_is_read_with_its_unit():
     for text, number in [("2GiB", 2**31), ("1.5 kb", 1500), ("7", 7), (" 512 mib ", 2**29)]:
-        assert selection.parse_bytes(text) == number
+        assert parse_bytes(text) == number
     for text in ("GiB", "2 GiB more", "-1GiB", "2XB", "0", "0.1B"):
         with pytest.raises(ValueError, match="must be a number and a unit"):
-            selection.parse_bytes(text)
+            parse_bytes(text)
 
 
 # ---- the command -------------------------------------------------------------------------------
@@ -390,7 +407,7 @@ def test_the_command_is_refused_in_one_line(capsys, line, told):
 # ---- the parts of the page -----------------------------------------------------------------------
 
 
-def nodes(question: Question = selection.TREE, name: str = "which"):
+def nodes(question: Question = questions.TREE, name: str = "which"):
     """(name, text) of each question and answer, and (from, to) of each edge."""
     yield name, question.text
     for answer in question.answers:
@@ -426,7 +443,7 @@ def undrawn(svg: str) -> list:
 
 @pytest.mark.whole_catalog
 def test_the_flow_chart_holds_the_whole_tree():
-    svg = flowchart.flowchart(selection.TREE, "A title", "A description")
+    svg = flowchart.flowchart(questions.TREE, "A title", "A description")
     assert undrawn(svg) == []
     drawing = ElementTree.fromstring(svg)
     assert drawing.get("role") == "img"
@@ -437,7 +454,7 @@ def test_the_flow_chart_holds_the_whole_tree():
 
 @pytest.mark.parametrize("gone", ['data-to="which-maps"', "From how far?", "SimAM", "A map again"])
 def test_what_a_flow_chart_lacks_is_found(gone):
-    svg = flowchart.flowchart(selection.TREE, "A title", "A description")
+    svg = flowchart.flowchart(questions.TREE, "A title", "A description")
     assert gone in svg and undrawn(svg.replace(gone, 'data-to="?"' if "=" in gone else "?"))
 
 
@@ -495,7 +512,7 @@ def test_the_data_is_whole(made):
     text = re.search(r'id="selection-data">(.*?)</script>', made["selection-form.md"])[1]
     data = json.loads(text)
     assert [m["name"] for m in data["mechanisms"]] == [str(card) for card in catalog()]
-    measured = {m.mechanism for m in selection.measurements()}
+    measured = {m.mechanism for m in evidence.measurements()}
     assert {m["name"] for m in data["mechanisms"] if m["measured"]} == measured
     assert [p["slugs"] for p in data["paths"]] == [list(path.slugs) for path in paths()]
 
@@ -520,13 +537,13 @@ def test_the_rankings_stand_in_the_page(made):
         for choice in choices:
             macs = f"{choice.macs:,}" if choice.macs else "0: none counted"
             assert f"  - {macs}\n  - {choice.params:,}\n" in table
-    assert all(parts.escape(m.machine) in text for m in selection.measurements())
+    assert all(parts.escape(m.machine) in text for m in evidence.measurements())
 
 
 def test_what_was_never_measured_says_so(monkeypatch):
     """On every page, and by the command: a new mechanism is in this state."""
-    rows = tuple(m for m in selection.measurements() if m.mechanism != "SimAM")
-    monkeypatch.setattr(selection, "measurements", lambda: rows)
+    rows = tuple(m for m in evidence.measurements() if m.mechanism != "SimAM")
+    monkeypatch.setattr(evidence, "measurements", lambda: rows)
     need = Need("maps", 64, height=14, width=14)
     simam = recommend(need, "time").choices[-1]
     assert simam.name == "SimAM" and simam.measured is None

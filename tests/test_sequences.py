@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from attention_lib import train
-from attention_lib.sequences import elsewhere, overwritten, rearranged, recall
+from attention_lib.teaching import nets, train
+from attention_lib.teaching.sequences import elsewhere, overwritten, rearranged, recall
 
 
 def read(context: list[int], key: int) -> int:
@@ -64,14 +64,14 @@ class Lookup(nn.Module):
 def test_recalled_and_at_the_end_look_at_the_questions_alone():
     task = recall(6, 0, pairs=4, values=2)
     net = Lookup(task)
-    assert train.recalled(net, task) == 0.75
+    assert train.recall_accuracy(net, task) == 0.75
     scores = net(task.tokens)[:, -4:]
     wanted = -scores.log_softmax(-1).gather(2, task.answers[..., None]).mean()
-    torch.testing.assert_close(train.at_the_end(net(task.tokens), task.answers), wanted)
+    torch.testing.assert_close(train.last_tokens_loss(net(task.tokens), task.answers), wanted)
 
 
 def test_a_sequence_net_is_causal_but_for_its_mixer():
-    net = train.SequenceNet(9, 5, lambda dim: nn.Identity(), dim=8, layers=2, positions=7, before=2)
+    net = nets.SequenceNet(9, 5, lambda dim: nn.Identity(), dim=8, layers=2, positions=7, before=2)
     tokens = torch.randint(9, (2, 7))
     changed = tokens.clone()
     changed[:, 4] = (tokens[:, 4] + 1) % 9

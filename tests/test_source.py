@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from attention_lib import bench, source
 from attention_lib.catalog import catalog, find
-from attention_lib.source import digest, older
+from attention_lib.measure import source, store
+from attention_lib.measure.source import digest, older
 from tools.experiments import running
 
 GATE = '''
 """A gate."""
 
 from torch import nn
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from attention_lib.core.steps import squash as narrow
-from attention_lib.shape import shaped
+from attention_lib.cards.shape import shaped
 
 FACTOR = 2
 
@@ -74,8 +74,8 @@ FILES = {
     "attention_lib/tiny/other.py": OTHER,
     "attention_lib/core/__init__.py": "",
     "attention_lib/core/steps.py": STEPS,
-    "attention_lib/card.py": "def Card(*args, **more): ...\n",
-    "attention_lib/shape.py": "def shaped(forward):\n    return forward\n",
+    "attention_lib/cards/card.py": "def Card(*args, **more): ...\n",
+    "attention_lib/cards/shape.py": "def shaped(forward):\n    return forward\n",
     "tools/experiments/trial.py": TRIAL,
     "tools/experiments/running.py": "def keep(*args):\n    return args\n",
 }
@@ -107,7 +107,7 @@ def root(tmp_path: Path) -> Path:
         ("core/steps.py", "from math", "from torch", "Gate trial"),
         ("core/steps.py", "return x\n", "return -x\n", ""),
         ("tiny/other.py", "return x", "return -x", "Other"),
-        ("shape.py", "return forward", "return forward or None", ""),
+        ("cards/shape.py", "return forward", "return forward or None", ""),
     ],
 )
 def test_what_changes_a_digest(root, file, before, after, changed):
@@ -160,27 +160,27 @@ def test_what_is_left_apart_exists():
 
 def test_what_is_saved_carries_the_source_of_its_rows(tmp_path):
     payload = {"sweeps": [{"rows": [{"mechanism": str(find("se"))}, {"mechanism": "Custom"}]}]}
-    told = json.loads(bench.save("some-bench", payload, tmp_path).read_text("utf-8"))
+    told = json.loads(store.save("some-bench", payload, tmp_path).read_text("utf-8"))
     assert told["provenance"]["source"] == source.digests(["SqueezeExcitation"])
     assert not older(told)
 
 
 def test_every_stored_measurement_carries_its_source():
-    paths = sorted(bench.CHECKOUT.glob("*/*.json"))
+    paths = sorted(store.CHECKOUT.glob("*/*.json"))
     found = {path: json.loads(path.read_text("utf-8")) for path in paths}
     assert found
     for path, told in found.items():
         assert told["provenance"]["source"], path.name
-        assert {*bench.mechanisms(told)} <= told["provenance"]["source"].keys(), path.name
+        assert {*store.mechanisms(told)} <= told["provenance"]["source"].keys(), path.name
 
 
 def test_an_experiment_goes_on_only_with_runs_of_the_present_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(store, "CHECKOUT", tmp_path)
     start = dict(settings={"steps": 3}, plugs={"a": {}}, development=[], runs=[])
     payload = start | dict(provenance=running.origin("tiny", running.complete))
     assert payload["provenance"]["command"] == "make experiments FAMILY=tiny"
     done = payload | dict(runs=[dict(plug="a", seed=1)])
-    bench.save("tiny", done)
+    store.save("tiny", done)
     assert running.resumed("tiny", dict(payload))["runs"] == done["runs"]
     assert running.is_stored("tiny", payload)
     other = start | dict(provenance=running.origin("tiny", older))

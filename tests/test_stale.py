@@ -8,7 +8,7 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
-from attention_lib import source
+from attention_lib.measure import source
 from tests.test_execute import chapter, done, root  # noqa: F401 (fixtures)
 from tools import site, stale
 from tools.chapters import is_stale

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attention_lib import data, train
 from attention_lib.channel import PyramidSplitAttention, SelectiveKernel, SqueezeExcitation
-from attention_lib.cost import measure
+from attention_lib.measure.cost import measure
+from attention_lib.networks import resnet
+from attention_lib.teaching import data, denoise, nets, train
 from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision)
 
 
@@ -15,9 +16,9 @@ def weights(model: nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-def small(seed: int = 0, **arguments) -> train.SmallNet:
+def small(seed: int = 0, **arguments) -> nets.SmallNet:
     torch.manual_seed(seed)
-    return train.SmallNet(2, **arguments)
+    return nets.SmallNet(2, **arguments)
 
 
 def test_attention_stands_where_it_is_asked_for():
@@ -30,7 +31,7 @@ def test_attention_stands_where_it_is_asked_for():
         small(after=(3,))
 
 
-def seen(net: train.SmallNet, size: int = 65) -> int:
+def seen(net: nets.SmallNet, size: int = 65) -> int:
     """How many columns one place of the last map depends on, measured by its gradient."""
     image = torch.rand(1, 3, size, size, requires_grad=True)
     last = net.eval().mix(net.attention2(net.seen(image)))
@@ -46,13 +47,13 @@ def test_reach_is_what_the_gradient_says(kernel):
     for layer in net.modules():  # no ReLU, so that nothing is hidden by chance
         if isinstance(layer, nn.Sequential) and isinstance(layer[-1], nn.ReLU):
             layer[-1] = nn.Identity()
-    assert train.reach(net) == seen(net)
+    assert nets.receptive_field(net) == seen(net)
 
 
 def test_reach_counts_the_widest_branch():
-    assert train.reach(small()) == 13
-    assert train.reach(small(attention=SelectiveKernel)) == 29
-    assert train.reach(small(attention=PyramidSplitAttention)) == 45
+    assert nets.receptive_field(small()) == 13
+    assert nets.receptive_field(small(attention=SelectiveKernel)) == 29
+    assert nets.receptive_field(small(attention=PyramidSplitAttention)) == 45
 
 
 def test_the_same_seed_trains_the_same_model():
@@ -120,27 +121,30 @@ def test_a_gate_reads_the_cue_and_no_gate_does_not():
 
 def test_bands_add_up_to_the_picture():
     images = data.noisy_crops(3, seed=0).noisy
-    open_gates = train.Denoiser(lambda channels: nn.Identity())
+    open_gates = denoise.Denoiser(lambda channels: nn.Identity())
     torch.testing.assert_close(open_gates(images), images)
-    assert open_gates.bands(images).shape == (3, len(train.BANDS), 32, 32)
+    assert open_gates.bands(images).shape == (3, len(denoise.BANDS), 32, 32)
 
 
 def test_a_grey_picture_has_no_colour_and_an_even_one_no_detail():
-    denoiser = train.Denoiser()
+    denoiser = denoise.Denoiser()
     grey = torch.rand(1, 1, 24, 24).expand(1, 3, 24, 24)
-    for name, band in zip(train.BANDS, denoiser.bands(grey)[0], strict=True):
+    for name, band in zip(denoise.BANDS, denoiser.bands(grey)[0], strict=True):
         assert (band.abs().max() > 1e-4) == name.endswith("brightness"), name
     even = torch.tensor([0.8, 0.5, 0.1])[None, :, None, None].expand(1, 3, 24, 24)
-    for name, band in zip(train.BANDS, denoiser.bands(even)[0], strict=True):
+    for name, band in zip(denoise.BANDS, denoiser.bands(even)[0], strict=True):
         assert (band.abs().max() > 1e-4) == name.startswith("coarse"), name
 
 
 def test_gates_close_on_the_finest_detail_as_noise_grows():
     torch.manual_seed(0)
     training = data.noisy_crops(2000, seed=1, size=24)
-    model = train.Denoiser(lambda channels: SqueezeExcitation(channels, reduction=1))
+    model = denoise.Denoiser(lambda channels: SqueezeExcitation(channels, reduction=1))
     train.fit(model, training, steps=300, rate=0.1, loss=F.mse_loss)
-    finest, coarse = train.BANDS.index("finest brightness"), train.BANDS.index("coarse brightness")
+    finest, coarse = (
+        denoise.BANDS.index("finest brightness"),
+        denoise.BANDS.index("coarse brightness"),
+    )
     with torch.inference_mode():
         gates = [
             model.gates(data.noisy_crops(200, 3, "test", noise).noisy).mean(dim=0)
@@ -154,13 +158,13 @@ def test_gates_close_on_the_finest_detail_as_noise_grows():
 def test_signal_to_noise():
     truth = torch.zeros(2, 3, 4, 4)
     answer = truth + torch.tensor([0.1, 1.0])[:, None, None, None]
-    torch.testing.assert_close(train.signal_to_noise(answer, truth), torch.tensor([20.0, 0.0]))
+    torch.testing.assert_close(denoise.psnr(answer, truth), torch.tensor([20.0, 0.0]))
 
 
 def test_resnet50_is_that_of_torchvision():
     from torchvision.models import resnet50
 
-    ours, theirs = train.ResNet50(classes=10), resnet50(num_classes=10)
+    ours, theirs = resnet.ResNet50(classes=10), resnet50(num_classes=10)
     ours.load_state_dict(theirs.state_dict())  # every name and shape
     ours, theirs = ours.double().eval(), theirs.double().eval()
     picture = torch.randn(1, 3, 65, 47, dtype=torch.float64)
@@ -170,11 +174,11 @@ def test_resnet50_is_that_of_torchvision():
 @pytest.mark.parametrize(("stride_in", "macs"), [("1x1", 3_857_973_248), ("3x3", 4_089_184_256)])
 def test_resnet50_counts(stride_in, macs):
     with torch.device("meta"):
-        net = train.ResNet50(stride_in=stride_in)
+        net = resnet.ResNet50(stride_in=stride_in)
         cost = measure(net, torch.empty(1, 3, 224, 224))
     assert (cost.params, cost.macs) == (25_557_032, macs)
 
 
 def test_resnet50_strides_in_one_of_two_places():
     with pytest.raises(ValueError, match="stride_in='5x5' must be '1x1' or '3x3'"):
-        train.ResNet50(stride_in="5x5")
+        resnet.ResNet50(stride_in="5x5")

@@ -26,9 +26,10 @@ from pathlib import Path
 
 import torch
 
-from attention_lib.bench import provenance, save, sweep, write
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from attention_lib.catalog import FAMILIES, catalog
+from attention_lib.measure.store import provenance, save, write
+from attention_lib.measure.sweep import sweep
 
 Sweep = tuple[str, tuple[int, ...], dict[str, int]]  # an axis, its sizes, what stays
 TOKENS = ("tokens", (64, 128, 256, 512, 1024, 2048, 4096), dict(dim=512, batch=1))

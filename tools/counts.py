@@ -10,10 +10,10 @@ written by that test: commit the file.
 import json
 from pathlib import Path
 
-from attention_lib.bench import realistic
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from attention_lib.catalog import catalog
-from attention_lib.cost import live_bytes, measure
+from attention_lib.measure.cost import live_bytes, measure
+from attention_lib.measure.sizes import realistic
 
 COUNTS = Path(__file__).parents[1] / "tests/counts"
 

@@ -114,7 +114,7 @@ def _machine() -> dict[str, str]:
     """Where and when, as readers are told."""
     import torch
 
-    from attention_lib.bench import provenance
+    from attention_lib.measure.store import provenance
 
     facts = provenance("cuda" if torch.cuda.is_available() else "cpu")
     told = {name: str(fact) for name, fact in facts.items()}

@@ -1,4 +1,4 @@
-"""Draw the questions of `attention_lib.selection` as an SVG for a page, tall rather than wide.
+"""Draw the questions of `attention_lib.advice` as an SVG for a page, tall rather than wide.
 
 The drawing is one column: what follows from an answer stands below it, a little further in.  Text
 stays text, and colours are those of the page's theme (see book.css).  Questions are round, what
@@ -8,7 +8,7 @@ they lead to is square, so that nothing is told by colour alone.
 from dataclasses import dataclass, field
 from html import escape
 
-from attention_lib.selection import Answer, Leaf, Path, Question, members
+from attention_lib.advice.questions import Answer, Leaf, Path, Question, members
 
 WIDTH, INDENT = 360, 12
 SIZE, LINE, MARGIN = 13, 17, 8  # of letters, of lines, between text and box

@@ -30,12 +30,14 @@ from typing import Any
 
 import torch
 
-from attention_lib import bench
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from attention_lib.catalog import catalog, find
 from attention_lib.checks import checks_for, verdict
+from attention_lib.measure import store
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.sweep import build_with_inputs, timed_pass
 from tests.oracles.peers import MORE, NOT_TIMED, Peer, peers, sizes_of
-from tests.proof import LOW, equals_reference, holds_in_low_precision
+from tests.support.proof import LOW, equals_reference, holds_in_low_precision
 from tools.bench import members, one_sweep, sweeps
 from tools.peers import pooled, side_by_side
 from tools.roofline import family_rows
@@ -137,9 +139,9 @@ def swept(
     able = []
     for card in cards:
         try:
-            large = bench.realistic(card, **fixed, **dict.fromkeys(axis.split(","), max(sizes)))
-            made = bench._instance(large, device, getattr(torch, dtype), 0)
-            bench._run(*made, backward, 0)()
+            large = realistic(card, **fixed, **dict.fromkeys(axis.split(","), max(sizes)))
+            made = build_with_inputs(large, device, getattr(torch, dtype), 0)
+            timed_pass(*made, backward, 0)()
             if device == "cuda":
                 torch.cuda.synchronize()  # an error of a kernel shows here, not later
         except Exception as error:  # of one, which must not cost the others their rows
@@ -195,12 +197,12 @@ class Result:
         self.found, self.notes = (*self.found, *found), (*self.notes, *notes)
         self.steps -= ended
         complete = not (self.steps or self.notes or self.options.names)
-        measured = {*bench.mechanisms(self.found), *(row.get("name") for row in self.found)}
+        measured = {*store.mechanisms(self.found), *(row.get("name") for row in self.found)}
         origin = self.options.origin
         source = {name: code for name, code in origin["source"].items() if name in measured}
         payload = dict(provenance=origin | dict(source=source), complete=complete)
         payload |= {"notes": self.notes, self.kind: self.found}
-        bench.save(self.name, payload, self.options.folder, device=self.options.device)
+        store.save(self.name, payload, self.options.folder, device=self.options.device)
 
 
 @dataclass(frozen=True)
@@ -329,7 +331,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     tf32 = dict(matmul=torch.backends.cuda.matmul.allow_tf32, cudnn=torch.backends.cudnn.allow_tf32)
     told = dict(command="make gpu", tf32_when_timed=tf32)
-    options.origin = bench.provenance(options.device, map(str, catalog()), **told)
+    options.origin = store.provenance(options.device, map(str, catalog()), **told)
     steps = plan(options)
     gc.freeze()  # peak_memory collects garbage for each row: what is there by now is none
     try:

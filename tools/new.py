@@ -26,9 +26,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
-from attention_lib.shape import shaped
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import shaped
 
 
 class $name(nn.Module):

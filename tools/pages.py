@@ -22,9 +22,12 @@ from pathlib import Path
 import nbformat
 from pybtex.database import parse_file
 
-from attention_lib import bench, display, notation, properties
-from attention_lib.card import COSTS, Card
+from attention_lib.cards import notation, properties
+from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import FAMILIES, catalog
+from attention_lib.measure.growth import fits
+from attention_lib.measure.sizes import sized
+from attention_lib.teaching import display
 from tools import selection
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.stale import measurements, outdated
@@ -248,7 +251,7 @@ def mechanisms_page(root: Path = ROOT) -> str:
 
 def count(card: Card, kind: str) -> int:
     """A cost of the mechanism, its arguments at their defaults, at the size of the table."""
-    return bench.sized(card, FEATURES, HEIGHT, WIDTH, HEIGHT * WIDTH).cost(kind)
+    return sized(card, FEATURES, HEIGHT, WIDTH, HEIGHT * WIDTH).cost(kind)
 
 
 def exponents(root: Path = ROOT) -> dict[str, list[str]]:
@@ -265,7 +268,7 @@ def exponents(root: Path = ROOT) -> dict[str, list[str]]:
             place = f"{sweep['dtype']}, {device}"
             sides = " = ".join(f"`{side}`" for side in sweep["axis"].split(","))
             for value, what in (("seconds", "time"), ("peak_bytes", "memory")):
-                for name, fit in bench.fits(sweep["rows"], value).items():
+                for name, fit in fits(sweep["rows"], value).items():
                     since = ", older code" if name in older.get(path, []) else ""
                     told = f"{what} {fit} in {sides} ({place}{since})"
                     found.setdefault(name, []).append(told)

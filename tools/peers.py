@@ -33,10 +33,13 @@ from typing import cast
 import torch
 from torch import nn
 
-from attention_lib import bench, checks
-from attention_lib.bench import Timing
-from attention_lib.card import Card
+from attention_lib import checks
+from attention_lib.cards.card import Card
 from attention_lib.catalog import catalog, find
+from attention_lib.measure import store, timing
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.sweep import timed_pass
+from attention_lib.measure.timing import Timing
 from tests.oracles.peers import NOT_COMPILED, Peer, peers, sizes_of
 from tools.bench import ALLOCATORS, apart
 
@@ -58,7 +61,7 @@ def side_by_side(
     card: Card, peer: Peer, size: dict[str, int], *, device: str, compiled: bool, seconds: float
 ) -> list[dict]:
     """One pair at one size, forward and with gradients: seconds of each round, peak of bytes."""
-    large = bench.realistic(card, **size)
+    large = realistic(card, **size)
     with torch.device(device):
         torch.manual_seed(0)
         ours, inputs = checks.randomize(large.build()).eval(), large.inputs()
@@ -70,13 +73,13 @@ def side_by_side(
         both = {name: cast(nn.Module, torch.compile(module)) for name, module in both.items()}
     rows = []
     for backward in (False, True):
-        runs = {name: bench._run(module, *inputs, backward, 0) for name, module in both.items()}
-        timed = bench.time_together(runs, device=device, seconds=seconds, least=3)
+        runs = {name: timed_pass(module, *inputs, backward, 0) for name, module in both.items()}
+        timed = timing.time_together(runs, device=device, seconds=seconds, least=3)
         rows.append(
             dict(mechanism=str(card), peer=peer.name, size=size, backward=backward)
             | dict(seconds={name: timed[name].rounds for name in runs})
             | dict(
-                bytes={name: kept[name] + bench.peak_memory(runs[name], device) for name in runs}
+                bytes={name: kept[name] + timing.peak_memory(runs[name], device) for name in runs}
             )
         )
     return rows
@@ -207,15 +210,15 @@ def main(arguments: list[str] | None = None) -> None:
         return
     name = "peers-compiled" if options.compiled else "peers-eager"
     older = [
-        found for found in bench.stored(name)
-        if found["provenance"]["device"] == bench.device_slug(options.device)
+        found for found in store.load(name)
+        if found["provenance"]["device"] == store.device_slug(options.device)
     ]  # fmt: skip
     if options.replace and not (options.names and older):
         parser.error("--replace needs names, and rows of this machine to replace")
     wishes = [*options.names, "--seconds", f"{options.seconds:g}"]
     wishes += ["--compiled"] * options.compiled
     command = " ".join([*wishes, f"--processes {options.processes}"])
-    origin = bench.provenance(options.device, measured, command=f"make peers ARGS={command!r}")
+    origin = store.provenance(options.device, measured, command=f"make peers ARGS={command!r}")
     asked = [*wishes, "--device", options.device]
     labels = ["tuned"] if options.compiled else list(ALLOCATORS)
     if options.device == "cuda":
@@ -241,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
         payload: dict = dict(provenance=origin, rows=rows)
         if options.replace:
             payload = replaced(older[0], **payload)
-        path = bench.save(name, payload, options.folder, device=options.device)
+        path = store.save(name, payload, options.folder, device=options.device)
         print(f"stored in {os.path.relpath(path)}")
 
 

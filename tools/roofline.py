@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 
-from attention_lib import bench
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from attention_lib.catalog import FAMILIES, catalog
-from attention_lib.cost import measure
+from attention_lib.measure import store, timing
+from attention_lib.measure.cost import measure
+from attention_lib.measure.sizes import realistic
+from attention_lib.measure.sweep import timed_pass
 from tests.oracles.peers import sizes_of
 from tools.bench import apart
 
@@ -26,9 +28,9 @@ SIDE = 2048  # of the matrices; their product is 2048³ multiply-adds
 COPIED = 2**27  # bytes, far more than any cache holds
 
 
-def realistic(card: Card) -> Card:
+def as_beside_peers(card: Card) -> Card:
     """At the first of the sizes at which it is timed beside peers, or at one like it."""
-    return bench.realistic(card, **sizes_of(card)[0])
+    return realistic(card, **sizes_of(card)[0])
 
 
 def bytes_at_least(module: torch.nn.Module, inputs: Sequence) -> int:
@@ -43,17 +45,17 @@ def family_rows(family: str, device: str, seconds: float) -> list[dict]:
     """A row a mechanism: its speeds, and those of the two probes in the same rounds."""
     runs, counted = {}, {}
     for card in catalog(family):
-        large = realistic(card)
+        large = as_beside_peers(card)
         with torch.device(device):
             module, inputs = large.build().eval(), large.inputs()
-        runs[str(card)] = bench._run(module, *inputs, False, 0)
+        runs[str(card)] = timed_pass(module, *inputs, False, 0)
         counted[str(card)] = measure(module, *inputs).macs, bytes_at_least(module, inputs)
     left, right = (torch.randn(SIDE, SIDE, device=device) for _ in range(2))
     source = torch.randn(COPIED // 4, device=device)
     target = torch.empty_like(source)
     runs["matrix product"], counted["matrix product"] = lambda: left @ right, (SIDE**3, 0)
     runs["copy"], counted["copy"] = lambda: target.copy_(source), (0, 2 * COPIED)
-    timed = bench.time_together(runs, device=device, seconds=seconds, least=7)
+    timed = timing.time_together(runs, device=device, seconds=seconds, least=7)
     return [
         dict(family=family, name=name, seconds=timed[name].median, macs=macs, bytes=size)
         for name, (macs, size) in counted.items()
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.folder.write_text(json.dumps(rows), "utf-8")
         return
     names = [str(card) for family in options.families or FAMILIES for card in catalog(family)]
-    origin = bench.provenance(options.device, names, command="make roofline")
+    origin = store.provenance(options.device, names, command="make roofline")
     asked = [*options.families, "--device", options.device, "--seconds", str(options.seconds)]
     label = "default" if options.device == "cuda" else "tuned"
     rows = apart("tools.roofline", asked, label)
@@ -94,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
             print("{}: {:.3g} multiply-adds/s, {:.3g} bytes/s".format(row["name"], *speeds))
         return
     payload = dict(provenance=origin, rows=rows)
-    path = bench.save("peers-roofline", payload, options.folder, device=options.device)
+    path = store.save("peers-roofline", payload, options.folder, device=options.device)
     print(f"      stored in {os.path.relpath(path)}")
 
 

@@ -1,4 +1,4 @@
-"""What the page *Which one?* shows, made from `attention_lib.selection`; see `tools.pages`.
+"""What the page *Which one?* shows, made from `attention_lib.advice`; see `tools.pages`.
 
 book/api/selection-chart.md     the flow chart, and the same as a list
 book/api/selection-form.md      the data of the page's script
@@ -19,12 +19,21 @@ import torch
 from sympy import Integer, Max, Piecewise, Symbol, floor
 from sympy.printing import jscode
 
-from attention_lib import selection
-from attention_lib.__main__ import _unit
-from attention_lib.card import COSTS, Card
-from attention_lib.catalog import catalog
-from attention_lib.cost import run_without_numbers
-from attention_lib.selection import Advice, Answer, Need, Path, Question
+from attention_lib.advice import evidence, questions, ranking
+from attention_lib.advice.need import BYTES, Need
+from attention_lib.advice.questions import Answer, Path, Question
+from attention_lib.advice.ranking import Advice
+from attention_lib.advice.traits import (
+    asks_for_rows,
+    can_be_causal,
+    on_tokens,
+    properties_in_words,
+    takes_key_mask,
+)
+from attention_lib.cards.card import COSTS, Card
+from attention_lib.catalog import catalog, find
+from attention_lib.cli.tables import with_unit
+from attention_lib.measure.cost import trace_fake
 from tools.flowchart import flowchart
 from tools.stale import outdated
 
@@ -54,7 +63,7 @@ def need_of(card: Card, features: int, side: int = 8) -> Need:
 def words_at(card: Card, features: int) -> dict[str, Any] | None:
     """The words of its formulas at a width; None if it cannot have that width."""
     try:
-        return selection.at_size(card, need_of(card, features)).words()
+        return ranking.at_size(card, need_of(card, features)).words()
     except ValueError:
         return None
 
@@ -102,7 +111,7 @@ def as_formula(points: dict[int, int], at: Callable[[int], int]) -> sympy.Expr:
 @cache
 def rules(name: str) -> dict[str, object]:
     """What the script must know of a mechanism: its formulas in the sizes alone, and its limits."""
-    card = selection.find(name)
+    card = find(name)
     found = {width: words_at(card, width) for width in WIDTHS}
     accepted = {width: words for width, words in found.items() if words}
     multiple, least = divisor(card, set(accepted))
@@ -140,14 +149,14 @@ def widest(card: Card, features: int) -> int | None:
 
     def fits(side: int) -> bool:
         try:
-            sized = selection.at_size(card, need_of(card, features, side))
+            sized = ranking.at_size(card, need_of(card, features, side))
             with torch.device("meta"):
-                run_without_numbers(sized.build(), *sized.inputs())
+                trace_fake(sized.build(), *sized.inputs())
         except ValueError:
             return False
         return True
 
-    if selection.on_tokens(card) or fits(MOST["side"]):
+    if on_tokens(card) or fits(MOST["side"]):
         return None
     low, high = 1, MOST["side"]
     while high - low > 1:
@@ -158,17 +167,17 @@ def widest(card: Card, features: int) -> int | None:
 
 def data() -> dict[str, object]:
     """All that the script knows."""
-    ways = list(selection.paths())
-    inside = [{str(card) for card in selection.members(path)} for path in ways]
+    ways = list(questions.paths())
+    inside = [{str(card) for card in questions.members(path)} for path in ways]
     measured: dict[str, list] = {}
-    for m in selection.measurements():
+    for m in evidence.measurements():
         measured.setdefault(m.mechanism, []).append(
             [m.group, m.machine, int(m.backward), m.batch, m.features, m.height, m.width, m.seconds]
         )
     mechanisms = []
     for card in catalog():
         name = str(card)
-        notes = selection.properties_in_words(card)
+        notes = properties_in_words(card)
         mechanisms.append(
             {
                 "name": name,
@@ -176,13 +185,13 @@ def data() -> dict[str, object]:
                 "page": f"api/{card.family}/{name}.html",
                 "layout": card.layout,
                 "paths": [number for number, names in enumerate(inside) if name in names],
-                "padding": selection.takes_key_mask(card),
-                "rows": selection.asks_for_rows(card),
+                "padding": takes_key_mask(card),
+                "rows": asks_for_rows(card),
                 "notes": notes,
-                "trained": selection.experiments_with(name),
+                "trained": evidence.experiments_with(name),
                 "measured": measured.get(name, []),
                 **rules(name),
-                "causal": selection.can_be_causal(card),
+                "causal": can_be_causal(card),
             }
         )
     told = [
@@ -197,9 +206,9 @@ def data() -> dict[str, object]:
     ]
     return {
         "most": MOST,
-        "bytes": selection.BYTES,
-        "uncounted": selection.UNCOUNTED,
-        "tasks": {layout: selection.tasks(layout) for layout in ("tokens", "maps")},
+        "bytes": BYTES,
+        "uncounted": ranking.UNCOUNTED,
+        "tasks": {layout: questions.tasks(layout) for layout in ("tokens", "maps")},
         "paths": told,
         "mechanisms": mechanisms,
     }
@@ -226,7 +235,7 @@ def numbered(question: Question) -> list[tuple[Question, tuple[Answer, ...]]]:
 
 def as_list() -> str:
     """The same questions in words, numbered, since a list in lists would be too deep to read."""
-    found = numbered(selection.TREE)
+    found = numbered(questions.TREE)
     numbers = {id(question): number for number, (question, _) in enumerate(found, 1)}
     lines = []
     for question, way in found:
@@ -238,24 +247,24 @@ def as_list() -> str:
                     f"   - {answer.label}{why}: go to question {numbers[id(answer.then)]}."
                 )
                 continue
-            leaf, cards = answer.then, selection.members(Path((*way, answer)))
+            leaf, cards = answer.then, questions.members(Path((*way, answer)))
             lines.append(f"   - {answer.label}{why}: {leaf.use}: {', '.join(map(link, cards))}.")
             told = (
                 leaf.caveat,
                 *leaf.finding(),
-                *selection.experiments_of([str(c) for c in cards]),
+                *ranking.experiments_of([str(c) for c in cards]),
             )
             lines += [f"     - {line}" for line in told if line]
     return "\n".join(lines)
 
 
 def chart_page() -> str:
-    ends = list(selection.paths())
+    ends = list(questions.paths())
     described = (
-        f"A tree of questions in one column, from “{selection.TREE.text}” to {len(ends)} groups of"
+        f"A tree of questions in one column, from “{questions.TREE.text}” to {len(ends)} groups of"
         " mechanisms. The list below the drawing says the same in words."
     )
-    drawn = flowchart(selection.TREE, "Which attention mechanism?", described)
+    drawn = flowchart(questions.TREE, "Which attention mechanism?", described)
     return (
         "\n\n".join(
             [
@@ -289,14 +298,14 @@ def sizes_page(table: Callable) -> str:
     """Rankings at a few sizes."""
     blocks = []
     for need in STATIC:
-        advice = selection.recommend(need)
+        advice = ranking.recommend(need)
         kind = "causal, " if need.causal else ""
         rows = [
             [
                 link(choice.card),
                 f"{choice.macs:,}" if choice.macs else "0: none counted",
                 f"{choice.params:,}",
-                _unit(choice.bytes, "B"),
+                with_unit(choice.bytes, "B"),
                 clock(choice),
                 choice.path.leaf.use,
             ]
@@ -328,15 +337,15 @@ def left_out(advice: Advice) -> str:
     return f"Left out: {'; '.join(sentences)}." if sentences else ""
 
 
-def clock(choice: selection.Choice) -> str:
+def clock(choice: ranking.Choice) -> str:
     if not choice.measured:
         return "not measured"
-    return f"{_unit(choice.measured.seconds, 's')} at {choice.measured.where}"
+    return f"{with_unit(choice.measured.seconds, 's')} at {choice.measured.where}"
 
 
 def machines() -> str:
     """The machines that the stored times come from, in a sentence."""
-    found = sorted({m.machine for m in selection.measurements()})
+    found = sorted({m.machine for m in evidence.measurements()})
     older = {name for path, names in outdated().items() if "-bench." in path for name in names}
     since = f" Measured on older code: {', '.join(sorted(older))}." if older else ""
     return f"The stored times come from: {escape('; '.join(found))}.{since}"
@@ -346,7 +355,7 @@ def table_page(table: Callable, growth: Callable) -> str:
     """Complexity, use and known networks of every mechanism."""
     rows = []
     for card in catalog():
-        paths = [path for path in selection.paths() if card in selection.members(path)]
+        paths = [path for path in questions.paths() if card in questions.members(path)]
         known = [f"{model}: {{cite:t}}`{key}`" for model, key in card.networks]
         rows.append(
             [

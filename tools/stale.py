@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from attention_lib.source import older
+from attention_lib.measure.source import older
 from tools.chapters import ROOT, chapters, is_stale, published
 
 

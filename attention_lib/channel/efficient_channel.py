@@ -5,11 +5,11 @@ from math import log2
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
+from attention_lib.cards import properties
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, odd
-from attention_lib.shape import Maps, shaped
 
 
 class EfficientChannelAttention(nn.Module):

@@ -4,14 +4,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
+from attention_lib.cards import properties
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.core.precision import scaled_products
-from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class MultiHeadAttention(nn.Module):

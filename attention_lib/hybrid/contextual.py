@@ -4,12 +4,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides, odd
-from attention_lib.shape import Maps, shaped
 
 
 class ContextualTransformer(nn.Module):

@@ -6,13 +6,13 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
 from attention_lib.core.resize import resize
-from attention_lib.shape import Maps, shaped
 
 
 class MobileViTBlock(nn.Module):

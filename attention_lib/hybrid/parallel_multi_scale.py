@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import Tokens, shaped
 
 
 class ParallelMultiScaleAttention(nn.Module):

@@ -5,14 +5,14 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
 from attention_lib.core.resize import resize
-from attention_lib.shape import Maps, shaped
 
 
 class RelativeAttention(nn.Module):

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, between
-from attention_lib.shape import Maps, shaped
 
 
 class BottleneckAttention(nn.Module):

@@ -6,10 +6,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
-from attention_lib.shape import Maps, shaped
 
 
 class ParNetAttention(nn.Module):

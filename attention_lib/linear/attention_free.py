@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import SignatureError, Tokens, shaped
 
 
 class AttentionFree(nn.Module):

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import Maps, shaped
 
 
 class AttentionFreeConvolution(nn.Module):

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
+from attention_lib.cards import properties
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import Tokens, shaped
 
 
 class UnitForceAttention(nn.Module):

@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
+from attention_lib.cards import properties
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
-from attention_lib.shape import Tokens, shaped
 
 State = tuple[Float[Tensor, "batch heads head_dim head_dim"], Float[Tensor, "batch heads head_dim"]]
 

@@ -4,12 +4,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from attention_lib import properties
-from attention_lib.card import Card
+from attention_lib.cards import properties
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.shape import Maps, shaped
 
 
 class AxialAttention(nn.Module):

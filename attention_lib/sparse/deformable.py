@@ -6,11 +6,11 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
-from attention_lib.shape import Maps, shaped
 
 
 class DeformableAttention(nn.Module):

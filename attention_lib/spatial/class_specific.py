@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import above, as_tuple, at_least
-from attention_lib.shape import Maps, shaped
 
 
 class ClassSpecificResidualAttention(nn.Module):

@@ -7,7 +7,7 @@
   const ORDERS = { macs: "multiply-adds", params: "parameters", memory: "largest tensor",
                    time: "measured time" }; // prettier-ignore
 
-  // ---- the ranking: the same steps as recommend() in attention_lib/selection.py
+  // ---- the ranking: the same steps as recommend() in attention_lib/advice/ranking.py
 
   function evaluate(formula, sizes) {
     const value = new Function(...SIZES, `return ${formula};`)(...SIZES.map((s) => sizes[s]));

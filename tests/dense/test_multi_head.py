@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
-from attention_lib import properties
+from attention_lib.cards import properties
 from attention_lib.checks import randomize
 from attention_lib.dense import MultiHeadAttention
 
@@ -144,7 +144,7 @@ def test_causality_takes_no_context(causal):
 
 def test_no_pair_of_tokens_is_stored():
     """The largest tensor grows with the tokens, not with their pairs."""
-    from attention_lib.cost import measure
+    from attention_lib.measure.cost import measure
 
     attention = MultiHeadAttention(64)
     few, many = (torch.empty(1, tokens, 64, device="meta") for tokens in (1_000, 1_000_000))

@@ -5,10 +5,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
-from attention_lib import properties
+from attention_lib.cards import properties
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.dense import MultiHeadAttention, SimplifiedSelfAttention
+from attention_lib.measure.cost import measure
 
 X = torch.randn(2, 5, 18).double()
 PADDING = torch.tensor([[1] * 5, [1, 0, 1, 1, 0]]).bool()

@@ -7,9 +7,9 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.hybrid import ACmix
-from tests.proof import largest_tensor
+from attention_lib.measure.cost import measure
+from tests.support.proof import largest_tensor
 
 X = torch.randn(3, 6, 7, 5).double()
 

@@ -6,8 +6,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.hybrid import ContextualTransformer
+from attention_lib.measure.cost import measure
 
 X = torch.randn(2, 16, 7, 5).double()
 

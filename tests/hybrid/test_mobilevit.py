@@ -7,9 +7,9 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.core.resize import resize
-from attention_lib.cost import measure
 from attention_lib.hybrid import MobileViTBlock
-from tests.proof import largest_tensor
+from attention_lib.measure.cost import measure
+from tests.support.proof import largest_tensor
 
 
 @pytest.fixture

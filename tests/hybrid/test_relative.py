@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
-from attention_lib import properties
+from attention_lib.cards import properties
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
 from attention_lib.hybrid import RelativeAttention
 from attention_lib.hybrid.relative import CARD
+from attention_lib.measure.cost import measure
 
 X = torch.randn(3, 6, 4, 5).double()
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory
 from attention_lib.checks import randomize
 from attention_lib.joint import DualAttention
-from tests.proof import largest_tensor
+from attention_lib.measure.timing import peak_memory
+from tests.support.proof import largest_tensor
 
 
 def ready(channels=16, reduction=8):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory
 from attention_lib.checks import randomize
 from attention_lib.joint import PolarizedSelfAttention
+from attention_lib.measure.timing import peak_memory
 
 BOTH = pytest.mark.parametrize("parallel", [True, False])
 

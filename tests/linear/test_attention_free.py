@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib import properties
-from attention_lib.bench import peak_memory
+from attention_lib.cards import properties
 from attention_lib.checks import FLOATS, randomize
 from attention_lib.linear import AttentionFree
+from attention_lib.measure.timing import peak_memory
 from tests.oracles.linear import aft_full
 
 X = torch.randn(2, 13, 6, generator=torch.Generator().manual_seed(0)).double()
@@ -184,7 +184,7 @@ def test_a_batch_shares_one_matrix_product():
 
 
 def test_simple_makes_no_pair_of_tokens():
-    from attention_lib.cost import measure
+    from attention_lib.measure.cost import measure
 
     for causal in (False, True):
         m = AttentionFree(4, causal=causal)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory
 from attention_lib.checks import randomize
 from attention_lib.linear import AttentionFreeConvolution
+from attention_lib.measure.timing import peak_memory
 
 X = torch.randn(2, 6, 7, 5, generator=torch.Generator().manual_seed(0)).double()
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from attention_lib.bench import peak_memory
 from attention_lib.checks import FLOATS, randomize
 from attention_lib.linear import UnitForceAttention
+from attention_lib.measure.timing import peak_memory
 
 X = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(0)).double()
 

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from attention_lib.catalog import find
 from attention_lib.checks import randomize
-from attention_lib.cost import measure
+from attention_lib.measure.cost import measure
 from attention_lib.mixing import VisionPermutator
 
 LAYERS = ("mix_rows", "mix_columns", "mix_channels")

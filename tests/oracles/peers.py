@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attention_lib.card import Card
+from attention_lib.cards.card import Card
 from tests.oracles import of
 
 Make = Callable[[nn.Module], tuple[nn.Module, dict[str, Tensor]]]

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.checks import check_steps, randomize
+from attention_lib.checks import randomize
+from attention_lib.checks.order import check_steps
 from attention_lib.recurrent.linear_attention import CARD, LinearAttention
 
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.sparse import LongShortDistanceAttention
-from tests.proof import largest_tensor
+from tests.support.proof import largest_tensor
 
 
 def groups(attention, height, width):

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from attention_lib.checks import randomize
 from attention_lib.sparse import OutlookAttention
-from tests.proof import largest_tensor
+from tests.support.proof import largest_tensor
 
 X = torch.randn(2, 18, 7, 5, dtype=torch.float64)
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from attention_lib.cards.shape import SignatureError
 from attention_lib.checks import randomize
-from attention_lib.shape import SignatureError
 from attention_lib.sparse import MultiResolutionOverlappedAttention
-from tests.proof import largest_tensor
+from tests.support.proof import largest_tensor
 
 
 def made(**arguments):

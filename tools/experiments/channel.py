@@ -7,7 +7,8 @@ from functools import cache, partial
 import torch
 from torch import nn
 
-from attention_lib import channel, data, train
+from attention_lib import channel
+from attention_lib.teaching import data, denoise, nets, train
 from tools.experiments.rates import best_rates
 from tools.experiments.running import complete, origin, resumed
 
@@ -72,10 +73,10 @@ def plug(name: str) -> Callable[[int], nn.Module] | None:
     return (lambda channels: EqualWeights(make(channels))) if name in CONTROLS else make
 
 
-def net(name: str, task: str, seed: int) -> train.SmallNet:
+def net(name: str, task: str, seed: int) -> nets.SmallNet:
     """A fresh small net with this plug-in, its weights drawn from the seed."""
     torch.manual_seed(seed)
-    return train.SmallNet(2 if task == "channel cue" else 10, plug(name))
+    return nets.SmallNet(2 if task == "channel cue" else 10, plug(name))
 
 
 def plugs_in_net(fresh: bool) -> None:
@@ -88,8 +89,8 @@ def plugs_in_net(fresh: bool) -> None:
         plugs={
             name: dict(
                 arguments=PLUGS[CONTROLS.get(name, name)][1],
-                parameters=train.parameters(net(name, "channel cue", 0)),
-                reach=train.reach(net(name, "channel cue", 0)),
+                parameters=nets.parameters(net(name, "channel cue", 0)),
+                reach=nets.receptive_field(net(name, "channel cue", 0)),
             )
             for name in names
         },
@@ -164,19 +165,19 @@ def gates_on_picture(fresh: bool) -> None:
     ]
 
     def decibel(answer: torch.Tensor, crops: data.Crops) -> float:
-        return train.signal_to_noise(answer, crops.clean).mean().item()
+        return denoise.psnr(answer, crops.clean).mean().item()
 
     payload: dict = dict(
         provenance=origin("channel", gates_on_picture),
         settings={**DENOISING, "device": "cpu"},
-        bands=list(train.BANDS),
+        bands=list(denoise.BANDS),
         best_constants=decibel(best_constants(training)(test.noisy), test),
         untouched=dict(
             decibel=decibel(test.noisy, test),
             decibel_by_level=[decibel(crops.noisy, crops) for crops in levels],
         ),
         plugs={
-            name: dict(parameters=train.parameters(train.Denoiser(maker)))
+            name: dict(parameters=nets.parameters(denoise.Denoiser(maker)))
             for name, maker in makers.items()
         },
         development=[],
@@ -187,7 +188,7 @@ def gates_on_picture(fresh: bool) -> None:
 
     def run(plug: str, rate: float, seed: int) -> dict:
         torch.manual_seed(seed)
-        model, begun = train.Denoiser(makers[plug]), time.process_time()
+        model, begun = denoise.Denoiser(makers[plug]), time.process_time()
         steps, batch = DENOISING["steps"], DENOISING["batch"]
         train.fit(model, training, steps, batch, rate, seed, loss=nn.functional.mse_loss)
         seconds = time.process_time() - begun
@@ -216,19 +217,19 @@ def gates_on_picture(fresh: bool) -> None:
     complete("channel-denoising", payload, "runs", reported, run, "decibel")
 
 
-class FreeConstants(train.ConstantGate):
+class FreeConstants(denoise.ConstantGate):
     """One factor for each channel, which may leave 0 to 1."""
 
     def gate(self, x: torch.Tensor) -> torch.Tensor:
         return self.logits.expand(len(x), -1)
 
 
-def best_constants(crops: data.Crops) -> train.Denoiser:
+def best_constants(crops: data.Crops) -> denoise.Denoiser:
     """The denoiser whose constants, free to leave 0 to 1, fit these crops best: least squares."""
-    constants = FreeConstants(len(train.BANDS))
-    model, alone = train.Denoiser(lambda _: constants), []
+    constants = FreeConstants(len(denoise.BANDS))
+    model, alone = denoise.Denoiser(lambda _: constants), []
     with torch.inference_mode():
-        for one in torch.eye(len(train.BANDS)):  # what each band by itself makes of the crops
+        for one in torch.eye(len(denoise.BANDS)):  # what each band by itself makes of the crops
             constants.logits.copy_(one)
             alone.append(model(crops.noisy).flatten())
         shown = torch.stack(alone, dim=1).double()

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attention_lib import sequences, train
 from attention_lib.core.heads import merge_heads
 from attention_lib.dense import (
     EfficientMultiHeadAttention,
     MultiHeadAttention,
     SimplifiedSelfAttention,
 )
+from attention_lib.teaching import nets, sequences, train
 from tools.experiments.rates import best_rates
 from tools.experiments.running import complete, origin, resumed
 
@@ -77,12 +77,12 @@ def sequences_of(name: str, samples: int, seed: int) -> sequences.Sequences:
     return sequences.rearranged(samples, seed, sources, KINDS[name])
 
 
-def net(name: str, mixer: Callable[[int], nn.Module], dim: int, seed: int) -> train.SequenceNet:
+def net(name: str, mixer: Callable[[int], nn.Module], dim: int, seed: int) -> nets.SequenceNet:
     """A fresh net of one block for a task, its weights drawn from the seed."""
     torch.manual_seed(seed)
     asked = sequences_of(name, 1, 0)
     recall = name == "recall"  # looks up by content; each token is first joined with the one before
-    return train.SequenceNet(
+    return nets.SequenceNet(
         asked.vocabulary,
         asked.choices,
         mixer,
@@ -161,8 +161,7 @@ def compare(experiment: Callable, name: str, makers: Makers, fresh: bool) -> Non
     cases = [(t, d) for t in settings["tasks"] for d in settings["dims"]]
     first, narrow = cases[0]
     plugs = {
-        plug: dict(parameters=train.parameters(make(first)(narrow)))
-        for plug, make in makers.items()
+        plug: dict(parameters=nets.parameters(make(first)(narrow))) for plug, make in makers.items()
     }
     payload: dict = dict(
         provenance=origin("dense", experiment), settings=settings, fairness=FAIR, plugs=plugs
@@ -174,9 +173,9 @@ def compare(experiment: Callable, name: str, makers: Makers, fresh: bool) -> Non
         model, begun = net(task, makers[plug](task), dim, seed), time.process_time()
         learn = sequences_of(task, settings["training"], 1)
         steps, batch = settings["steps"], settings["batch"]
-        train.fit(model, learn[:2], steps, batch, rate, seed, loss=train.at_the_end)
+        train.fit(model, learn[:2], steps, batch, rate, seed, loss=train.last_tokens_loss)
         seconds = time.process_time() - begun
-        right = train.recalled(model, sequences_of(task, settings["test"], 2))
+        right = train.recall_accuracy(model, sequences_of(task, settings["test"], 2))
         return dict(accuracy=right, seconds=seconds)
 
     trials = [

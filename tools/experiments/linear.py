@@ -8,8 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_lib import bench, linear, sequences, train
+from attention_lib import linear
 from attention_lib.catalog import find
+from attention_lib.measure import store
+from attention_lib.measure.sweep import sweep
+from attention_lib.teaching import nets, sequences, train
 from tools.experiments.rates import best_rates
 from tools.experiments.running import complete, is_stored, origin, resumed
 
@@ -146,15 +149,17 @@ FAIR = (
 def fitted(
     plug: str, size: int | None, training: list[sequences.Sequences], settings: dict, rate: float,
     seed: int,
-) -> train.SequenceNet:  # fmt: skip
+) -> nets.SequenceNet:  # fmt: skip
     """A net trained on each part in turn, the short sequences first."""
     torch.manual_seed(seed)
     first = training[0]
     name = plug.partition(", key")[0]
     make = mixer(name) if size is None else mixer(name, size)
-    model = train.SequenceNet(first.vocabulary, first.choices, make, before=2)
+    model = nets.SequenceNet(first.vocabulary, first.choices, make, before=2)
     for part, steps in zip(training, settings["steps"], strict=True):
-        train.fit(model, part[:2], steps, settings["batch"], rate, seed, loss=train.at_the_end)
+        train.fit(
+            model, part[:2], steps, settings["batch"], rate, seed, loss=train.last_tokens_loss
+        )
     return model
 
 
@@ -202,7 +207,7 @@ def report(
         begun = time.process_time()
         model = fitted(plug, plugs[plug]["key_size"], training, settings, rate, seed)
         seconds = time.process_time() - begun
-        right = {n: train.recalled(model, test) for n, test in tests.items()}
+        right = {n: train.recall_accuracy(model, test) for n, test in tests.items()}
         return dict(accuracy=right[merit], accuracies=list(right.values()), seconds=seconds)
 
     trials = [
@@ -254,14 +259,14 @@ def crossover(fresh: bool) -> None:
         dict(
             axis="tokens",
             fixed=dict(dim=dim),
-            rows=bench.sweep(
+            rows=sweep(
                 names, "tokens", CROSSOVER["sizes"], fixed=dict(dim=dim),
                 seconds=CROSSOVER["seconds"],
             ),
         )
         for dim in CROSSOVER["dims"]
     ]  # fmt: skip
-    bench.save("linear-crossover", payload | dict(sweeps=sweeps))
+    store.save("linear-crossover", payload | dict(sweeps=sweeps))
 
 
 EXPERIMENTS = (overwritten_keys, associative_recall, crossover)

@@ -5,9 +5,11 @@ from functools import partial
 
 import torch
 
-from attention_lib import bench, train
+from attention_lib.adapt import insert
 from attention_lib.catalog import find
-from attention_lib.plug import insert
+from attention_lib.measure import store
+from attention_lib.measure.timing import time_together
+from attention_lib.networks import ResNet50
 from tools.experiments.running import is_stored, origin
 
 TIME: dict = dict(
@@ -25,24 +27,24 @@ VARIANTS: dict[str, list[tuple[str, str, dict]]] = {
 
 
 def forward_passes(fresh: bool) -> None:
-    """Four networks, in the same rounds; see bench.time_together."""
+    """Four networks, in the same rounds; see `time_together`."""
     names = [str(find(name)) for inserted in VARIANTS.values() for name, *_ in inserted]
     variants = f"{__name__}.VARIANTS"
-    made_from = origin("resnet50", train.ResNet50, insert, variants, *names)
+    made_from = origin("resnet50", ResNet50, insert, variants, *names)
     payload = dict(provenance=made_from, settings=TIME)
     if not fresh and is_stored("resnet50-time", payload):
         return
     networks = {}
     for name, insertions in VARIANTS.items():
         torch.manual_seed(TIME["seed"])
-        networks[name] = train.ResNet50().eval()
+        networks[name] = ResNet50().eval()
         for mechanism, where, arguments in insertions:
             insert(networks[name], mechanism, where, **arguments)
     runs = []
     for batch in TIME["batches"]:
         pictures = torch.randn(batch, 3, TIME["height"], TIME["width"])
         with torch.inference_mode():
-            timings = bench.time_together(
+            timings = time_together(
                 {name: partial(net, pictures) for name, net in networks.items()},
                 seconds=TIME["seconds"],
                 least=TIME["least"],
@@ -64,7 +66,7 @@ def forward_passes(fresh: bool) -> None:
                 )
             )
             print(f"batch {batch}, {name}: {timing.median:.3f} s, {ratio:.3f} times plain")
-    bench.save("resnet50-time", payload | dict(runs=runs))
+    store.save("resnet50-time", payload | dict(runs=runs))
 
 
 EXPERIMENTS = (forward_passes,)

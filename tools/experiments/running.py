@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from attention_lib import bench
+from attention_lib.measure import store
 
 
 def origin(chapter: str, *measured: Callable | str) -> dict[str, object]:
@@ -16,12 +16,12 @@ def origin(chapter: str, *measured: Callable | str) -> dict[str, object]:
             by a name in a string, such as a mechanism.
     """
     names = [m if isinstance(m, str) else f"{m.__module__}.{m.__qualname__}" for m in measured]
-    return bench.provenance(measured=names, command=f"make experiments FAMILY={chapter}")
+    return store.provenance(measured=names, command=f"make experiments FAMILY={chapter}")
 
 
 def is_stored(name: str, payload: dict) -> bool:
     """Whether all of it was measured here, at these settings, with the present code."""
-    return any(_same(found, payload) for found in bench.stored(name))
+    return any(_same(found, payload) for found in store.load(name))
 
 
 def complete(
@@ -40,7 +40,7 @@ def complete(
             if not any(job.items() <= done.items() for done in payload[kind]):
                 done = {**job, **run(**job)}
                 payload[kind].append(done)
-                bench.save(name, payload)
+                store.save(name, payload)
                 words = ", ".join(str(part) for part in job.values())
                 progress.console.print(f"{words}: {merit} {done[merit]:.3f}", highlight=False)
             progress.advance(bar)
@@ -48,7 +48,7 @@ def complete(
 
 def resumed(name: str, payload: dict) -> dict:
     """The payload with the stored runs of this device, settings, plug-ins and present code."""
-    for found in bench.stored(name):
+    for found in store.load(name):
         if _same(found, payload):
             same = {plug for plug, said in payload["plugs"].items()
                     if found["plugs"].get(plug) == said}  # fmt: skip

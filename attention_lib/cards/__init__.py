@@ -1,0 +1,1 @@
+"""What is true of a mechanism: shapes, notation, its card, its properties."""

@@ -1,0 +1,1 @@
+"""How is it told?  All that a chapter imports beyond a mechanism."""

@@ -1,0 +1,218 @@
+"""Figures of what mechanisms cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import floor, log10
+from typing import TYPE_CHECKING, Any
+
+from attention_lib.catalog import FAMILIES, find
+from attention_lib.measure.growth import fit
+from attention_lib.measure.sweep import Row
+from attention_lib.teaching.plot.style import (
+    COLOURS,
+    NAMES,
+    appearance,
+    empty_axes,
+    look,
+    styled,
+    title_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def lines(
+    rows: Sequence[Row | Mapping[str, Any]],
+    y: str = "seconds",
+    *,
+    axis: str | None = None,
+    fitted: bool = True,
+) -> "Figure":
+    """Cost against size, log–log: a line a mechanism, eight rounds of ten shaded.
+
+    Args:
+        rows: of one `bench.sweep`, or as stored.
+        y: a column: "seconds", "peak_bytes", "params", "macs" or "memory".
+        axis: what the horizontal axis is called, if not as in the rows.
+        fitted: whether the legend says the fitted exponent, with its 95 % confidence interval,
+            where the rows have the five sizes over 16 times that it takes.
+
+    Raises:
+        ValueError: if there are no rows, or there is no such column.
+    """
+    table = [asdict(row) if isinstance(row, Row) else row for row in rows]
+    if not table:
+        raise ValueError("there are no rows to draw")
+    if y not in table[0]:
+        raise ValueError(f"no column {y!r}; there are {', '.join(table[0])}")
+    names = list(dict.fromkeys(row["mechanism"] for row in table))
+    from matplotlib.ticker import EngFormatter
+
+    figure, [axes] = empty_axes(1, height=3.2 + 0.2 * len(names))
+    for place, name in enumerate(names):
+        own = sorted((r for r in table if r["mechanism"] == name), key=lambda row: row["size"])
+        sizes, values = [r["size"] for r in own], [r[y] for r in own]
+        style = look(name, names)
+        # each thinner than the one before, so that lines on top of each other all show
+        style |= dict(linewidth=max(3.2 - 0.5 * place, 1.2), markersize=max(9 - place, 4))
+        axes.plot(sizes, values, label=_legend(name, sizes, values, fitted), **style)
+        if f"{y}_low" in own[0]:
+            low, high = ([r[f"{y}_{end}"] for r in own] for end in ("low", "high"))
+            axes.fill_between(sizes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sorted({r["size"] for r in table}), labels=None)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(axis or " = ".join(table[0]["axis"].split(",")))
+    label, unit = NAMES.get(y, (y, ""))
+    axes.set_ylabel(label)
+    axes.yaxis.set_major_formatter(EngFormatter(unit))
+    title = "exponent of growth [95 % interval]" if fitted else None
+    legend = figure.legend(loc="outside upper left", title=title, fontsize=9)
+    legend.set_alignment("left")
+    legend.get_title().set_fontsize(9)
+    return figure
+
+
+@styled
+def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
+    """Ratios with their spread on a logarithmic axis, one line a name, the largest on top.
+
+    Args:
+        rows: {"name": ..., "series": ..., "ratio": ..., "low": ..., "high": ...} each; the series
+            of a name stand on one line and differ in colour and marker.
+        label: what the ratio is.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no ratios to draw")
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
+    names = sorted(best, key=best.__getitem__)
+    figure, [axes] = empty_axes(1, height=0.8 + 0.21 * len(names), width=7.4)
+    for turn, one in enumerate(series):
+        chosen = [row for row in rows if row["series"] == one]
+        where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
+        values = [row["ratio"] for row in chosen]
+        margins = [[v - row["low"] for v, row in zip(values, chosen, strict=True)],
+                   [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
+        axes.errorbar(values, where, xerr=margins, markersize=4, elinewidth=1, label=one,
+                      **appearance(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
+    axes.axvline(1, color="#333333", linewidth=1)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(names)), labels=names, fontsize=8)
+    axes.set_ylim(-0.8, len(names) - 0.2)
+    axes.set_xlabel(label)
+    axes.legend(fontsize=9, loc="lower right")
+    return figure
+
+
+@styled
+def shares(rows: Sequence[Mapping]) -> "Figure":
+    """How much of the machine's two speeds each mechanism reaches, a panel a family.
+
+    Args:
+        rows: {"family": ..., "name": ..., "arithmetic": ..., "memory": ...} each, the last two
+            shares of the speed of a matrix product, and of a copy; what lies in a cache can be
+            faster than a large copy.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("there are no shares to draw")
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    figure, panels = empty_axes(len(families), 2, height=2.9, width=7.4, shared=True)
+    for family, axes in zip(families, panels, strict=False):
+        chosen = [row for row in rows if row["family"] == family]
+        names = [row["name"] for row in chosen]
+        for row in chosen:
+            style = look(row["name"], names)
+            style.pop("linestyle")
+            axes.plot(row["memory"], row["arithmetic"], linestyle="", label=title_of(row["name"]),
+                      **style)  # fmt: skip
+        axes.set_title(family, fontsize=10)
+        axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
+        for limit, side in ((axes.set_xlim, "memory"), (axes.set_ylim, "arithmetic")):
+            limit(-0.03, 1.05 * max(1.0, *(row[side] for row in rows)))
+    for unused in panels[len(families) :]:
+        unused.set_axis_off()
+    figure.supxlabel("share of the speed of a copy", fontsize=9)
+    figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    return figure
+
+
+@styled
+def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
+    """Mechanisms as points, log–log, with their short names; what is nought stands at the edge.
+
+    A name that finds no free place beside its point is left out: draw a crowd again by itself.
+
+    Args:
+        rows: {"mechanism": ..., x: ..., y: ...} each.
+        x, y: the columns, which name the axes too.
+
+    Raises:
+        ValueError: if there are no rows, or a number is negative.
+    """
+    if not rows:
+        raise ValueError("there are no points to draw")
+    if (least := min(row[column] for row in rows for column in (x, y))) < 0:
+        raise ValueError(f"{least} is negative: there is no place for it")
+    figure, [axes] = empty_axes(1, height=5.2, width=7.4)
+    for turn, family in enumerate(FAMILIES):
+        own = [row for row in rows if find(row["mechanism"]).family == family]
+        if own:
+            axes.plot([row[x] for row in own], [row[y] for row in own], label=family,
+                      **appearance(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
+    for column, set_scale, set_label in ((x, axes.set_xscale, axes.set_xlabel),
+                                         (y, axes.set_yscale, axes.set_ylabel)):  # fmt: skip
+        smallest = min((row[column] for row in rows if row[column]), default=1)
+        set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
+        set_label(column)
+    axes.margins(0.06)
+    figure.legend(
+        fontsize=9, loc="outside upper left", ncols=min(len(FAMILIES), 8), columnspacing=1
+    )
+    figure.draw_without_rendering()
+    points = [tuple(axes.transData.transform((row[x], row[y]))) for row in rows]
+    taken: list[tuple[float, ...]]
+    taken = [(across - 4, up - 4, across + 4, up + 4) for across, up in points]
+    for row, point in zip(rows, points, strict=True):
+        name = find(row["mechanism"]).aliases[0]
+        if box := _free(point, 5.4 * len(name), 11, taken):
+            taken.append(box)
+            left, low = axes.transData.inverted().transform(box[:2])
+            axes.annotate(name, (left, low), fontsize=7.5)
+    return figure
+
+
+def _free(
+    point: Sequence[float], long: float, tall: float, taken: Sequence[tuple[float, ...]]
+) -> tuple[float, ...] | None:
+    """A box of this size near a point that meets none of the taken ones: left, low, right, high."""
+    across, up = point
+    for rise in (0, 8, -8):
+        for left in (across + 6, across - 6 - long, across - long / 2):
+            box = (left, up + rise - tall / 2, left + long, up + rise + tall / 2)
+            if not any(
+                box[0] < right and other < box[2] and box[1] < high and low < box[3]
+                for other, low, right, high in taken
+            ):
+                return box
+    return None
+
+
+def _legend(name: str, sizes: Sequence[int], values: Sequence[float], fitted: bool) -> str:
+    try:
+        return f"{title_of(name)}: {fit(sizes, values)}" if fitted else title_of(name)
+    except ValueError:  # too few sizes for an exponent
+        return title_of(name)
