@@ -7,7 +7,8 @@
 
 `catalog()` lists what there is; `find` gives the card of one mechanism, by name, class or instance.
 `measure` counts what a module costs, `check` holds one to the contract, `insert` puts a mechanism
-into a network, `on_maps` and `on_tokens` give it the other layout.
+into a network, `on_maps` and `on_tokens` give it the other layout, and `load_official` reads
+weights that others have published.
 """
 
 from importlib import import_module
@@ -20,6 +21,7 @@ from attention_lib.measure import measure
 if TYPE_CHECKING:
     from attention_lib.adapt import insert, on_maps, on_tokens
     from attention_lib.checks.adopt import check
+    from attention_lib.official import load_official
 
 __all__ = [
     "catalog",
@@ -27,6 +29,7 @@ __all__ = [
     "create",
     "find",
     "insert",
+    "load_official",
     "measure",
     "on_maps",
     "on_tokens",
@@ -35,6 +38,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "check": "checks.adopt",
     "insert": "adapt",
+    "load_official": "official",
     "on_maps": "adapt",
     "on_tokens": "adapt",
 }

@@ -7,7 +7,7 @@ There is no registry to keep. A family is a folder whose first line asks a quest
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from numbers import Integral, Real
@@ -35,18 +35,19 @@ def _families(home: Path = Path(__file__).parent) -> tuple[str, ...]:
 
 
 FAMILIES = _families()
+NETWORKS = "networks"  # no family: whole models, which are found and made alike
 KINDS = {int: Integral, float: Real, bool: bool, NoneType: NoneType}  # numpy's integers are ints
 
 
 def catalog(family: str | None = None) -> list[Card]:
-    """The cards of all families, or of one.
+    """The cards of all families, of one, or of the whole "networks", which are in no family.
 
     Raises:
         ValueError: if there is no such family.
     """
-    if family not in (None, *FAMILIES):
+    if family not in (None, NETWORKS, *FAMILIES):
         raise ValueError(f"no family {family!r}; there are {', '.join(FAMILIES)}")
-    names = [name for name in FAMILIES if family in (None, name)]
+    names = FAMILIES if family is None else (family,)
     shelves = [import_module(f"attention_lib.{name}") for name in names]
     classes = [getattr(shelf, name) for shelf in shelves for name in shelf.__all__]
     return [sys.modules[found.__module__].CARD for found in classes]
@@ -85,7 +86,7 @@ def create(
     """Make a mechanism from what `find` takes: `create("se", 64, reduction=8)`.
 
     Args:
-        thing: which one.
+        thing: which one; the name of a preset, such as "resnet50", brings its arguments.
         arguments, named: of its constructor.
 
     Raises:
@@ -93,8 +94,10 @@ def create(
         TypeError: if it knows no such argument, or lacks one, and the accepted ones are named;
             or if an argument is of the wrong type.
     """
-    mechanism = find(thing).mechanism
-    accepted = inspect.signature(mechanism)
+    card = find(thing)
+    mechanism, accepted = card.mechanism, inspect.signature(card.mechanism)
+    if isinstance(thing, str):
+        named = {**_preset(card, thing), **named}
     try:
         given = accepted.bind(*arguments, **named).arguments
     except TypeError as error:
@@ -109,7 +112,8 @@ def create(
 
 
 def _named(name: str) -> Card:
-    cards = [card for card in catalog() if _spelled(name) in map(_spelled, card.names)]
+    known = (*catalog(), *catalog(NETWORKS))
+    cards = [card for card in known if _spelled(name) in map(_spelled, card.names)]
     if len(cards) > 1:
         candidates = ", ".join(f"{card} ({card.family})" for card in cards)
         raise ValueError(f"{name!r} is the name of several mechanisms: {candidates}")
@@ -120,9 +124,16 @@ def _named(name: str) -> Card:
 
 def _nearest(name: str) -> str:
     """The names that are spelled most like it; all classes if none is."""
-    known = {_spelled(known): known for card in catalog() for known in reversed(card.names)}
+    cards = (*catalog(), *catalog(NETWORKS))
+    known = {_spelled(known): known for card in cards for known in reversed(card.names)}
     near = get_close_matches(_spelled(name), known, n=3, cutoff=0.4)
     return ", ".join([known[spelled] for spelled in near] or sorted(map(str, catalog())))
+
+
+def _preset(card: Card, name: str) -> Mapping[str, object]:
+    """The arguments of the preset of this name; none if it is another of the card's names."""
+    presets = {_spelled(preset): made.arguments for preset, made in card.presets.items()}
+    return presets.get(_spelled(name), {})
 
 
 def _spelled(name: str) -> str:

@@ -6,10 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attention_lib.channel import PyramidSplitAttention, SelectiveKernel, SqueezeExcitation
-from attention_lib.measure.cost import measure
-from attention_lib.networks import resnet
 from attention_lib.teaching import data, denoise, nets, train
-from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision)
 
 
 def weights(model: nn.Module) -> torch.Tensor:
@@ -159,26 +156,3 @@ def test_signal_to_noise():
     truth = torch.zeros(2, 3, 4, 4)
     answer = truth + torch.tensor([0.1, 1.0])[:, None, None, None]
     torch.testing.assert_close(denoise.psnr(answer, truth), torch.tensor([20.0, 0.0]))
-
-
-def test_resnet50_is_that_of_torchvision():
-    from torchvision.models import resnet50
-
-    ours, theirs = resnet.ResNet50(classes=10), resnet50(num_classes=10)
-    ours.load_state_dict(theirs.state_dict())  # every name and shape
-    ours, theirs = ours.double().eval(), theirs.double().eval()
-    picture = torch.randn(1, 3, 65, 47, dtype=torch.float64)
-    torch.testing.assert_close(ours(picture), theirs(picture))
-
-
-@pytest.mark.parametrize(("stride_in", "macs"), [("1x1", 3_857_973_248), ("3x3", 4_089_184_256)])
-def test_resnet50_counts(stride_in, macs):
-    with torch.device("meta"):
-        net = resnet.ResNet50(stride_in=stride_in)
-        cost = measure(net, torch.empty(1, 3, 224, 224))
-    assert (cost.params, cost.macs) == (25_557_032, macs)
-
-
-def test_resnet50_strides_in_one_of_two_places():
-    with pytest.raises(ValueError, match="stride_in='5x5' must be '1x1' or '3x3'"):
-        resnet.ResNet50(stride_in="5x5")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,16 @@ if TYPE_CHECKING:  # slow to import, and only tables and tests need it
 Property = Callable[[Callable[[Tensor], Tensor], Tensor], float]
 COSTS = ("params", "macs", "memory")
 ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
+
+
+class Preset(NamedTuple):
+    """A published network: what makes it, and what it is known to cost."""
+
+    arguments: Mapping[str, object]
+    params: int
+    macs: int  # for one picture of `height` × `width`
+    height: int = 224
+    width: int = 224
 
 
 @dataclass(frozen=True, eq=False)  # a card equals itself alone, and so may be a key of a cache
@@ -42,6 +52,7 @@ class Card:
     memory: str = ""  # numbers in the largest tensor made on the way, for one sample
     state: str = ""  # numbers that a sequence keeps while decoding, for one sample
     properties: Set[Property] | None = frozenset()  # what always holds; None: nothing is claimed
+    presets: Mapping[str, Preset] = field(default_factory=dict)  # of a network, by usual name
     rejects: Sequence[Mapping[str, object]] = ()  # constructor arguments that make no sense
     oracles: Sequence[str] = ()  # other people's implementations that it equals, by dotted name
     cannot: Mapping[str, str] = field(default_factory=dict)  # check of the contract -> the reason
@@ -60,8 +71,9 @@ class Card:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that it answers to: class, file, short names, and those it has elsewhere."""
-        return tuple(dict.fromkeys((str(self), self.stem, *self.aliases, *self.elsewhere)))
+        """All that it answers to: class, file, short names, presets, and those it has elsewhere."""
+        own = (str(self), self.stem, *self.aliases, *self.presets)
+        return tuple(dict.fromkeys((*own, *self.elsewhere)))
 
     @property
     def title(self) -> str:

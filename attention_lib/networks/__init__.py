@@ -1,5 +1,5 @@
-"""Whole networks, made of the families' mechanisms."""
+"""Networks: whole models, each in a file, made of the families' mechanisms."""
 
-from .resnet import ResNet50
+from .resnet import ResNet
 
-__all__ = ["ResNet50"]
+__all__ = ["ResNet"]

@@ -5,8 +5,8 @@ is what this process and all that it started computed, so other programs have li
 fixed piece of work is timed in the same run: a processor that needs 1.5 times as long for it may
 need 1.5 times as long for the tests.
 
-    python -m tests.support.budget            what the last runs come to for a book of its final size
-    python -m tests.support.budget --write    make the last runs the budget
+    python -m tests.support.budget          what the last runs come to, also for the whole book
+    python -m tests.support.budget --write  make the last runs the budget
 """
 
 import json

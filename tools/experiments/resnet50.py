@@ -9,7 +9,7 @@ from attention_lib.adapt import insert
 from attention_lib.catalog import find
 from attention_lib.measure import store
 from attention_lib.measure.timing import time_together
-from attention_lib.networks import ResNet50
+from attention_lib.networks import ResNet
 from tools.experiments.running import is_stored, origin
 
 TIME: dict = dict(
@@ -30,14 +30,14 @@ def forward_passes(fresh: bool) -> None:
     """Four networks, in the same rounds; see `time_together`."""
     names = [str(find(name)) for inserted in VARIANTS.values() for name, *_ in inserted]
     variants = f"{__name__}.VARIANTS"
-    made_from = origin("resnet50", ResNet50, insert, variants, *names)
+    made_from = origin("resnet50", ResNet, insert, variants, *names)
     payload = dict(provenance=made_from, settings=TIME)
     if not fresh and is_stored("resnet50-time", payload):
         return
     networks = {}
     for name, insertions in VARIANTS.items():
         torch.manual_seed(TIME["seed"])
-        networks[name] = ResNet50().eval()
+        networks[name] = ResNet().eval()
         for mechanism, where, arguments in insertions:
             insert(networks[name], mechanism, where, **arguments)
     runs = []

@@ -29,8 +29,8 @@ SEEDS = range(1, 9)
 QUICK = 1.2  # seconds of processor time under noise: what takes longer runs once
 FOUND, SECONDS = "found.xml", "seconds.txt"  # what a run leaves for its report
 ADVICE = """\
-  What to do: show numbers by `numbers` of attention_lib.teaching.display, with decimals that rounding does
-  not reach; or assert what the prose claims, and tag the cell nbval-ignore-output."""
+  What to do: show numbers by `numbers` of attention_lib.teaching.display, with decimals that
+  rounding does not reach; or assert what the prose claims, and tag the cell nbval-ignore-output."""
 
 
 class Report:

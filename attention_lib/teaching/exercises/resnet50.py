@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from attention_lib.joint import ConvolutionalBlockAttention
 from attention_lib.measure.cost import measure
-from attention_lib.networks import resnet
+from attention_lib.networks.resnet import Bottleneck
 
 
 def _reduction_for(answer: Callable[[list[int], int, float], float]) -> None:
@@ -37,7 +37,7 @@ def _stride_shift(answer: Callable[[int, int, int], int]) -> None:
     for inside, width, side in ((256, 128, 56), (24, 10, 8), (512, 256, 28)):
         picture = torch.empty(1, inside, side, side, device="meta")
         late, early = (
-            measure(resnet.Bottleneck(inside, width, 2, where), picture).macs
+            measure(Bottleneck(inside, width, 4 * width, 2, stride_in=where), picture).macs
             for where in ("3x3", "1x1")
         )
         asked = f"{inside} channels in, {width} in the middle, side {side}"
