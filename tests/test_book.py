@@ -25,7 +25,7 @@ from tools.selection import STATIC
 
 pytestmark = pytest.mark.alone
 
-# What a page is made from, apart from what tools.pages writes anew.
+# What a page is made from, apart from what tools.pages writes.
 SOURCES = ("_config.yml", "_toc.yml", "book/*.md", "book/references.bib", "book/_static/*",
            "book/_templates/**/*", "book/results/**/*.json", "notebooks/*.ipynb",
            "attention_lib/**/*.py", "tools/pages.py", "tools/site.py", "tools/selection.py",

@@ -136,6 +136,8 @@ def test_a_stamp_names_preset_and_versions():
 def test_weak_evidence_is_called_that(oracles, said):
     card = replace(find("se"), oracles=oracles)
     text = display.evidence(card)
-    assert said in text and ("weak" in text) == (card.proven_by == "weak")
-    assert ("weak" in pages.evidence(card)) == (card.proven_by == "weak")
-    assert ("had not seen the class" in pages.evidence(card)) == (card.proven_by != "others")
+    assert said in text and ("weak" in text) == (card.proven_by == "related package")
+    assert ("weak" in pages.evidence(card)) == (card.proven_by == "related package")
+    assert ("had not seen the class" in pages.evidence(card)) == (
+        card.proven_by != "independent package"
+    )

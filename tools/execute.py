@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--force", action="store_true", help="run fresh ones too")
     parser.add_argument(
-        "--timings", action="store_true", help="write anew what no test compares: times, pictures"
+        "--timings", action="store_true", help="write again what no test compares: times, pictures"
     )
     parameters = vars(parser.parse_args(arguments))
     names, force = parameters.pop("chapters"), parameters.pop("force")

@@ -43,7 +43,7 @@ def keep(new: NotebookNode, old: NotebookNode, timings: bool = False) -> int:
       that says where they were taken, belong together.
 
     Args:
-        timings: write tagged cells and pictures anew.
+        timings: write tagged cells and pictures again.
 
     Returns:
         How many cells show something else than before.

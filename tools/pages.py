@@ -204,10 +204,10 @@ def evidence(card: Card) -> str:
     unseen = "it was written from the paper by somebody who had not seen the class."
     lines.append(
         {
-            "others": f"- **Oracle**: {equal}",
-            "weak": f"- **Oracle**: {equal} That is weak evidence, since this package is not"
+            "independent package": f"- **Oracle**: {equal}",
+            "related package": f"- **Oracle**: {equal} That is weak evidence, since this package is not"
             f" independent of other ports and has no tests; so the reference counts, and {unseen}",
-            "reference": "- **Oracle**: none. No other package is known to compute the same, so the"
+            "none": "- **Oracle**: none. No other package is known to compute the same, so the"
             f" reference alone vouches; {unseen}",
         }[card.proven_by]
     )

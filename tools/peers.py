@@ -137,7 +137,7 @@ def equal(ours: nn.Module, peer: Peer, inputs: Sequence) -> nn.Module:
 
 
 def _buffers(module: nn.Module) -> int:
-    """Bytes of what is neither learned nor computed anew, such as a table of places."""
+    """Bytes of what is neither learned nor computed in each call, such as a table of places."""
     return sum(buffer.nbytes for buffer in module.buffers())
 
 

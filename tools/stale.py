@@ -2,7 +2,7 @@
 
     python -m tools.stale      # a list and no test: its exit status is 0
 
-Each line ends in the command that makes it anew.
+Each line ends in the command that makes it again.
 """
 
 import json
@@ -36,7 +36,7 @@ def told(root: Path = ROOT) -> dict[str, str]:
 
 
 def lines(root: Path = ROOT) -> Iterator[str]:
-    """What to make anew, and how."""
+    """What to make again, and how."""
     for chapter in chapters(root):
         notebook = published(chapter)
         stamp = notebook.metadata.get("attention_book", {}) if notebook else {}

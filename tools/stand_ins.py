@@ -3,7 +3,7 @@
     python -m tools.stand_ins .venv/versions/floor-3.11/lib/python3.11/site-packages
 
 The wheels of torch that pip finds for Linux want gigabytes of CUDA libraries before they can be
-imported, and call none of them on a machine without a GPU.  Here each such library is made anew,
+imported, and call none of them on a machine without a GPU.  Here each such library is built,
 with every symbol that torch asks of it; a call answers "no device".  The requirements are struck
 off torch's list too, so that pip finds nothing missing.  For tests alone: never to be shipped.
 

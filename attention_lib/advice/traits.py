@@ -123,7 +123,7 @@ def _growth(name: str) -> float:
 
 
 def properties_in_words(card: Card) -> list[str]:
-    """What measured properties mean for whoever chooses."""
+    """What measured properties mean for the choice."""
     kept = card.properties or ()
     notes = []
     if properties.token_permutation_equivariant in kept:

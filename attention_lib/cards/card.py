@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # slow to import, and only tables and tests need it
 
 Property = Callable[[Callable[[Tensor], Tensor], Tensor], float]
 COSTS = ("params", "macs", "memory")
-ANCESTOR = "fightingcv_attention"  # the collection that this one began from, copied by many
+RELATED = "fightingcv_attention"  # the collection that this one began from, copied by many
 
 
 class Preset(NamedTuple):
@@ -86,14 +86,15 @@ class Card:
 
     @property
     def proven_by(self) -> str:
-        """How strong the evidence beside the reference is: "others", "weak" or "reference".
+        """The evidence beside the reference: "independent package", "related package" or "none".
 
         A package that shares its origin with many copies proves little; then, and where there is
         no other package at all, the reference was written by somebody who had not seen the class.
         """
         if not self.oracles:
-            return "reference"
-        return "weak" if all(name.startswith(ANCESTOR) for name in self.oracles) else "others"
+            return "none"
+        related = all(name.startswith(RELATED) for name in self.oracles)
+        return "related package" if related else "independent package"
 
     @property
     def formula(self) -> str:

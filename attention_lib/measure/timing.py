@@ -49,7 +49,7 @@ def time_together(
     seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
-    """Time several functions in the same rounds, each round in an order drawn anew.
+    """Time several functions in the same rounds, each round in a new random order.
 
     Args:
         candidates: name to function without arguments.

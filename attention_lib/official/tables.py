@@ -1,4 +1,4 @@
-"""What a table is made of: rules that rename a tensor, and lay it out anew where that is needed."""
+"""What a table is made of: rules that rename a tensor, and change its shape where needed."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -32,7 +32,7 @@ class DeformableAttention(nn.Module):
     on the projections; its layer norm in θ is kept.
 
     Args:
-        channels: channels of the map, C; 512 in the third stage of DAT-B, whence the other values.
+        channels: channels of the map, C; 512 in the third stage of DAT-B, as are the other values.
         heads: heads, h, each of C / h channels; 16.
         groups: groups of channels with points of their own, G; 4.
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.

@@ -23,7 +23,7 @@ class HaloAttention(nn.Module):
         v_{ab}\Bigr]_{\mathrm{heads}}
 
     All pixels of a block share one neighbourhood N: the block and a halo of η pixels on each
-    side.  A block is read once for all its queries, not anew for each; in return, a pixel at its
+    side.  A block is read once for all its queries, not once for each; in return, a pixel at its
     rim sees less far to one side than to the other.  Learned vectors r^H for the rows and r^W for
     the columns from query to key say where a key lies; the heads share them.
 

@@ -159,10 +159,10 @@ def reference(key: str, entries: Mapping[str, Any]) -> Any:
 def evidence(found: Card) -> str:
     """By what a mechanism is proven, in words."""
     loops = "equal to a reference in loops, written from the paper"
-    if found.proven_by != "others":
+    if found.proven_by != "independent package":
         loops += " by somebody else than the class"
     others = _named(f"`{name}`" for name in found.oracles)
-    weak = " (weak evidence)" if found.proven_by == "weak" else ""
+    weak = " (a related package, weak evidence)" if found.proven_by == "related package" else ""
     return f"{loops}, and to {others}{weak}" if others else loops
 
 

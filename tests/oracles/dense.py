@@ -78,7 +78,7 @@ class _Reduce(nn.Module):
         return self.attention(x, x, x)
 
 
-def ancestor_efficient_multi_head(m):
+def fightingcv_efficient_multi_head(m):
     theirs = _Reduce(m)
     key, value = m.key_value.weight.chunk(2)
     state = {
@@ -107,6 +107,6 @@ ORACLES = {
         "torch.nn.functional.scaled_dot_product_attention": torch_simplified
     },
     "EfficientMultiHeadAttention": {
-        "fightingcv_attention.attention.EMSA.EMSA": ancestor_efficient_multi_head
+        "fightingcv_attention.attention.EMSA.EMSA": fightingcv_efficient_multi_head
     },
 }

@@ -126,7 +126,7 @@ def holocron_triplet(m):
     return theirs, state
 
 
-def ancestor_shuffle(m):
+def fightingcv_shuffle(m):
     from fightingcv_attention.attention.ShuffleAttention import ShuffleAttention
 
     theirs = ShuffleAttention(m.channels, G=m.groups)
@@ -136,7 +136,7 @@ def ancestor_shuffle(m):
     return theirs, state | _renamed(m.norm, "gn")
 
 
-def ancestor_polarized(m):
+def fightingcv_polarized(m):
     from fightingcv_attention.attention import PolarizedSelfAttention as shelf
 
     parallel, sequential = (
@@ -166,7 +166,7 @@ class _NormalizedSkip(nn.Module):
         return self.theirs.silu(convolved + self.theirs.sse(skip) * skip)
 
 
-def ancestor_parnet(m):
+def fightingcv_parnet(m):
     from fightingcv_attention.attention.ParNetAttention import ParNetAttention
 
     theirs = ParNetAttention(m.channels)
@@ -177,7 +177,7 @@ def ancestor_parnet(m):
     return _NormalizedSkip(theirs, m.channels), state
 
 
-def ancestor_simam(m):
+def fightingcv_simam(m):
     from fightingcv_attention.attention.SimAM import SimAM
 
     return SimAM(e_lambda=m.regularization), {}
@@ -196,14 +196,14 @@ ORACLES = {
     "BottleneckAttention": {"pytorchcv.models.bamresnet.BamBlock": pytorchcv_bottleneck},
     "DualAttention": {"pytorchcv.models.danet.DANetHead": pytorchcv_dual},
     "ShuffleAttention": {
-        "fightingcv_attention.attention.ShuffleAttention.ShuffleAttention": ancestor_shuffle
+        "fightingcv_attention.attention.ShuffleAttention.ShuffleAttention": fightingcv_shuffle
     },
     "PolarizedSelfAttention": {
-        "fightingcv_attention.attention.PolarizedSelfAttention": ancestor_polarized
+        "fightingcv_attention.attention.PolarizedSelfAttention": fightingcv_polarized
     },
     "ParNetAttention": {
-        "fightingcv_attention.attention.ParNetAttention.ParNetAttention": ancestor_parnet
+        "fightingcv_attention.attention.ParNetAttention.ParNetAttention": fightingcv_parnet
     },
-    "SimAM": {"fightingcv_attention.attention.SimAM.SimAM": ancestor_simam},
+    "SimAM": {"fightingcv_attention.attention.SimAM.SimAM": fightingcv_simam},
     "TripletAttention": {"holocron.nn.modules.attention.TripletAttention": holocron_triplet},
 }

@@ -25,7 +25,7 @@ class _Heads(nn.Module):
         return self.out(torch.cat([self.attention(part) for part in parts], dim=-1))
 
 
-def ancestor_external(m):
+def fightingcv_external(m):
     state = {
         "attention.mk.weight": m.key_memory.weight,
         "attention.mv.weight": m.value_memory.weight,
@@ -141,7 +141,7 @@ def _position_biases(m):
 ORACLES = {
     "AttentionFree": {"aft_pytorch.AFTFull": aft_full, "aft_pytorch.AFTSimple": aft_simple},
     "ExternalAttention": {
-        "fightingcv_attention.attention.ExternalAttention.ExternalAttention": ancestor_external,
+        "fightingcv_attention.attention.ExternalAttention.ExternalAttention": fightingcv_external,
     },
     "SeparableAttention": {"timm.models.mobilevit.LinearSelfAttention": timm_separable},
 }

@@ -1,4 +1,4 @@
-"""Mixing in mmpretrain, in torch itself, and in the ancestor of this library."""
+"""Mixing in mmpretrain, in torch itself, and in fightingcv-attention."""
 
 from contextlib import nullcontext
 
@@ -64,7 +64,7 @@ class _Circular(nn.Module):
         self.filter = nn.Parameter(state[prefix + "filter"].clone())
 
 
-def ancestor_permutator(m):
+def fightingcv_permutator(m):
     theirs = WeightedPermuteMLP(m.channels, seg_dim=m.channels // m.segment_size)
     rows, columns = m.segment_size * m.height, m.segment_size * m.width
     theirs.mlp_h = nn.Linear(rows, rows, bias=False)  # theirs are C wide, for square maps
@@ -109,7 +109,7 @@ class _Registry:
 
 ORACLES = {
     "VisionPermutator": {
-        "fightingcv_attention.attention.ViP.WeightedPermuteMLP": ancestor_permutator
+        "fightingcv_attention.attention.ViP.WeightedPermuteMLP": fightingcv_permutator
     },
     "GlobalFilter": {
         "mmpretrain.models.backbones.hornet.GlobalLocalFilter": mmpretrain_global_filter,

@@ -59,7 +59,7 @@ def vit_pytorch_multi_head(m):
     return theirs, {"to_qkv.weight": m.query_key_value.weight, "to_out.0.weight": m.out.weight}
 
 
-def ancestor_multi_head(m):
+def fightingcv_multi_head(m):
     from fightingcv_attention.attention.SelfAttention import ScaledDotProductAttention
 
     size = m.dim // m.heads
@@ -72,7 +72,7 @@ def ancestor_multi_head(m):
     return _OnItself(theirs), _within("theirs", state)
 
 
-def ancestor_attention_free(m):
+def fightingcv_attention_free(m):
     from fightingcv_attention.attention.AFT import AFT_FULL
 
     theirs = AFT_FULL(m.dim, m.max_tokens)
@@ -84,7 +84,7 @@ def ancestor_attention_free(m):
     return theirs, state | {"position_biases": m.query_position @ m.key_position.mT}
 
 
-def ancestor_coordinate(m):
+def fightingcv_coordinate(m):
     from fightingcv_attention.attention.CoordAttention import CoordAtt
 
     theirs = CoordAtt(m.channels, m.channels, m.channels // m.hidden)
@@ -96,7 +96,7 @@ def ancestor_coordinate(m):
     return theirs, state
 
 
-def ancestor_triplet(m):
+def fightingcv_triplet(m):
     from fightingcv_attention.attention.TripletAttention import TripletAttention
 
     state = {}
@@ -107,7 +107,7 @@ def ancestor_triplet(m):
     return TripletAttention(), state
 
 
-def ancestor_criss_cross(m):
+def fightingcv_criss_cross(m):
     from fightingcv_attention.attention.CrissCrossAttention import CrissCrossAttention
 
     from tests.oracles.sparse import _Recurrent
@@ -150,19 +150,19 @@ MORE: dict[str, dict[str, Make]] = {
         "timm.models.vision_transformer.Attention": timm_multi_head,
         "vit_pytorch.vit.Attention": vit_pytorch_multi_head,
         "fightingcv_attention.attention.SelfAttention.ScaledDotProductAttention": (
-            ancestor_multi_head
+            fightingcv_multi_head
         ),
     },
-    "AttentionFree": {"fightingcv_attention.attention.AFT.AFT_FULL": ancestor_attention_free},
+    "AttentionFree": {"fightingcv_attention.attention.AFT.AFT_FULL": fightingcv_attention_free},
     "CoordinateAttention": {
-        "fightingcv_attention.attention.CoordAttention.CoordAtt": ancestor_coordinate
+        "fightingcv_attention.attention.CoordAttention.CoordAtt": fightingcv_coordinate
     },
     "TripletAttention": {
-        "fightingcv_attention.attention.TripletAttention.TripletAttention": ancestor_triplet
+        "fightingcv_attention.attention.TripletAttention.TripletAttention": fightingcv_triplet
     },
     "CrissCrossAttention": {
         "fightingcv_attention.attention.CrissCrossAttention.CrissCrossAttention": (
-            ancestor_criss_cross
+            fightingcv_criss_cross
         )
     },
     "HaloAttention": {"halonet_pytorch.HaloAttention": halonet},

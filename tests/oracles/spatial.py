@@ -1,4 +1,4 @@
-"""Spatial attention in timm, in mmpretrain and in the ancestor."""
+"""Spatial attention in timm, in mmpretrain and in fightingcv-attention."""
 
 from math import inf
 
@@ -39,7 +39,7 @@ class _AllPlaces(nn.Module):
         return torch.func.functional_call(self.enhance, state, (a * x,)) / a
 
 
-def ancestor_spatial_group(m):
+def fightingcv_spatial_group(m):
     state = {"enhance.weight": m.scale, "enhance.bias": m.shift}
     return _AllPlaces(m), {name: value.view(1, -1, 1, 1) for name, value in state.items()}
 
@@ -83,7 +83,7 @@ class _Added(nn.ModuleList):
 
 ORACLES = {
     "SpatialGroupEnhance": {
-        "fightingcv_attention.attention.SGE.SpatialGroupEnhance": ancestor_spatial_group
+        "fightingcv_attention.attention.SGE.SpatialGroupEnhance": fightingcv_spatial_group
     },
     "CoordinateAttention": {"timm.layers.coord_attn.CoordAttn": timm_coordinate},
     "ClassSpecificResidualAttention": {

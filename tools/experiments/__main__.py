@@ -4,7 +4,7 @@
     python -m tools.experiments channel    # one family
 
 A run that is stored is not run again: stop whenever you like and go on later.  `--fresh` begins
-anew.  Results go to book/results/<device>/<family>-*.json.
+again.  Results go to book/results/<device>/<family>-*.json.
 """
 
 import argparse

@@ -112,7 +112,7 @@ def plugs_in_net(fresh: bool) -> None:
         training, test = scenes(task)
         model, begun = net(plug, task, seed), time.process_time()
         train.fit(model, training[:2], CHANNEL["steps"][task], CHANNEL["batch"], rate, seed)
-        seconds = time.process_time() - begun  # of the core, whoever else was waiting for it
+        seconds = time.process_time() - begun  # of this process alone
         return dict(accuracy=train.accuracy(model, test[:2]), seconds=seconds)
 
     trials = [

@@ -50,7 +50,7 @@ def forward_passes(fresh: bool) -> None:
                 least=TIME["least"],
                 most=200,
                 seed=TIME["seed"],
-                clock=time.process_time,  # of this process, whoever else is at work
+                clock=time.process_time,  # of this process alone
             )
         for name, timing in timings.items():
             ratio, low, high = timing.ratio_to(timings["plain"])

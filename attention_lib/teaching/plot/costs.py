@@ -152,7 +152,7 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
 
 @styled
 def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
-    """Mechanisms as points, log–log, with their short names; what is nought stands at the edge.
+    """Mechanisms as points, log–log, with their short names; zeros stand at the edge.
 
     A name that finds no free place beside its point is left out: draw a crowd again by itself.
 

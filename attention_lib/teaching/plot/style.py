@@ -106,7 +106,7 @@ def empty_axes(
     width: float = 6.4,
     shared: bool = False,
 ) -> "tuple[Figure, list[Axes]]":
-    """Empty axes in a new figure, which pyplot forgets at once, lest a notebook show it twice."""
+    """Empty axes in a new figure, closed in pyplot, so that a notebook shows it once."""
     from matplotlib import pyplot
 
     columns = min(columns, count)
