@@ -73,6 +73,30 @@ def test_the_order_of_the_arguments_of_a_maximum_is_no_fault(tmp_path: Path):
     assert "Max(b, a)" not in changes and "Min(d, c)" not in changes and "f(h, g)" in changes
 
 
+def test_what_says_the_same_is_no_fault(tmp_path: Path):
+    """An axis from the other end, an order that does not matter, a check that comes again."""
+    text = """
+class Gate:
+    @shaped
+    def forward(self, x: Maps) -> Maps:
+        return self.gate(x) * x
+
+    @shaped
+    def gate(self, x: Maps) -> Maps:
+        return x.mean(dim=-2).transpose(1, 2) + self.other(x)
+
+    @shaped
+    def other(self, x: Tokens) -> Maps:
+        return self.gate(x + 1) - self.gate
+"""
+    (tmp_path / "gate.py").write_text(text)
+    planted = faults(tmp_path / "gate.py", "gate")
+    assert [f.where for f in planted if f.change == "- @shaped"] == ["gate", "other"]
+    changes = " ".join(fault.change for fault in planted)
+    assert "dim=2" not in changes and "dim=-1" in changes and "dim=-3" in changes
+    assert "transpose(2, 1)" not in changes and "transpose(1, 1)" in changes
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_survivors_are_found_out(planted, tmp_path, monkeypatch, capsys):
     tiny = Mechanism(

@@ -3,6 +3,10 @@
 Changed are numbers, axes, signs, operators, comparisons, branches, steps, arguments, the order of
 statements, defaults, decorators, declared axes, and what the card states.  Prose and messages stay,
 and so does what a card only proposes to the tests: example, variants, sizes, rejects, names.
+
+What says the same in other words is no fault, and is not planted: an axis counted from the other
+end, two arguments of a function that does not care for their order, a check of an input that the
+next method repeats in the same words.
 """
 
 import ast
@@ -27,7 +31,8 @@ ONE_WAY = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
 ALIKE = {"relu": ["sigmoid"], "sigmoid": ["tanh"], "softmax": ["sigmoid"],
          "mean": ["sum", "amax"], "any": ["all"], "max": ["min"], "min": ["max"],
          "ReLU": ["GELU"]}  # fmt: skip
-SYMMETRIC = ("max", "min", "Max", "Min")  # the last two in the formulas of a card
+# Functions that do not care for the order of their first two arguments; two are sympy's.
+SYMMETRIC = ("max", "min", "Max", "Min", "promote_types", "transpose", "maximum", "minimum")
 NAMESPACES = ("torch", "nn", "F", "super()")
 PROPOSED = ("example", "variants", "sizes", "rejects", "aliases", "elsewhere", "cannot")
 COSTS = ("params", "macs", "memory")
@@ -49,6 +54,7 @@ class Fault:
 def faults(path: Path, module: str) -> list[Fault]:
     """Every fault to plant in a file, from top to bottom."""
     tree, planted = ast.parse(path.read_text(encoding="utf-8")), dict[str, Fault]()
+    _mark_checked_again(tree)
     original = ast.unparse(tree)
     for where, line in _changes(tree, "", 0):
         changed = ast.unparse(ast.fix_missing_locations(tree))
@@ -117,6 +123,8 @@ def _options(node: ast.AST, name: str, value: Any) -> Iterator[Any]:
     if isinstance(node, ast.keyword) and node.arg in FACTS:
         yield from _facts(node.arg, value)
     elif isinstance(value, list):
+        if name == "decorator_list" and getattr(node, "checked_again", False):
+            return
         for i, item in enumerate(value):
             for new in _expressions(item) if isinstance(item, ast.expr) else ():
                 yield [*value[:i], new, *value[i + 1 :]]
@@ -124,13 +132,41 @@ def _options(node: ast.AST, name: str, value: Any) -> Iterator[Any]:
                 yield [*value[:i], *value[i + 1 :]]
         if name in ("body", "orelse") and not isinstance(node, ast.Module | ast.ClassDef):
             yield from _statements(value)
-        symmetric = isinstance(node, ast.Call) and ast.unparse(node.func) in SYMMETRIC
+        symmetric = isinstance(node, ast.Call) and _name_of(node.func) in SYMMETRIC
         if (name == "args" and isinstance(node, ast.Call) and not symmetric) or name == "elts":
             yield from _swapped(value, _ordered)
     elif name in ("annotation", "returns") and value:
         yield from _axes(value)
     elif isinstance(value, ast.expr):
         yield from _expressions(value)
+
+
+def _name_of(function: ast.expr) -> str:
+    """`transpose` of `x.transpose`."""
+    return function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
+
+
+def _mark_checked_again(tree: ast.Module) -> None:
+    """Mark the methods that hand their x, unchanged, to one that is checked in the same words."""
+    methods = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.args.args[1:]]
+    asked = {
+        (f"self.{method.name}", ast.unparse(method.args.args[1].annotation or method))
+        for method in methods
+        if "shaped" in map(ast.unparse, method.decorator_list)
+    }
+    for method in methods:
+        x = method.args.args[1]
+        first = next(s for s in method.body if not _is_text(s))
+        method.checked_again = any(  # type: ignore[attr-defined]
+            (ast.unparse(call.func), ast.unparse(x.annotation or method)) in asked
+            and [ast.unparse(given) for given in call.args[:1]] == [x.arg]
+            for call in ast.walk(first)
+            if isinstance(call, ast.Call)
+        )
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _may_go(node: ast.AST, item: ast.AST) -> bool:
@@ -207,6 +243,8 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
             yield ast.Constant(not value)
         case ast.Constant(value=int(value) | float(value)):
             yield from (ast.Constant(value + 1), ast.Constant(value - 1))
+        case ast.UnaryOp(ast.USub(), ast.Constant(value=int())):
+            return  # an axis from the other end; its number is changed one step further down
         case ast.UnaryOp(operand=operand):
             yield operand
         case ast.BinOp(left, op, right):

@@ -205,8 +205,9 @@ def evidence(card: Card) -> str:
     lines.append(
         {
             "independent package": f"- **Oracle**: {equal}",
-            "related package": f"- **Oracle**: {equal} That is weak evidence, since this package is not"
-            f" independent of other ports and has no tests; so the reference counts, and {unseen}",
+            "related package": f"- **Oracle**: {equal} That is weak evidence, since this"
+            f" package is not independent of other ports and has no tests; so the reference"
+            f" counts, and {unseen}",
             "none": "- **Oracle**: none. No other package is known to compute the same, so the"
             f" reference alone vouches; {unseen}",
         }[card.proven_by]
