@@ -1,4 +1,4 @@
-"""Every mechanism passes every check of the contract that applies to it."""
+"""Every mechanism and every network passes every check of the contract that applies to it."""
 
 import inspect
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_lib.cards.shape import SignatureError, signature
-from attention_lib.catalog import catalog
+from attention_lib.catalog import NETWORKS, catalog
 from attention_lib.checks import SLOW, checks_for, ready, verdict
 
 # One process takes all checks of a card, one after the other: two of them share a program.
@@ -16,7 +16,7 @@ CASES = [
         id=f"{card}-{check.__name__}",
         marks=[pytest.mark.xdist_group(str(card)), *([pytest.mark.slow] * (check in SLOW))],
     )
-    for card in catalog()
+    for card in (*catalog(), *catalog(NETWORKS))
     for check in checks_for(card, slow=True)
 ]
 

@@ -46,7 +46,7 @@ def say(folder, *arguments, fails=False):
 @pytest.mark.timeout(900)
 def test_a_mechanism_is_added_by_its_stubs_alone(copy):
     say(copy, "tools.new", "mechanism", FULLEST, "NinthGate")
-    begun = ["recurrent", "RWKV7", "--layout", "tokens", "--question", "what to remember?"]
+    begun = ["memory", "RWKV7", "--layout", "tokens", "--question", "what to remember?"]
     say(copy, "tools.new", "mechanism", *begun)
     say(copy, "ruff", "check", "attention_lib", "tests", "tools")
     say(copy, "ruff", "format", "--check", "attention_lib", "tests", "tools")
@@ -54,9 +54,9 @@ def test_a_mechanism_is_added_by_its_stubs_alone(copy):
     told = say(copy, "pytest", "-q", "-m", "not alone and not slow", "-k", f"{one} or {two}",
                "-p", "no:cacheprovider")  # fmt: skip
     assert " passed" in told and "failed" not in told
-    assert (copy / "tests/counts/recurrent/rwkv7.json").exists()
+    assert (copy / "tests/counts/memory/rwkv7.json").exists()
     say(copy, "tools.pages")
-    for page in (f"{FULLEST}/NinthGate", "recurrent/RWKV7"):
+    for page in (f"{FULLEST}/NinthGate", "memory/RWKV7"):
         assert (copy / f"book/api/{page}.md").exists()
         assert f"api/{page}.md" in (copy / "book/mechanisms.md").read_text("utf-8")
     rows = (copy / "book/mechanisms.md").read_text("utf-8").split("\n* - ")
@@ -109,7 +109,7 @@ def test_a_file_is_called_as_its_class(name, stem):
         (["channel", "global_context"], "no class name"),
         (["channel", "SqueezeExcitation"], "is there already"),
         (["core", "Gate"], "attention_lib/core is no family; there are dense"),
-        (["recurrent", "Gate"], "the family recurrent is new: say what it asks"),
+        (["memory", "Gate"], "the family memory is new: say what it asks"),
         (["Recurrent", "Gate", "--question", "which?"], "no name of a family"),
         (["channel", "Gate", "--oracle", "Gate"], "must be a dotted name"),
     ],

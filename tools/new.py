@@ -23,11 +23,13 @@ MECHANISM = Template('''\
 """$title (Author et al., year)."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
+from attention_lib.cards import properties
 from attention_lib.cards.card import Card
-from attention_lib.cards.shape import shaped
+from attention_lib.cards.shape import $layout, shaped
+from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.guards import at_least
 
 
 class $name(nn.Module):
@@ -45,13 +47,14 @@ class $name(nn.Module):
 
     def __init__(self, $width: int):
         super().__init__()
-        if $width < 1:
-            raise ValueError(f"$width={$width} must be at least 1")
+        at_least(1, $width=$width)
         self.$width = $width
         self.scale = nn.Parameter(torch.ones($width))
 
+    extra_repr = constructor_arguments
+
     @shaped
-    def forward($signature:
+    def forward(self, x: $layout) -> $layout:
         return self.scale$spread * x
 
 
@@ -73,9 +76,7 @@ LAYOUTS = {
     "maps": dict(
         width="channels",
         unit="channel",
-        signature="""
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]""",
+        layout="Maps",
         formula="y_{cij} = s_c\\, x_{cij}",
         about="channels of the map, C.",
         spread="[:, None, None]",
@@ -86,8 +87,7 @@ LAYOUTS = {
     "tokens": dict(
         width="dim",
         unit="feature",
-        signature='self, x: Float[Tensor, "batch tokens dim"]'
-        ') -> Float[Tensor, "batch tokens dim"]',
+        layout="Tokens",
         formula="y_{nc} = s_c\\, x_{nc}",
         about="features of a token, d.",
         spread="",

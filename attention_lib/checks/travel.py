@@ -66,7 +66,8 @@ def check_onnx(card: Card) -> None:
     mechanism, inputs = ready(card, torch.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own affairs
-        file = torch.onnx.export(program, dynamo=True, verbose=False)
+        # not made smaller, which takes as long as the export and is no promise of the module's
+        file = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
     assert file is not None
     session = InferenceSession(file.model_proto.SerializeToString())
     for other in (inputs, *_other_sizes(card)):

@@ -126,9 +126,9 @@ CARD = Card(
     ACmix,
     paper="pan2021acmix",
     aliases=("ac-mix",),
-    example=dict(channels=6, kernel_attention=5, heads=2),
+    example=dict(channels=6, kernel_attention=3, heads=2),
     variants=[
-        *(dict(kernel_attention=3), dict(kernel_attention=7), dict(heads=1), dict(heads=3)),
+        *(dict(kernel_attention=5), dict(kernel_attention=7), dict(heads=1), dict(heads=3)),
         *(dict(kernel_convolution=1), dict(kernel_convolution=5), dict(stride=2), dict(stride=3)),
     ],
     sizes=dict(batch=2, height=7, width=5),
