@@ -16,7 +16,7 @@ from attention_lib.catalog import FAMILIES, catalog, find
 from attention_lib.measure import growth, store, timing
 from attention_lib.measure.growth import fit, fits
 from attention_lib.measure.sizes import realistic
-from attention_lib.measure.sweep import _instance, _run, sweep
+from attention_lib.measure.sweep import build_with_inputs, sweep, timed_pass
 from attention_lib.measure.timing import Timing, peak_memory, time_together
 from tools import bench as tool
 
@@ -279,19 +279,19 @@ def test_a_sweep_reports_what_the_cards_declare(backward):
 
 
 def test_backward_reaches_input_and_parameters():
-    mechanism, x = _instance(realistic(find("se")), "cpu", torch.float64, seed=0)
-    gradients = _run(mechanism, x, True, 0)()
+    mechanism, x = build_with_inputs(realistic(find("se")), "cpu", torch.float64, seed=0)
+    gradients = timed_pass(mechanism, x, True, 0)()
     assert [g.shape for g in gradients] == [x.shape, *(p.shape for p in mechanism.parameters())]
     assert all(g.any() for g in gradients) and gradients[0].dtype == torch.float64
-    assert not _run(mechanism, x, False, 0)().requires_grad
+    assert not timed_pass(mechanism, x, False, 0)().requires_grad
 
 
 def test_the_same_seed_gives_the_same_instance_and_leaves_ours_alone():
     torch.manual_seed(5)
-    first = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
+    first = build_with_inputs(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
     after = torch.rand(1)
-    again = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
-    other = _instance(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=1)
+    again = build_with_inputs(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=0)
+    other = build_with_inputs(realistic(find("mha"), tokens=3), "cpu", torch.float32, seed=1)
     assert torch.equal(first[1], again[1]) and not torch.equal(first[1], other[1])
     torch.manual_seed(5)
     assert torch.equal(after, torch.rand(1))

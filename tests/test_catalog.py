@@ -167,4 +167,4 @@ def test_everybody_asks_find():
 def test_anything_can_be_checked():
     assert [c.check for c in check("se")] == [c.__name__ for c in CONTRACT]
     for thing in (SqueezeExcitation, create("se", 64), find("se")):
-        assert all(found.verdict and not found.why for found in check(thing))
+        assert {found.verdict for found in check(thing)} == {"passed", "not applicable"}

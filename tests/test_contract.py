@@ -1,6 +1,7 @@
 """Every mechanism and every network passes every check of the contract that applies to it."""
 
 import inspect
+from functools import cache
 
 import pytest
 import torch
@@ -19,6 +20,16 @@ CASES = [
     for card in (*catalog(), *catalog(NETWORKS))
     for check in checks_for(card, slow=True)
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_registry():
+    """The exporter lists all operators of ONNX in each call; here one list serves all."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", cache(ONNXRegistry.from_torchlib))
+        yield
 
 
 @pytest.mark.parametrize(("card", "check"), CASES)

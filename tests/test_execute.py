@@ -35,7 +35,7 @@ def text(*cells: str) -> str:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A book of one chapter."""
     monkeypatch.delenv("BOOK_REPOSITORY", raising=False)
-    for folder in ("book/chapters", "book/results/cpu", "attention_lib/samples"):
+    for folder in ("book/chapters", "book/results/cpu", "attention_lib/teaching/samples"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "_config.yml").write_text(f"repository:\n  url: {HERE}\n")
     (tmp_path / "constraints.txt").write_text("torch==2\n")
@@ -99,7 +99,7 @@ def test_what_shapes_the_outputs_makes_it_stale(root, chapter, done, changed):
         "book/results/cpu/other-times.json",  # another chapter's
         "book/references.bib",
         "attention_lib/core.py",
-        "attention_lib/samples/digits.npz",
+        "attention_lib/teaching/samples/digits.npz",
     ],
 )
 def test_what_nbval_judges_does_not(root, chapter, done, changed):

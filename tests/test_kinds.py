@@ -78,7 +78,7 @@ PICTURES = Card(
 IDS = Card(Ids, paper="", example=dict(vocabulary=11, dim=6), sizes=dict(batch=2, tokens=7))
 TWICE = replace(IDS, mechanism=Twice)
 BESIDE = {"nonsense_is_refused", "declared_cost", "properties", "steps", "declared_state"}
-BESIDE |= {"causal", "padding"}
+BESIDE |= {"causal", "key_mask"}
 
 
 def results(card):
@@ -120,7 +120,7 @@ def test_inputs_follow_the_kind():
 def test_what_does_not_apply_is_not_run():
     names = [check.__name__ for check in checks_for(find("simam"))]
     assert "check_wrong_type_is_named" in names
-    for check in ("check_trains", "check_causal", "check_padding", "check_steps"):
+    for check in ("check_trains", "check_causal", "check_key_mask", "check_steps"):
         assert check not in names
     assert "check_properties" not in [check.__name__ for check in checks_for(find("csra"))]
 

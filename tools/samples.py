@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy
 
-HOME = Path(__file__).parent.parent / "attention_lib" / "samples"
+HOME = Path(__file__).parent.parent / "attention_lib" / "teaching" / "samples"
 
 README = """# Samples
 

@@ -26,7 +26,7 @@ def peers(
     The same weights and inputs, equal answers demanded first; then time and peak memory, as ratios
     above 1 where ours is ahead.  Needs a clone of the repository, and the packages of its tests.
     """
-    clone = Path(__file__).parents[1]
+    clone = Path(__file__).parents[2]
     if not (clone / "tools/peers.py").is_file():
         raise ValueError("the peers are known to a clone of the repository only: type make peers")
     for name in names or ():

@@ -58,7 +58,7 @@ class Crops(NamedTuple):
 def _sample(name: str) -> dict[str, Tensor]:
     import numpy  # only readers of a sample need it
 
-    path = files("attention_lib") / "samples" / f"{name}.npz"
+    path = files("attention_lib.teaching") / "samples" / f"{name}.npz"
     with path.open("rb") as opened, numpy.load(opened) as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
@@ -90,7 +90,7 @@ def picture(name: str = "astronaut") -> Tensor:
     """
     names = sorted(
         path.name.removesuffix(".npz")
-        for path in (files("attention_lib") / "samples").iterdir()
+        for path in (files("attention_lib.teaching") / "samples").iterdir()
         if path.name.endswith(".npz") and path.name != "digits.npz"
     )
     if name not in names:

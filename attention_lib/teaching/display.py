@@ -193,7 +193,7 @@ def _cell(value: object) -> str:
 def _bibliography() -> dict[str, dict[str, str]]:
     """The entries of references.bib: in the wheel beside this file, in a checkout under book/."""
     packaged = Path(str(files("attention_lib"))) / "references.bib"
-    checkout = Path(__file__).parents[1] / "book" / "references.bib"
+    checkout = Path(__file__).parents[2] / "book" / "references.bib"
     text = (packaged if packaged.exists() else checkout).read_text(encoding="utf-8")
     entries = {}
     for key, body in re.findall(r"^@\w+\{([^,]+),\n(.*?)^\}", text, flags=re.M | re.S):
