@@ -48,7 +48,9 @@ def brightness(colour):
 @pytest.mark.whole_catalog
 def test_a_mechanism_looks_the_same_by_any_name():
     for card in catalog():
-        assert all(plot.look(alias) == plot.look(str(card)) for alias in (card.stem, card.aliases[0]))
+        assert all(
+            plot.look(alias) == plot.look(str(card)) for alias in (card.stem, card.aliases[0])
+        )
 
 
 @dataclass(frozen=True)

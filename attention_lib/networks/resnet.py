@@ -114,14 +114,11 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, channels, 7, 2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         for stage, depth in enumerate(depths):
-            blocks = []
+            wide, out_channels, blocks = 2**stage * inner, 2**stage * 4 * self.channels, []
             for block in range(depth):
-                out_channels, stride = 4 * 2**stage * self.channels, 2 if stage and not block else 1
+                stride = 2 if stage and not block else 1
                 blocks.append(
-                    Bottleneck(
-                        *(channels, inner * 2**stage, out_channels),
-                        *(stride, groups, attention, stride_in),
-                    )
+                    Bottleneck(channels, wide, out_channels, stride, groups, attention, stride_in)
                 )
                 channels = out_channels
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
