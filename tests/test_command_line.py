@@ -204,7 +204,7 @@ def test_check_goes_through_the_contract(say):
     applies = len(list(checks_for(find("se"))))
     assert out.splitlines()[-1] == f"{applies} passed, {len(CONTRACT) - applies} not applicable"
     assert {check for check, status in verdicts(out).items() if status == "not applicable"} == {
-        *("causal", "padding", "steps", "declared state")
+        *("causal", "key mask", "steps", "declared state")
     }
 
 
@@ -214,7 +214,7 @@ def test_check_holds_a_readers_module_to_the_contract(say, gates):
     assert code == 1, "it takes integers, and has no formula"
     assert "Gate(planes=16) on x (batch=2, channels=16, height=7, width=5)" in out
     beside = {check for check, status in found.items() if status == "not applicable"}
-    assert {"nonsense is refused", "declared cost", "properties", "causal", "padding"} <= beside
+    assert {"nonsense is refused", "declared cost", "properties", "causal", "key mask"} <= beside
     failed = {check for check, status in found.items() if status == "failed"}
     assert failed == {"wrong shape is named", "wrong type is named", "docstring"}
     assert "Found: AssertionError: no formula" in out
@@ -358,13 +358,14 @@ def test_an_unforeseen_error_is_one_line_too(say, monkeypatch):
     def break_down(family=None):
         raise RuntimeError("one\ntwo")
 
-    monkeypatch.setattr("attention_lib.__main__.catalog", break_down)
+    monkeypatch.setattr("attention_lib.cli.list.catalog", break_down)
     assert say("list") == (2, "", "error: RuntimeError: one two\n")
 
 
 def test_without_typer_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
-    monkeypatch.delitem(sys.modules, "attention_lib.__main__")
+    for name in ("__main__", "cli.main", "cli.app"):
+        monkeypatch.delitem(sys.modules, f"attention_lib.{name}", raising=False)
     with pytest.raises(SystemExit, match=r'pip install "attention-lib\[cli\]"'):
         __import__("attention_lib.__main__")
 

@@ -137,7 +137,7 @@ def test_gates_close_on_the_finest_detail_as_noise_grows():
     torch.manual_seed(0)
     training = data.noisy_crops(2000, seed=1, size=24)
     model = denoise.Denoiser(lambda channels: SqueezeExcitation(channels, reduction=1))
-    train.fit(model, training, steps=300, rate=0.1, loss=F.mse_loss)
+    train.fit(model, training, steps=300, lr=0.1, loss=F.mse_loss)
     finest, coarse = (
         denoise.BANDS.index("finest brightness"),
         denoise.BANDS.index("coarse brightness"),

@@ -51,14 +51,14 @@ class BottleneckAttention(nn.Module):
         self.channels, self.hidden = channels, channels // reduction
         self.reduction = reduction
         self.dilation, self.multiply = dilation, multiply
-        self.channel_vote = nn.Sequential(
+        self.channel_branch = nn.Sequential(
             nn.Linear(channels, self.hidden, bias=multiply),
             nn.BatchNorm1d(self.hidden),
             nn.ReLU(),
             nn.Linear(self.hidden, channels, bias=multiply),
             nn.Identity() if multiply else nn.BatchNorm1d(channels),
         )
-        self.place_vote = nn.Sequential(
+        self.spatial_branch = nn.Sequential(
             nn.Conv2d(channels, self.hidden, 1, bias=multiply),
             nn.BatchNorm2d(self.hidden),
             nn.ReLU(),
@@ -81,7 +81,7 @@ class BottleneckAttention(nn.Module):
     @shaped
     def gate(self, x: Maps) -> Maps:
         """The gate of each number, between 0 and 1; it is added to the 1 of the map itself."""
-        channel, place = self.channel_vote(x.mean(dim=(-2, -1))), self.place_vote(x)
+        channel, place = self.channel_branch(x.mean(dim=(-2, -1))), self.spatial_branch(x)
         combine = torch.mul if self.multiply else torch.add
         return combine(channel[..., None, None], place).sigmoid()
 

@@ -63,7 +63,7 @@ class ConvolutionalBlockAttention(nn.Module):
     @shaped
     def forward(self, x: Maps) -> Maps:
         gated = self.channel_gate(x)[..., None, None] * x
-        return self._gate_of_places(gated)[:, None] * gated
+        return self._spatial_gate(gated)[:, None] * gated
 
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
@@ -72,11 +72,11 @@ class ConvolutionalBlockAttention(nn.Module):
         return self.excite(self.squash(squeezed).relu()).sum(dim=1).sigmoid()
 
     @shaped
-    def place_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
+    def spatial_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The gate g of each place, between 0 and 1, made from the channels after their gates."""
-        return self._gate_of_places(self.channel_gate(x)[..., None, None] * x)
+        return self._spatial_gate(self.channel_gate(x)[..., None, None] * x)
 
-    def _gate_of_places(self, gated: Tensor) -> Tensor:
+    def _spatial_gate(self, gated: Tensor) -> Tensor:
         return self.mix(max_and_mean(gated, dim=1)).squeeze(1).sigmoid()
 
 

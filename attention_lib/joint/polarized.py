@@ -50,8 +50,8 @@ class PolarizedSelfAttention(nn.Module):
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
         self.channel_out = nn.Linear(self.hidden, channels, bias=False)
         self.norm = nn.LayerNorm(channels)
-        self.place_query = nn.Linear(channels, self.hidden, bias=False)
-        self.place_value = nn.Linear(channels, self.hidden, bias=False)
+        self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
+        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
 
     extra_repr = constructor_arguments
 
@@ -59,9 +59,9 @@ class PolarizedSelfAttention(nn.Module):
     def forward(self, x: Maps) -> Maps:
         gates = self.channel_gate(x)[..., None, None]
         if self.parallel:
-            return (gates + self._gate_of_places(x)) * x
+            return (gates + self._spatial_gate(x)) * x
         gated = gates * x
-        return self._gate_of_places(gated) * gated
+        return self._spatial_gate(gated) * gated
 
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
@@ -74,14 +74,14 @@ class PolarizedSelfAttention(nn.Module):
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
-    def place_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
+    def spatial_gate(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The gate t of each place, between 0 and 1, as forward uses it."""
         read = x if self.parallel else self.channel_gate(x)[..., None, None] * x
-        return self._gate_of_places(read).squeeze(1)
+        return self._spatial_gate(read).squeeze(1)
 
-    def _gate_of_places(self, x: Tensor) -> Tensor:
-        weights = self.place_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        wanted = weights @ self.place_value.weight  # how much of each channel to look for
+    def _spatial_gate(self, x: Tensor) -> Tensor:
+        weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
+        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
         return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
 
 

@@ -45,8 +45,8 @@ class ShuffleAttention(nn.Module):
         self.share = channels // (2 * groups)
         self.channel_scale = nn.Parameter(torch.zeros(self.share))
         self.channel_shift = nn.Parameter(torch.ones(self.share))
-        self.place_scale = nn.Parameter(torch.zeros(self.share))
-        self.place_shift = nn.Parameter(torch.ones(self.share))
+        self.spatial_scale = nn.Parameter(torch.zeros(self.share))
+        self.spatial_shift = nn.Parameter(torch.ones(self.share))
         self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
 
     extra_repr = constructor_arguments
@@ -55,29 +55,29 @@ class ShuffleAttention(nn.Module):
     def forward(self, x: Maps) -> Maps:
         # halved once: the gradients of each halving are joined and added, in a map more
         first, second = self._halves(x)
-        first = self._gate_of_channels(first)[..., None, None] * first
-        second = self._gate_of_places(second) * second
+        first = self._channel_gate(first)[..., None, None] * first
+        second = self._spatial_gate(second) * second
         joined = torch.stack([first, second], dim=2).view_as(x)
         return rearrange(joined, "b (sides c) h w -> b (c sides) h w", sides=2)
 
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch groups share"]:
         """The gate of each channel in the first half of a group, between 0 and 1."""
-        return self._gate_of_channels(self._halves(x)[0])
+        return self._channel_gate(self._halves(x)[0])
 
     @shaped
-    def place_gate(self, x: Maps) -> Float[Tensor, "batch groups share height width"]:
+    def spatial_gate(self, x: Maps) -> Float[Tensor, "batch groups share height width"]:
         """The gate of each number in the second half of a group, between 0 and 1."""
-        return self._gate_of_places(self._halves(x)[1])
+        return self._spatial_gate(self._halves(x)[1])
 
-    def _gate_of_channels(self, first: Tensor) -> Tensor:
+    def _channel_gate(self, first: Tensor) -> Tensor:
         means = first.mean(dim=(-2, -1))
         return torch.addcmul(self.channel_shift, self.channel_scale, means).sigmoid()
 
-    def _gate_of_places(self, second: Tensor) -> Tensor:
+    def _spatial_gate(self, second: Tensor) -> Tensor:
         # the norm's scale and shift, and then ours, are one scale and one shift
-        scale = self.place_scale * self.norm.weight
-        shift = torch.addcmul(self.place_shift, self.place_scale, self.norm.bias)
+        scale = self.spatial_scale * self.norm.weight
+        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm.bias)
         # torch's function, because the layer refuses a map that is a single number
         normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift, self.norm.eps)
         return normed.sigmoid().view_as(second)

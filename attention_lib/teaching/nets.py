@@ -47,12 +47,12 @@ class SmallNet(nn.Module):
         self.attention2 = attention(wide) if 2 in after else nn.Identity()
         self.mix = convolution(wide, wide, 1)
         # What fills little of a picture has a small mean: bring the means to one scale.
-        self.answer = nn.Sequential(nn.BatchNorm1d(wide), nn.Linear(wide, classes))
+        self.head = nn.Sequential(nn.BatchNorm1d(wide), nn.Linear(wide, classes))
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.attention1(self.stage1(images))
         x = self.attention2(self.stage2(x))
-        return self.answer(self.mix(x).mean(dim=(-2, -1)))
+        return self.head(self.mix(x).mean(dim=(-2, -1)))
 
     def seen(self, images: Tensor) -> Tensor:
         """What the attention of stage 2 is given: (batch, channels, height / 4, width / 4)."""
@@ -91,7 +91,7 @@ class SequenceNet(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, dim)
         nn.init.normal_(self.embed.weight, std=dim**-0.5)
-        self.place = nn.Parameter(torch.randn(positions, dim) * dim**-0.5) if positions else None
+        self.position = nn.Parameter(torch.randn(positions, dim) * dim**-0.5) if positions else None
         self.shift = nn.Conv1d(dim, dim, before + 1, groups=dim) if before else None
         if self.shift is not None:  # a random bias drowns the small vectors of the tokens
             nn.init.zeros_(self.shift.get_parameter("bias"))
@@ -101,17 +101,17 @@ class SequenceNet(nn.Module):
             nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
             for _ in range(layers)
         )
-        self.answer = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, choices))
+        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, choices))
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.seen(tokens, len(self.mixers))
-        return self.answer(x)
+        return self.head(x)
 
     def seen(self, tokens: Tensor, layer: int) -> Tensor:
         """What block number `layer` is given, before its normalisation: (batch, length, dim)."""
         x = self.embed(tokens)
-        if self.place is not None:
-            x = x + self.place[: x.shape[1]]
+        if self.position is not None:
+            x = x + self.position[: x.shape[1]]
         if self.shift is not None:
             padded = F.pad(x.mT, (self.shift.kernel_size[0] - 1, 0))
             x = x + self.shift(padded).mT

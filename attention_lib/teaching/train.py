@@ -36,20 +36,20 @@ def fit(
     data: Sequence[Tensor],
     steps: int,
     batch: int = 16,
-    rate: float = 1e-2,
+    lr: float = 1e-2,
     seed: int = 0,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
     progress: Callable[[int, float], None] | None = None,
 ) -> nn.Module:
     """Train `model` where it is, in place, and return it ready for use (`eval`).
 
-    AdamW with a learning rate that rises to `rate` over a fifth of the steps, then falls to zero.
+    AdamW with a learning rate that rises to `lr` over a fifth of the steps, then falls to zero.
 
     Args:
         data: inputs and targets, the first two of `data`; both (samples, ...).
         steps: batches to train on, 10 or more.
         batch: samples a step.
-        rate: the highest learning rate.
+        lr: the highest learning rate.
         seed: of the order of the samples.
         loss: of the model's answer and the targets.
         progress: called after each step with the steps done and the loss.
@@ -64,10 +64,8 @@ def fit(
     # Pixels first, channels last: grouped convolutions train four times as fast on a CPU.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.2
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
     model.train()
     order = torch.empty(0, dtype=torch.long)
     for step in range(1, steps + 1):

@@ -30,12 +30,12 @@ def test_the_published_size():
 
 def test_defaults_are_the_papers():
     bottleneck = BottleneckAttention(240)
-    around = [layer for layer in bottleneck.place_vote if isinstance(layer, nn.Conv2d)][1:3]
+    around = [layer for layer in bottleneck.spatial_branch if isinstance(layer, nn.Conv2d)][1:3]
     assert [conv.dilation for conv in around] == [(4, 4)] * 2
-    assert bottleneck.channel_vote[0].out_features == 15
-    assert bottleneck.place_vote[0].out_channels == 15
-    assert isinstance(bottleneck.channel_vote[-1], nn.BatchNorm1d)
-    assert isinstance(bottleneck.place_vote[-1], nn.BatchNorm2d)
+    assert bottleneck.channel_branch[0].out_features == 15
+    assert bottleneck.spatial_branch[0].out_channels == 15
+    assert isinstance(bottleneck.channel_branch[-1], nn.BatchNorm1d)
+    assert isinstance(bottleneck.spatial_branch[-1], nn.BatchNorm2d)
     assert not bottleneck.multiply
 
 
@@ -68,10 +68,10 @@ def test_every_size_of_map_keeps_its_size(height, width, dilation):
 def test_a_place_is_seen_two_dilations_away(dilation):
     bottleneck = ready(dilation=dilation)
     x = torch.randn(1, 8, 15, 17, dtype=torch.float64)
-    for layer in bottleneck.place_vote:
+    for layer in bottleneck.spatial_branch:
         if isinstance(layer, nn.BatchNorm2d):
             layer.bias.data.fill_(5)  # no ReLU is shut
-    grad = torch.autograd.functional.jacobian(lambda x: bottleneck.place_vote(x)[0, 0, 7, 8], x)
+    grad = torch.autograd.functional.jacobian(lambda x: bottleneck.spatial_branch(x)[0, 0, 7, 8], x)
     rows, columns = grad[0].any(dim=0).nonzero(as_tuple=True)
     steps = dilation * torch.arange(-2, 3)
     assert rows.unique().tolist() == (7 + steps).tolist()
@@ -82,7 +82,7 @@ def test_a_place_is_seen_two_dilations_away(dilation):
 def test_votes_are_added_or_multiplied(multiply, combined):
     bottleneck = ready(multiply=multiply)
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    channel, place = bottleneck.channel_vote(x.mean((2, 3))), bottleneck.place_vote(x)
+    channel, place = bottleneck.channel_branch(x.mean((2, 3))), bottleneck.spatial_branch(x)
     gate = combined(channel[:, :, None, None], place).sigmoid()
     assert_close(bottleneck.gate(x), gate)
     assert_close(bottleneck(x), x * (1 + gate))
@@ -97,7 +97,7 @@ def test_a_number_is_at_most_doubled_and_never_lessened():
 def test_one_sample_has_statistics_for_its_places_but_not_for_its_channels():
     bottleneck = BottleneckAttention(16)
     x = torch.randn(1, 16, 5, 7)
-    assert bottleneck.place_vote(x).isfinite().all()
+    assert bottleneck.spatial_branch(x).isfinite().all()
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         bottleneck(x)
     assert bottleneck.eval()(x).isfinite().all()
@@ -108,7 +108,7 @@ def test_only_the_released_form_has_biases(multiply):
     bottleneck = BottleneckAttention(16, multiply=multiply)
     biased = [
         layer.bias is not None
-        for branch in (bottleneck.channel_vote, bottleneck.place_vote)
+        for branch in (bottleneck.channel_branch, bottleneck.spatial_branch)
         for layer in branch
         if isinstance(layer, nn.Linear | nn.Conv2d)
     ]

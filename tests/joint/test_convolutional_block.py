@@ -71,7 +71,7 @@ def test_channels_are_gated_before_places():
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
     changed = x.clone()
     changed[:, 3] = changed[:, 3].flip(-1)  # its mean and its maximum stay
-    assert_close(block.place_gate(changed), block.place_gate(x))
+    assert_close(block.spatial_gate(changed), block.spatial_gate(x))
     others = [c for c in range(8) if c != 3]
     assert_close(block(changed)[:, others], block(x)[:, others])
 
@@ -79,7 +79,7 @@ def test_channels_are_gated_before_places():
 def test_gates_are_those_that_forward_uses():
     block = ready()
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    gates = block.channel_gate(x)[:, :, None, None] * block.place_gate(x)[:, None]
+    gates = block.channel_gate(x)[:, :, None, None] * block.spatial_gate(x)[:, None]
     assert_close(block(x), gates * x)
 
 
@@ -104,7 +104,7 @@ def test_the_maximum_comes_first():
         norm.bias.zero_()
         norm.weight.copy_((norm.running_var + norm.eps).sqrt())
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    assert_close(block.place_gate(x), x.amax(dim=1).sigmoid())
+    assert_close(block.spatial_gate(x), x.amax(dim=1).sigmoid())
 
 
 def test_statistics_of_one_place_cannot_be_trained_on():

@@ -19,7 +19,7 @@ def test_defaults_are_the_papers():
     polarized = PolarizedSelfAttention(64)
     assert polarized.parallel
     assert polarized.channel_query.out_features == 1
-    layers = (polarized.channel_value, polarized.place_query, polarized.place_value)
+    layers = (polarized.channel_value, polarized.spatial_query, polarized.spatial_value)
     assert {layer.out_features for layer in layers} == {32}
 
 
@@ -38,20 +38,20 @@ def test_both_arrangements_have_the_same_parts():
     channel = parallel.channel_gate(x)
     assert_close(sequential.channel_gate(x), channel)
     gated = channel[..., None, None] * x
-    assert_close(sequential.place_gate(x), parallel.place_gate(gated))
+    assert_close(sequential.spatial_gate(x), parallel.spatial_gate(gated))
 
 
 def test_in_parallel_the_answers_are_added():
     polarized = ready(parallel=True)
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    channel, place = polarized.channel_gate(x)[..., None, None], polarized.place_gate(x)[:, None]
+    channel, place = polarized.channel_gate(x)[..., None, None], polarized.spatial_gate(x)[:, None]
     assert_close(polarized(x), channel * x + place * x)
 
 
 def test_in_sequence_places_are_gated_by_what_is_left_of_the_channels():
     polarized = ready(parallel=False)
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    channel, place = polarized.channel_gate(x)[..., None, None], polarized.place_gate(x)[:, None]
+    channel, place = polarized.channel_gate(x)[..., None, None], polarized.spatial_gate(x)[:, None]
     assert_close(polarized(x), place * channel * x)
 
 
@@ -70,11 +70,11 @@ def test_the_place_gate_mixes_the_values_of_each_place():
     polarized = ready()
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
     channels_last = x.movedim(1, -1)
-    weights = polarized.place_query(channels_last).mean(dim=(1, 2)).softmax(dim=-1)
+    weights = polarized.spatial_query(channels_last).mean(dim=(1, 2)).softmax(dim=-1)
     assert_close(weights.sum(dim=-1), torch.ones(2, dtype=torch.float64))
-    values = polarized.place_value(channels_last)
+    values = polarized.spatial_value(channels_last)
     logits = torch.einsum("bhwm,bm->bhw", values, weights)
-    assert_close(polarized.place_gate(x), logits.sigmoid())
+    assert_close(polarized.spatial_gate(x), logits.sigmoid())
 
 
 @BOTH

@@ -15,9 +15,9 @@ def ready(channels=12, groups=3):
 def open_gates(channels=12, groups=3):
     """Every gate is 1, so that only the shuffle is left."""
     shuffle = ready(channels, groups)
-    for name in ("channel_scale", "place_scale"):
+    for name in ("channel_scale", "spatial_scale"):
         getattr(shuffle, name).data.zero_()
-    for name in ("channel_shift", "place_shift"):
+    for name in ("channel_shift", "spatial_shift"):
         getattr(shuffle, name).data.fill_(100)
     return shuffle
 
@@ -30,7 +30,7 @@ def test_defaults_are_the_papers():
     x = torch.randn(2, 256, 5, 7)
     one = torch.tensor(1.0).sigmoid().item()
     assert_close(shuffle.channel_gate(x), torch.full((2, 64, 2), one))
-    assert_close(shuffle.place_gate(x), torch.full((2, 64, 2, 5, 7), one))
+    assert_close(shuffle.spatial_gate(x), torch.full((2, 64, 2, 5, 7), one))
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(12, 4), (6, 6), (7, 1), (0, 1), (-4, 2)])
@@ -67,17 +67,17 @@ def test_each_group_has_a_half_of_either_kind():
     weight, bias, scale, shift = (
         vector[:, None, None]
         for vector in (
-            shuffle.norm.weight, shuffle.norm.bias, shuffle.place_scale, shuffle.place_shift
+            shuffle.norm.weight, shuffle.norm.bias, shuffle.spatial_scale, shuffle.spatial_shift
         )
     )  # fmt: skip
     logits = scale * (weight * normed + bias) + shift
-    assert_close(shuffle.place_gate(x), logits.sigmoid())
+    assert_close(shuffle.spatial_gate(x), logits.sigmoid())
 
 
 def test_gates_are_those_that_forward_uses():
     shuffle = ready(12, groups=3)
     x = torch.randn(2, 12, 5, 7, dtype=torch.float64)
-    channel, place = shuffle.channel_gate(x)[..., None, None], shuffle.place_gate(x)
+    channel, place = shuffle.channel_gate(x)[..., None, None], shuffle.spatial_gate(x)
     gates = torch.stack([channel.expand_as(place), place], dim=2).view_as(x)
     assert_close(shuffle(x), open_gates(12, groups=3)(gates * x))
 
@@ -85,7 +85,7 @@ def test_gates_are_those_that_forward_uses():
 def test_one_number_a_map_is_enough():
     x = torch.randn(1, 2, 1, 1, dtype=torch.float64)
     shuffle = ready(2, groups=1)
-    gate = (shuffle.place_scale * shuffle.norm.bias + shuffle.place_shift).sigmoid()
-    assert_close(shuffle.place_gate(x).flatten(), gate)
+    gate = (shuffle.spatial_scale * shuffle.norm.bias + shuffle.spatial_shift).sigmoid()
+    assert_close(shuffle.spatial_gate(x).flatten(), gate)
     gates = torch.cat([shuffle.channel_gate(x).flatten(), gate])
     assert_close(shuffle(x).flatten(), gates * x.flatten())

@@ -61,18 +61,18 @@ class _AddedVotes(_Votes):
 def pytorchcv_bottleneck(m):
     theirs = _Votes(m) if m.multiply else _AddedVotes(m)
     named = {
-        "ch_att.init_fc.fc": m.channel_vote[0],
-        "ch_att.init_fc.bn": m.channel_vote[1],
-        "ch_att.final_fc": m.channel_vote[3],
-        "ch_end": m.channel_vote[4],
-        "sp_att.init_conv.conv": m.place_vote[0],
-        "sp_att.init_conv.bn": m.place_vote[1],
-        "sp_att.dil_convs.conv1.conv": m.place_vote[3],
-        "sp_att.dil_convs.conv1.bn": m.place_vote[4],
-        "sp_att.dil_convs.conv2.conv": m.place_vote[6],
-        "sp_att.dil_convs.conv2.bn": m.place_vote[7],
-        "sp_att.final_conv": m.place_vote[9],
-        "sp_end": m.place_vote[10],
+        "ch_att.init_fc.fc": m.channel_branch[0],
+        "ch_att.init_fc.bn": m.channel_branch[1],
+        "ch_att.final_fc": m.channel_branch[3],
+        "ch_end": m.channel_branch[4],
+        "sp_att.init_conv.conv": m.spatial_branch[0],
+        "sp_att.init_conv.bn": m.spatial_branch[1],
+        "sp_att.dil_convs.conv1.conv": m.spatial_branch[3],
+        "sp_att.dil_convs.conv1.bn": m.spatial_branch[4],
+        "sp_att.dil_convs.conv2.conv": m.spatial_branch[6],
+        "sp_att.dil_convs.conv2.bn": m.spatial_branch[7],
+        "sp_att.final_conv": m.spatial_branch[9],
+        "sp_end": m.spatial_branch[10],
     }
     states = [_renamed(layer, name) for name, layer in named.items()]
     return theirs, {key: value for state in states for key, value in state.items()}
@@ -131,7 +131,7 @@ def fightingcv_shuffle(m):
 
     theirs = ShuffleAttention(m.channels, G=m.groups)
     vectors = dict(cweight=m.channel_scale, cbias=m.channel_shift)
-    vectors |= dict(sweight=m.place_scale, sbias=m.place_shift)
+    vectors |= dict(sweight=m.spatial_scale, sbias=m.spatial_shift)
     state = {name: vector[None, :, None, None] for name, vector in vectors.items()}
     return theirs, state | _renamed(m.norm, "gn")
 
@@ -145,7 +145,7 @@ def fightingcv_polarized(m):
     )
     theirs = (parallel if m.parallel else sequential)(m.channels)
     layers = dict(ch_wq=m.channel_query, ch_wv=m.channel_value, ch_wz=m.channel_out)
-    layers |= dict(sp_wq=m.place_query, sp_wv=m.place_value)
+    layers |= dict(sp_wq=m.spatial_query, sp_wv=m.spatial_value)
     state = _renamed(m.norm, "ln")
     for name, layer in layers.items():
         getattr(theirs, name).bias = None  # theirs always has biases

@@ -26,7 +26,7 @@ def convolutional_block(m, x):
 def bottleneck(m, x):
     """F' = F + F sigmoid(M_c + M_s); or, as the authors released it, with M_c M_s un-normalised."""
     _, channels, height, width = x.shape
-    first, norm, _, last, end = m.channel_vote
+    first, norm, _, last, end = m.channel_branch
     y = []
     for sample in x:
         hidden = []
@@ -34,23 +34,23 @@ def bottleneck(m, x):
             a = sum(row[c] * (sample[c].sum() / (height * width)) for c in range(channels))
             a = a if first.bias is None else a + first.bias[u]
             hidden.append(_relu(_normalized(norm, u, a)))
-        channel_vote = []
+        channel_branch = []
         for c, row in enumerate(last.weight):
             a = sum(row[u] * h for u, h in enumerate(hidden))
-            channel_vote.append(a + last.bias[c] if m.multiply else _normalized(end, c, a))
-        place_vote = _place_vote(m, sample)
+            channel_branch.append(a + last.bias[c] if m.multiply else _normalized(end, c, a))
+        spatial_branch = _spatial_branch(m, sample)
         for c in range(channels):
             for i in range(height):
                 for j in range(width):
-                    a, b = channel_vote[c], place_vote[i][j]
+                    a, b = channel_branch[c], spatial_branch[i][j]
                     gate = _sigmoid(a * b if m.multiply else a + b)
                     y.append(sample[c, i, j] + sample[c, i, j] * gate)
     return torch.stack(y).view_as(x)
 
 
-def _place_vote(m, sample):
+def _spatial_branch(m, sample):
     """M_s of one map: 1x1, two dilated 3x3, 1x1."""
-    *inner, last, end = m.place_vote
+    *inner, last, end = m.spatial_branch
     height, width = sample.shape[1:]
     at = [[sample[:, i, j] for j in range(width)] for i in range(height)]
     for conv, norm in zip(inner[::3], inner[1::3], strict=True):
@@ -137,13 +137,13 @@ def shuffle(m, x):
     shuffled with two groups: new channel 2 j + i is old channel i C/2 + j.  The vectors have C / 2G
     numbers and serve every group: 3 C / G parameters in all.
 
-    Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.place_scale,
-    m.place_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
+    Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.spatial_scale,
+    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
     """
     _, channels, height, width = x.shape
     half, places = channels // (2 * m.groups), height * width
     channel_scale, channel_shift = m.channel_scale.flatten(), m.channel_shift.flatten()
-    place_scale, place_shift = m.place_scale.flatten(), m.place_shift.flatten()
+    spatial_scale, spatial_shift = m.spatial_scale.flatten(), m.spatial_shift.flatten()
     y = []
     for sample in x:
         gated = []
@@ -159,7 +159,7 @@ def shuffle(m, x):
                 variance = ((channel - mean) ** 2).sum() / places
                 normed = (channel - mean) / (variance + m.norm.eps).sqrt()
                 normed = normed * m.norm.weight[c] + m.norm.bias[c]
-                gated.append(channel * _sigmoid(place_scale[c] * normed + place_shift[c]))
+                gated.append(channel * _sigmoid(spatial_scale[c] * normed + spatial_shift[c]))
         for j in range(channels // 2):
             for i in range(2):
                 y.append(gated[i * (channels // 2) + j])
@@ -177,7 +177,7 @@ def polarized(m, x):
 
     Reads m.parallel (a bool) and six layers, the first five 1x1 (Linear or Conv2d) without bias:
     m.channel_query (C -> 1), m.channel_value (C -> C // 2), m.channel_out (C // 2 -> C),
-    m.place_query (C -> C // 2), m.place_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
+    m.spatial_query (C -> C // 2), m.spatial_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
     """
     by_channel = torch.stack([_channel_gated(m, sample) for sample in x])
     if m.parallel:
@@ -203,7 +203,7 @@ def _channel_gated(m, sample):
 
 def _place_gated(m, sample):
     channels, height, width = sample.shape
-    query, value = m.place_query.weight.flatten(1), m.place_value.weight.flatten(1)
+    query, value = m.spatial_query.weight.flatten(1), m.spatial_value.weight.flatten(1)
     queries = [query @ sample[:, i, j] for i in range(height) for j in range(width)]
     powers = [(sum(q[c] for q in queries) / (height * width)).exp() for c in range(len(query))]
     shares = [power / sum(powers) for power in powers]
