@@ -21,7 +21,7 @@ from attention_lib.channel import SqueezeExcitation
 from attention_lib.checks import randomize
 from attention_lib.checks.answers import check_shape
 from attention_lib.checks.travel import check_meta
-from attention_lib.measure import store, sweep
+from attention_lib.measure import store
 from tests.oracles.bare import bare
 from tests.oracles.peers import SIZES, Peer, torch_multi_head
 from tools import gpu, pages, roofline
@@ -229,14 +229,14 @@ def test_no_check_takes_the_end_of_the_time_for_a_finding(monkeypatch):
 
 def test_who_cannot_run_costs_the_others_no_row(monkeypatch):
     monkeypatch.setattr(gpu, "SWEEP", 0.0)
-    build = sweep.build_with_inputs
+    build = gpu.build_with_inputs
 
     def short_of_memory(card, *how):
         if str(card) == "SimAM":
             raise torch.OutOfMemoryError("of\nnothing left")
         return build(card, *how)
 
-    monkeypatch.setattr(sweep, "build_with_inputs", short_of_memory)
+    monkeypatch.setattr(gpu, "build_with_inputs", short_of_memory)
     cards = [find("simam"), find("sge")]
     note, found = gpu.swept(
         cards, "height,width", (4, 8), dict(channels=64), "bfloat16", True, "cpu"
@@ -389,7 +389,7 @@ def test_who_chooses_sees_the_precision_and_takes_no_proof_for_an_experiment(mon
     ]
     benches = [dict(provenance=dict(gpu="GPU", threads=1), sweeps=sweeps)]
     stored = {"dense-bench": benches, "proof": [dict(proof=[row])], "study": [dict(runs=[row])]}
-    monkeypatch.setattr(evidence, "_stored", lambda: stored)
+    monkeypatch.setattr(store, "load_all", lambda: stored)
     found = evidence.measurements.__wrapped__()
     assert [measured.machine for measured in found] == ["GPU", "GPU, bfloat16"]
     assert evidence.experiments_with("A") == ["study"]

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from attention_lib.cards.card import Card
-from attention_lib.catalog import catalog
+from attention_lib.catalog import FAMILIES, NETWORKS, catalog
 from tools.chapters import ROOT
 
 PROOFS = ("test_contract", "test_references", "test_oracles", "test_memory")
@@ -25,10 +25,7 @@ SHARED = ("constraints.txt", "pyproject.toml", "tests/conftest.py", "attention_l
 
 
 def imports(file: Path, root: Path) -> frozenset[Path]:
-    """The files of the project that a file imports, anywhere in it.
-
-    A family's `__init__` is taken, and what it imports is not, or each mechanism would hang on all.
-    """
+    """The files of the project that a file imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -45,7 +42,10 @@ def imports(file: Path, root: Path) -> frozenset[Path]:
 
 
 def sources(card: Card, root: Path = ROOT) -> list[Path]:
-    """The files that a mechanism's proofs hang on: what they import, and what that imports."""
+    """The files that a mechanism's proofs hang on: what they import, and what that imports.
+
+    What lists mechanisms is taken, and what it imports is not, or each would hang on all.
+    """
     module = card.mechanism.__module__
     stem = module.rpartition(".")[2]
     waiting = [root / f"{module.replace('.', '/')}.py", *(root / name for name in SHARED)]
@@ -54,13 +54,16 @@ def sources(card: Card, root: Path = ROOT) -> list[Path]:
     waiting += (root / "attention_lib/core").glob("*.py")
     own = root / f"tests/{card.family}/test_{stem}.py"
     waiting += [own] if own.exists() else []
+    home = root / "attention_lib"
+    shelves = (f"{name}/__init__.py" for name in (*FAMILIES, NETWORKS))
+    listing = {home / name for name in ("__init__.py", "catalog.py", *shelves)}
     found: set[Path] = set()
     while waiting:
         file = waiting.pop()
         if file in found or not file.exists():
             continue
         found.add(file)
-        if file.suffix == ".py" and file.name not in ("__init__.py", "catalog.py"):
+        if file.suffix == ".py" and file not in listing:
             waiting += imports(file, root)
     return sorted(found)
 
