@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attention_lib.cards import notation
 from attention_lib.cards.notation import letter
 from attention_lib.cards.shape import Axes, Several, Wanted, measured, signature, tensors_of, wanted
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # slow to import, and only tables and tests need it
     import sympy
 
 Property = Callable[[Callable[[Tensor], Tensor], Tensor], float]
-COSTS = ("params", "macs", "memory")
+COSTS = tuple(notation.COSTS)
 RELATED = "fightingcv_attention"  # the collection that this one began from, copied by many
 
 

@@ -64,6 +64,9 @@ SYMBOLS = {
 }
 
 
+COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "largest tensor"}
+
+
 def letter(word: str) -> str:
     """The LaTeX letter of `word`; a word that has none stands for itself."""
     return SYMBOLS[word][0] if word in SYMBOLS else rf"\mathrm{{{word}}}"

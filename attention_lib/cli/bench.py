@@ -1,4 +1,4 @@
-"""attention-lib bench"""
+"""`attention-lib bench`: time mechanisms while a size grows."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""attention-lib check"""
+"""`attention-lib check`: hold any module to the contract."""
 
 import inspect
 from typing import Annotated

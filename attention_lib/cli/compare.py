@@ -1,4 +1,4 @@
-"""attention-lib compare"""
+"""`attention-lib compare`: compare mechanisms side by side at one size."""
 
 import inspect
 from contextlib import nullcontext

@@ -1,8 +1,8 @@
-"""attention-lib cost"""
+"""`attention-lib cost`: count costs at any size, computing nothing."""
 
 import torch
 
-from attention_lib.cards.card import COSTS
+from attention_lib.cards.notation import COSTS
 from attention_lib.catalog import find
 from attention_lib.cli.app import app
 from attention_lib.cli.arguments import Settings, settings_of
@@ -25,7 +25,7 @@ def cost(name: str, settings: Settings = None) -> None:
     counted = measure(mechanism, *inputs)
     batch = card.words()["batch"]
     rows = []
-    for kind, title in zip(COSTS, ("parameters", "multiply-adds", "largest tensor"), strict=True):
+    for kind, title in COSTS.items():
         formula = getattr(card, kind)
         declared = card.cost(kind, batch) if formula else None
         shown = "not declared" if declared is None else f"{declared:,}"

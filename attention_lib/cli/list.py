@@ -1,4 +1,4 @@
-"""attention-lib list"""
+"""`attention-lib list`: list the mechanisms."""
 
 from typing import Annotated
 

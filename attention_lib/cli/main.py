@@ -7,10 +7,9 @@ from importlib import import_module
 
 from attention_lib.cli.app import app, typer
 
+# Each enters itself in the app; the help lists them in this order.
 for command in ("list", "show", "cost", "check", "compare", "bench", "peers", "recommend"):
-    import_module(
-        f"attention_lib.cli.{command}"
-    )  # enters itself in the app; so the help lists them
+    import_module(f"attention_lib.cli.{command}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

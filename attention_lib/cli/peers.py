@@ -1,4 +1,4 @@
-"""attention-lib peers"""
+"""`attention-lib peers`: time mechanisms beside other packages."""
 
 import subprocess
 import sys

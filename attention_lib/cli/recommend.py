@@ -1,4 +1,4 @@
-"""attention-lib recommend"""
+"""`attention-lib recommend`: rank what fits a task by counted cost, and say why."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""attention-lib show"""
+"""`attention-lib show`: show a formula, its costs and evidence."""
 
 import inspect
 import re

@@ -16,9 +16,8 @@ from torch import nn
 
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
+from attention_lib.cards.notation import COSTS
 from attention_lib.catalog import catalog, find
-
-COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "largest tensor"}
 
 
 class Page(str):
