@@ -161,28 +161,31 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
             ["What", "Formula", "Grows as"],
             [[COST_NAMES[kind], f"${card.typeset(kind)}$", growth(card, kind)] for kind in COSTS],
         ),
-        "## Properties",
-        "Each was measured on random weights and inputs, and holds, or does not.",
-        table(
-            ["Property", "Holds", "Meaning"],
-            [
-                [
-                    words(test.__name__),
-                    "yes" if test in (card.properties or ()) else "no",
-                    about(test),
-                ]
-                for test in properties.applicable(card)
-            ],
-        ),
-        "## Evidence",
-        evidence(card),
     ]
+    blocks += [*property_blocks(card), "## Evidence", evidence(card)]
     if card.cannot:
         rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
         blocks += ["## What it cannot", table(["Check of the contract", "Why not"], rows)]
     path = f"../../../{source.as_posix()}"
     blocks += ["## Source", f"```{{literalinclude}} {path}\n:language: python\n```"]
     return page(*blocks)
+
+
+def property_blocks(card: Card) -> list[str]:
+    """Which properties hold; none can be measured if the answer has another shape than the input."""
+    measured = properties.applicable(card)
+    if not measured:
+        return []
+    held = ["yes" if test in (card.properties or ()) else "no" for test in measured]
+    rows = [
+        [words(test.__name__), holds, about(test)]
+        for test, holds in zip(measured, held, strict=True)
+    ]
+    return [
+        "## Properties",
+        "Each was measured on random weights and inputs, and holds, or does not.",
+        table(["Property", "Holds", "Meaning"], rows),
+    ]
 
 
 def growth(card: Card, kind: str) -> str:
