@@ -172,7 +172,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
 
 
 def property_blocks(card: Card) -> list[str]:
-    """Which properties hold; none can be measured if the answer has another shape than the input."""
+    """Which properties hold; none can be measured if the answer is not shaped like the input."""
     measured = properties.applicable(card)
     if not measured:
         return []
