@@ -57,6 +57,8 @@ def sources(card: Card, root: Path = ROOT) -> list[Path]:
     home = root / "attention_lib"
     shelves = (f"{name}/__init__.py" for name in (*FAMILIES, NETWORKS))
     listing = {home / name for name in ("__init__.py", "catalog.py", *shelves)}
+    if card.family == NETWORKS:  # made of any mechanisms
+        waiting += [file for family in FAMILIES for file in (home / family).glob("*.py")]
     found: set[Path] = set()
     while waiting:
         file = waiting.pop()
@@ -88,8 +90,8 @@ def key(card: Card, root: Path = ROOT) -> str:
 @cache
 def own_tests() -> dict[tuple[str, str], str]:
     """The mechanism that a file of tests belongs to, by its folder and stem."""
-    modules = {card.mechanism.__module__.rpartition(".")[2]: card for card in catalog()}
-    return {(card.family, f"test_{stem}"): str(card) for stem, card in modules.items()}
+    cards = (*catalog(), *catalog(NETWORKS))
+    return {(card.family, f"test_{card.stem}"): str(card) for card in cards}
 
 
 def proven(item: pytest.Item) -> str:
@@ -114,7 +116,8 @@ class Proofs:
         self.said = ""
 
     def key(self, name: str) -> str:
-        return key(next(card for card in catalog() if str(card) == name), self.root)
+        known = (*catalog(), *catalog(NETWORKS))
+        return key(next(card for card in known if str(card) == name), self.root)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node) -> None:
