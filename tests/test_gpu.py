@@ -24,8 +24,9 @@ from attention_lib.checks.travel import check_meta
 from attention_lib.measure import store
 from tests.oracles.bare import bare
 from tests.oracles.peers import SIZES, Peer, torch_multi_head
-from tools import gpu, pages, roofline
+from tools import gpu, roofline
 from tools.bench import sweeps
+from tools.pages.tables import exponents
 
 SMALL = (dict(dim=32, tokens=16), dict(dim=32, tokens=32))
 
@@ -375,7 +376,7 @@ def test_a_gpus_sweeps_are_told_by_their_precision(tmp_path):
         for device, dtype, power in kinds
     ]  # fmt: skip
     store.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(provenance={}, sweeps=sweeps))
-    times = [line for line in pages.exponents(tmp_path)["A"] if line.startswith("time")]
+    times = [line for line in exponents(tmp_path)["A"] if line.startswith("time")]
     assert [(line[:9], line.partition("(")[2]) for line in times] == [
         ("time 2.00", "float32, cuda)"), ("time 1.00", "bfloat16, cuda)")
     ]  # fmt: skip

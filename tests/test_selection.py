@@ -34,8 +34,9 @@ from attention_lib.measure import store
 from attention_lib.measure.cost import measure
 from attention_lib.measure.growth import interval
 from attention_lib.teaching.display import _bibliography
-from tools import flowchart, pages
+from tools import flowchart
 from tools import selection as parts
+from tools.pages import markdown, tables
 
 TASKS = [(layout, task) for layout in ("tokens", "maps") for task in questions.tasks(layout)]
 
@@ -506,7 +507,7 @@ def test_the_widest_map_is_found():
 
 @pytest.fixture(scope="module")
 def made():
-    return parts.parts(pages.table, pages.growth)
+    return parts.parts(markdown.table, markdown.growth)
 
 
 def test_the_data_is_whole(made):
@@ -551,7 +552,7 @@ def test_what_was_never_measured_says_so(monkeypatch):
     simam = choices[place]
     assert all(choice.measured is None for choice in choices[place:]), "they come last"
     assert parts.clock(simam) == "not measured"
-    made = parts.parts(pages.table, pages.growth)
+    made = parts.parts(markdown.table, markdown.growth)
     assert "not measured" in made["selection-sizes.md"]
-    monkeypatch.setattr(pages, "exponents", lambda root: {"SqueezeExcitation": ["time 2"]})
-    assert "not measured" in pages.mechanisms_page()
+    monkeypatch.setattr(tables, "exponents", lambda root: {"SqueezeExcitation": ["time 2"]})
+    assert "not measured" in tables.mechanisms_page()
