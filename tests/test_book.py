@@ -28,7 +28,7 @@ pytestmark = pytest.mark.alone
 # What a page is made from, apart from what tools.pages writes.
 SOURCES = ("_config.yml", "_toc.yml", "book/*.md", "book/references.bib", "book/_static/*",
            "book/_templates/**/*", "book/results/**/*.json", "notebooks/*.ipynb",
-           "attention_lib/**/*.py", "tools/pages.py", "tools/site.py", "tools/selection.py",
+           "attention_lib/**/*.py", "tools/pages/*.py", "tools/site.py", "tools/selection.py",
            "tools/flowchart.py")  # fmt: skip
 WRITTEN = {"mechanisms.md", "status.md"}
 # index.html only leads on to the first page

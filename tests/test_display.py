@@ -10,7 +10,7 @@ from attention_lib import find
 from attention_lib.catalog import catalog
 from attention_lib.channel import SqueezeExcitation
 from attention_lib.teaching import display
-from tools import pages
+from tools.pages.mechanism import evidence
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -137,7 +137,5 @@ def test_weak_evidence_is_called_that(oracles, said):
     card = replace(find("se"), oracles=oracles)
     text = display.evidence(card)
     assert said in text and ("weak" in text) == (card.proven_by == "related package")
-    assert ("weak" in pages.evidence(card)) == (card.proven_by == "related package")
-    assert ("had not seen the class" in pages.evidence(card)) == (
-        card.proven_by != "independent package"
-    )
+    assert ("weak" in evidence(card)) == (card.proven_by == "related package")
+    assert ("had not seen the class" in evidence(card)) == (card.proven_by != "independent package")

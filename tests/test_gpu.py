@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention_lib.advice import evidence
 from attention_lib.catalog import FAMILIES, catalog, find
 from attention_lib.channel import SqueezeExcitation
 from attention_lib.checks import randomize
@@ -24,8 +23,9 @@ from attention_lib.checks.travel import check_meta
 from attention_lib.measure import store
 from tests.oracles.bare import bare
 from tests.oracles.peers import SIZES, Peer, torch_multi_head
-from tools import gpu, pages, roofline
+from tools import gpu, roofline
 from tools.bench import sweeps
+from tools.pages.tables import exponents
 
 SMALL = (dict(dim=32, tokens=16), dict(dim=32, tokens=32))
 
@@ -375,24 +375,10 @@ def test_a_gpus_sweeps_are_told_by_their_precision(tmp_path):
         for device, dtype, power in kinds
     ]  # fmt: skip
     store.write(tmp_path / "book/results/cuda-x/a-bench.json", dict(provenance={}, sweeps=sweeps))
-    times = [line for line in pages.exponents(tmp_path)["A"] if line.startswith("time")]
+    times = [line for line in exponents(tmp_path)["A"] if line.startswith("time")]
     assert [(line[:9], line.partition("(")[2]) for line in times] == [
         ("time 2.00", "float32, cuda)"), ("time 1.00", "bfloat16, cuda)")
     ]  # fmt: skip
-
-
-def test_who_chooses_sees_the_precision_and_takes_no_proof_for_an_experiment(monkeypatch):
-    row = dict(mechanism="A", size=4, seconds=2, seconds_low=1, seconds_high=3, peak_bytes=1)
-    sweeps = [
-        dict(axis="tokens", fixed=dict(dim=8), backward=False, dtype=dtype, rows=[row])
-        for dtype in ("float32", "bfloat16")
-    ]
-    benches = [dict(provenance=dict(gpu="GPU", threads=1), sweeps=sweeps)]
-    stored = {"dense-bench": benches, "proof": [dict(proof=[row])], "study": [dict(runs=[row])]}
-    monkeypatch.setattr(store, "load_all", lambda: stored)
-    found = evidence.measurements.__wrapped__()
-    assert [measured.machine for measured in found] == ["GPU", "GPU, bfloat16"]
-    assert evidence.experiments_with("A") == ["study"]
 
 
 def test_a_package_that_is_not_installed_is_named():

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tools import pages
 from tools.chapters import chapters
+from tools.pages import reading
 
 SAYS = "# {title}: of what\n\n**You need** time. Reading takes\nabout {minutes} minutes; more.\n"
 
@@ -32,37 +32,37 @@ def rows(text):
 
 
 def test_paths_sum_the_minutes_of_the_chapters_that_there_are(root):
-    found = rows(pages.paths_table(root))
-    assert list(found) == ["Reader", *pages.PATHS]
+    found = rows(reading.paths_table(root))
+    assert list(found) == ["Reader", *reading.PATHS]
     assert found["Vision engineer"] == (["start", "channel"], "100")
     assert found["Language-model engineer"] == (["start"], "40")
-    assert "[Start](../notebooks/start.ipynb), [Channel]" in pages.paths_table(root)
+    assert "[Start](../notebooks/start.ipynb), [Channel]" in reading.paths_table(root)
 
 
 def test_a_chapter_that_does_not_say_its_minutes_is_named(root):
     (root / "book/chapters/start.md").write_text("# Start\n\nReading takes a while.\n")
     with pytest.raises(ValueError, match=r"start\.md does not say"):
-        pages.paths_table(root)
+        reading.paths_table(root)
 
 
 def test_students_read_all_in_the_order_of_the_contents(root):
-    assert rows(pages.paths_table(root))["Student"] == (["start", "channel"], "100")
+    assert rows(reading.paths_table(root))["Student"] == (["start", "channel"], "100")
     (root / "notebooks/dense.ipynb").touch()
-    assert rows(pages.paths_table(root))["Student"] == (["start", "dense", "channel"], "150")
+    assert rows(reading.paths_table(root))["Student"] == (["start", "dense", "channel"], "150")
 
 
 @pytest.mark.whole_catalog
 def test_every_chapter_is_in_the_contents():
     """And so on the path of students; `tools.new chapter` enters it."""
-    assert sorted(pages.in_order()) == [path.stem for path in chapters()], "edit _toc.yml"
+    assert sorted(reading.in_order()) == [path.stem for path in chapters()], "edit _toc.yml"
 
 
 def test_nobody_reads_a_chapter_twice():
-    for names in filter(None, pages.PATHS.values()):
+    for names in filter(None, reading.PATHS.values()):
         assert len(set(names.split())) == len(names.split())
         assert names.startswith("start ")
 
 
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 def test_every_chapter_says_its_minutes(chapter):
-    assert 10 <= pages.minutes(chapter) <= 120
+    assert 10 <= reading.minutes(chapter) <= 120

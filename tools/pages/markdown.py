@@ -1,0 +1,35 @@
+"""How every page is written: tables, costs and properties in words, and a page of blocks."""
+
+from collections.abc import Iterable
+
+from attention_lib.cards import notation
+from attention_lib.cards.card import Card
+
+COST_NAMES = notation.COSTS | {"state": "state, kept while decoding"}
+Row = list[str]
+
+
+def table(heads: Row, rows: Iterable[Row], name: str = "") -> str:
+    """A table as a MyST directive; a cell may hold several paragraphs."""
+
+    def cell(text: str, first: bool) -> str:
+        lines = text.split("\n")
+        begin = "* - " if first else "  - "
+        return "\n".join([begin + lines[0], *(("    " + line).rstrip() for line in lines[1:])])
+
+    lines = [cell(text, i == 0) for row in [heads, *rows] for i, text in enumerate(row)]
+    style = f":class: {name}\n" if name else ""
+    return "\n".join([f"```{{list-table}}\n:header-rows: 1\n{style}", *lines, "```"])
+
+
+def words(identifier: str) -> str:
+    """`only_attenuates` as people write it."""
+    return identifier.replace("_", " ")
+
+
+def growth(card: Card, kind: str) -> str:
+    return rf"$O\left({card.order(kind)}\right)$"
+
+
+def page(*blocks: str) -> str:
+    return "\n\n".join(block for block in blocks if block) + "\n"

@@ -1,0 +1,195 @@
+"""The page of a mechanism: all that its card says, in the order a reader asks."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+from attention_lib.cards import notation, properties
+from attention_lib.cards.card import Card
+from attention_lib.catalog import NETWORKS
+from tools.chapters import ROOT
+from tools.pages.markdown import COST_NAMES, Row, growth, page, table, words
+from tools.pages.reading import chapter_of
+
+
+def sections(text: str) -> tuple[str, dict[str, str]]:
+    """A docstring without its first line: the prose without the formula, and its sections."""
+    found = dict(re.findall(r"^(Args|Raises|Returns):\n((?: {4}.*\n?|\n)+)", text, flags=re.M))
+    prose = re.sub(r"^(Args|Raises|Returns):\n(?: {4}.*\n?|\n)+", "", text, flags=re.M)
+    prose = re.sub(r"\.\. math::\n(?: {4}.*\n|\n)+", "", prose)
+    return prose.partition("\n")[2].strip(), {k: dedent(v) for k, v in found.items()}
+
+
+def entries(section: str) -> list[tuple[str, str]]:
+    """The `name: meaning` pairs of a section, each meaning on one line."""
+    found = re.findall(r"^(\S+): ((?:.*\n?)(?:[ ]+.*\n?)*)", section, flags=re.M)
+    return [(name, " ".join(meaning.split())) for name, meaning in found]
+
+
+def stacked(formula: str) -> str:
+    """Its equations one below the other, as they fit a narrow page."""
+    if r"\qquad" not in formula:
+        return formula
+    lines = [line.strip() for line in formula.split(r"\qquad")]
+    return "\\begin{gathered}\n" + " \\\\\n".join(lines) + "\n\\end{gathered}"
+
+
+def shape(axes: tuple[str, ...]) -> Row:
+    letters = r" \times ".join(notation.letter(axis) for axis in axes)
+    return [f"({', '.join(axes)})", f"${letters}$"]
+
+
+def mechanism_page(card: Card, root: Path = ROOT) -> str:
+    """All that a card says, in the order a reader asks."""
+    module = sys.modules[card.mechanism.__module__]
+    prose, parts = sections((inspect.getdoc(card.mechanism) or "") + "\n")
+    source = Path(inspect.getfile(module)).relative_to(root)
+    blocks = [
+        f"# {card.title}",
+        f"{card.summary} The paper is {{cite:t}}`{card.paper}`.",
+        f"$$\n{stacked(card.formula)}\n$$",
+        prose,
+    ]
+    if chapter := chapter_of(card.family, root):
+        link = f"../../../notebooks/{chapter.name}"
+        blocks.append(f"Where it comes from, and how it fares: [the chapter]({link}).")
+
+    given = {name: _shown(value) for name, value in card.example.items()}
+    arguments = ", ".join(f"{name}={value}" for name, value in given.items())
+    made_of = [value for value in card.example.values() if isinstance(value, type)]
+    imports = [
+        f"from {part.__module__.rpartition('.')[0]} import {part.__name__}\n" for part in made_of
+    ]
+    alias = card.aliases[0] if card.aliases else str(card)
+    blocks += [
+        "## Make one",
+        "```python\n"
+        "from attention_lib import create\n"
+        + "".join(sorted([*imports, f"from attention_lib.{card.family} import {card}\n"]))
+        + f"\nmechanism = {card}({arguments})\n"
+        f'mechanism = create("{alias}", {arguments})  # the same\n```',
+        "`create` knows it as "
+        + ", ".join(f"`{name}`" for name in card.names)
+        + "; case, hyphens, underscores and blanks do not count.",
+    ]
+    defaults = inspect.signature(card.mechanism).parameters
+    rows = []
+    for name, meaning in entries(parts.get("Args", "")):
+        default = defaults[name].default
+        shown = "none" if default is inspect.Parameter.empty else f"`{default}`"
+        rows.append([f"`{name}`", shown, meaning])
+    blocks.append(table(["Argument", "Default", "Meaning"], rows))
+    blocks += [f"Raises `{name}` {why}" for name, why in entries(parts.get("Raises", ""))]
+
+    taken = inspect.signature(card.mechanism.forward).parameters
+    rows = []
+    for name, axes in card.shapes.items():
+        optional = name in taken and taken[name].default is not inspect.Parameter.empty
+        label = "what it returns" if name == "return" else f"`{name}`"
+        rows.append([label + (", optional" if optional else ""), *shape(axes)])
+    blocks += [
+        "## Shapes",
+        table(["Tensor", "Axes", "Sizes"], rows),
+        f"In letters, as on the [notation page](../../notation.md). It works on {card.layout}.",
+        *cost_blocks(card),
+        *property_blocks(card),
+        "## Evidence",
+        evidence(card),
+    ]
+    if card.cannot:
+        rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
+        blocks += ["## What it cannot", table(["Check of the contract", "Why not"], rows)]
+    path = f"../../../{source.as_posix()}"
+    blocks += ["## Source", f"```{{literalinclude}} {path}\n:language: python\n```"]
+    return page(*blocks)
+
+
+def cost_blocks(card: Card) -> list[str]:
+    """The declared formulas, and what a network's presets are known to cost."""
+    blocks = ["## Cost"]
+    rows = [
+        [title, f"${card.typeset(kind)}$", growth(card, kind)]
+        for kind, title in COST_NAMES.items()
+        if getattr(card, kind)
+    ]
+    if rows:
+        blocks += [
+            "For one sample. The contract counts parameters and multiply-adds at small and at large"
+            " sizes, the largest tensor at large ones, and demands these numbers.",
+            table(["What", "Formula", "Grows as"], rows),
+        ]
+    presets = [
+        [
+            f"`{name}`",
+            ", ".join(f"`{key}={_shown(value)}`" for key, value in preset.arguments.items()),
+            f"{preset.params:,}",
+            f"{preset.macs:,} at {preset.height} × {preset.width}",
+        ]
+        for name, preset in card.presets.items()
+    ]
+    if presets:
+        blocks += [
+            "`create` makes each of these by its name. The numbers are the published ones, and a"
+            " test counts them.",
+            table(["Preset", "Arguments", "Parameters", "Multiply-adds"], presets),
+        ]
+    return blocks if len(blocks) > 1 else []
+
+
+def _shown(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else repr(value)
+
+
+def property_blocks(card: Card) -> list[str]:
+    """Which properties hold; none can be measured if the answer is not shaped like the input."""
+    measured = properties.applicable(card)
+    if not measured:
+        return []
+    held = ["yes" if test in (card.properties or ()) else "no" for test in measured]
+    rows = [
+        [words(test.__name__), holds, about(test)]
+        for test, holds in zip(measured, held, strict=True)
+    ]
+    return [
+        "## Properties",
+        "Each was measured on random weights and inputs, and holds, or does not.",
+        table(["Property", "Holds", "Meaning"], rows),
+    ]
+
+
+def about(function: object) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def evidence(card: Card) -> str:
+    """What vouches for the code, as the tests demand it."""
+    if card.family == NETWORKS:
+        names = " and ".join(f"`{name}`" for name in card.oracles)
+        return (
+            f"- **Published weights**: the state dicts of {names}, renamed by"
+            " `attention_lib.official`, give the same logits and gradients in float64.\n"
+            "- **Parts**: it is made of mechanisms that have pages here.\n"
+            f"- **Contract**: it passes every check of `attention_lib.checks` for {card.kind}."
+        )
+    lines = [
+        "- **Reference**: the paper written out in loops, one subscript at a time, in float64;"
+        " outputs and gradients agree.",
+    ]
+    names = ", ".join(f"`{name}`" for name in card.oracles)
+    equal = f"given the same weights, outputs and gradients equal those of {names}."
+    unseen = "it was written from the paper by somebody who had not seen the class."
+    lines.append(
+        {
+            "independent package": f"- **Oracle**: {equal}",
+            "related package": f"- **Oracle**: {equal} That is weak evidence, since this"
+            f" package is not independent of other ports and has no tests; so the reference"
+            f" counts, and {unseen}",
+            "none": "- **Oracle**: none. No other package is known to compute the same, so the"
+            f" reference alone vouches; {unseen}",
+        }[card.proven_by]
+    )
+    passed = "every check" if not card.cannot else "every check but those listed below"
+    lines.append(f"- **Contract**: it passes {passed} of `attention_lib.checks` for {card.kind}.")
+    return "\n".join(lines)
