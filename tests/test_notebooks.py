@@ -64,6 +64,9 @@ def complaints(text: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
         first = cell.source.partition("\n")[0]
         if cell.source.rstrip().endswith(";"):
             found.append(f"({first}) ends in ';', which nbval does not obey: end it in plt.show()")
+        compared = "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        if compared and re.search(r"\bcatalog\(|display\.family\(", cell.source):
+            found.append(f"({first}) lists what there is, which a new mechanism changes: tag it")
         if "raises-exception" in cell.metadata.get("tags", []):
             found.append(f"({first}) is to raise: catch the error and print it")
     return found
@@ -193,6 +196,8 @@ def code(source: str, tags: str = "") -> str:
         (GOOD + "\n![gate](data:image/png;base64,AAAA)\n", "picture"),
         (GOOD + code("plt.plot(x);"), "nbval"),
         (GOOD + code("raise ValueError", "raises-exception"), "catch"),
+        (GOOD + code('display.family("channel")'), "a new mechanism changes"),
+        (GOOD + code("for card in catalog():\n    print(card)"), "a new mechanism changes"),
     ],
 )
 def test_a_broken_rule_is_named(text, complaint):
