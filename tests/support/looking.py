@@ -12,6 +12,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
+from tools.browser import HTML, page_names
+
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 800}
 MEGABYTES = 3
 COLOURS = ("color-contrast", "link-in-text-block")
@@ -29,6 +31,8 @@ SUBJECTS = (
     "axe, dark",
     "axe, phone",
 )
+# Of the site, if it is built; index.html only leads on to the first page.
+PAGES = [name for name in page_names() if name != "index.html"] if HTML.is_dir() else []
 
 # Each returns a list of complaints.
 RAW_MATHEMATICS = r"""() => {

@@ -1,0 +1,74 @@
+"""Whoever looks at a page finds a fault that was planted in it, and none in a sound one."""
+
+from itertools import count
+
+import pytest
+
+from tests.support.looking import WIDE, look
+from tools.browser import served
+
+pytestmark = pytest.mark.alone
+
+SOUND = """<!doctype html><html lang="en"><head><title>Sound</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head><body>
+<a href="#main">Skip to main content</a><main id="main"><h1>Sound</h1>
+<label>Search <input type="search"></label>{fault}</main></body></html>"""
+PROGRAM = "".join(  # the first and the last of its keywords are not to be seen
+    f'<div class="code"><div class="highlight"><pre tabindex="0" style="overflow: auto" {shown}>'
+    '<span class="k">for</span> x <span class="k">in</span> y</pre></div></div>'
+    for shown in ("hidden", "", "hidden")
+)
+FAULTS = [
+    ("requests", '<img src="missing.png" alt="missing">'),
+    ("requests", "<script>console.error('no')</script>"),
+    ("requests", "<script>undefined_function()</script>"),
+    ("requests", '<script src="https://cdn.example.org/library.js"></script>'),
+    ("mathematics", "<p>where $x$ is</p>"),
+    ("mathematics", r"<p>where \(x\) is</p>"),
+    ("mathematics", '<span class="math">x</span>'),
+    ("mathematics", '<mjx-merror data-mjx-error="no">x</mjx-merror>'),
+    ("pictures", '<img src="missing.png" alt="missing">'),
+    ("pictures", '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="">'),
+    ("icons", '<i class="fas fa-moon">x</i>'),
+    ("search box", '<label>Another <input type="search"></label>'),
+    ("search box", "<style>input { display: none }</style>"),
+    ("skip link", '<button tabindex="1">first</button>'),
+    ("phone", '<div style="width: 500px">wide</div>'),
+    ("phone", '<div class="math" style="display: flex; flex-flow: row-reverse; overflow: auto">'
+              '<mjx-container style="min-width: 900px">x</mjx-container></div>'),
+    ("axe, light", '<p style="color: #ccc; background: #fff">faint</p>'),
+    ("axe, light", "<button></button>"),
+    ("axe, light", f"<style>.k {{ color: #ccc; background: #fff }}</style>{PROGRAM}"),
+    ("axe, dark", "<style>[data-theme=dark] h1 { color: #222; background: #000 }</style>"),
+    ("axe, phone", '<pre style="overflow: auto">' + "wide " * 100 + "</pre>"),
+    ("weight", '<img src="heavy.svg" alt="heavy">'),
+    ("links", '<a href="nowhere.html">nowhere</a>'),
+    ("links", '<a href="#nowhere">nowhere</a>'),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def planted(chromium, tmp_path_factory):
+    """What is wrong with a page that has one fault."""
+    folder = tmp_path_factory.mktemp("faults")
+    heavy = '<svg xmlns="http://www.w3.org/2000/svg"><!--' + "x" * 3_000_000 + "--></svg>"
+    (folder / "heavy.svg").write_text(heavy)
+    page, number = chromium.new_page(viewport=WIDE), count()
+    with served(folder) as url:
+
+        def looked(fault: str) -> dict[str, list[str]]:
+            name = f"page-{next(number)}.html"  # a new name, so that no cache answers
+            (folder / name).write_text(SOUND.replace("{fault}", fault))
+            return look(page, url, name, folder)
+
+        yield looked
+    page.close()
+
+
+def test_a_sound_page_has_nothing_wrong(planted):
+    assert not {subject: found for subject, found in planted("").items() if found}
+
+
+@pytest.mark.parametrize(("subject", "fault"), FAULTS)
+def test_a_planted_fault_is_found(planted, subject, fault):
+    assert planted(fault)[subject], f"nobody saw {fault}"
