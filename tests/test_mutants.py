@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +147,19 @@ def test_what_a_card_states_is_changed_and_what_it_proposes_is_not():
     for stated in ("4 + dim ** 2", "{properties.causal, properties.token_perm", "oracles=()"):
         assert stated in added
     assert "heads=4" not in added and "tokens=8" not in added
+
+
+def test_the_networks_of_a_card_are_no_matter_of_its_mechanism(tmp_path: Path):
+    (tmp_path / "card.py").write_text('CARD = Card(Tiny, networks=[("SENet", "hu2018squeeze")])')
+    assert not faults(tmp_path / "card.py", "card")
+
+
+def test_the_tests_of_a_mechanism_are_collected_without_plug_ins():
+    [chosen] = mechanisms(name="se")
+    run = [sys.executable, "-m", "pytest", *mutants.OPTIONS, "--collect-only", *chosen.tests]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(run, cwd=mutants.ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_declared_axes_are_changed_where_they_are_checked():

@@ -7,6 +7,7 @@ from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.attention_pooling import pooled, position_weights
 from attention_lib.core.guards import at_least
 
 
@@ -66,11 +67,7 @@ class PolarizedSelfAttention(nn.Module):
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
-        # one view for each use: the gradients of a shared one are added apart, in one map more
-        batch = x.shape[0]  # which torch 2.6 exports with any batch; `len(x)` would be a constant
-        query = self.channel_query.weight.expand(batch, -1, -1)  # else all maps would be copied
-        weights = (query @ x.flatten(-2)).softmax(dim=-1)
-        seen = (x.flatten(-2) @ weights.mT).squeeze(-1)
+        seen = pooled(x, position_weights(self.channel_query.weight, x))
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped

@@ -1,9 +1,13 @@
-"""Channel attention in timm, torchvision and pytorchcv."""
+"""Channel attention in timm, torchvision, pytorchcv and mmcv."""
+
+from types import SimpleNamespace
 
 from pytorchcv.models.sknet import SKConvBlock
 from timm import layers
 from torch import nn
 from torchvision.ops import SqueezeExcitation
+
+from tests.oracles.bare import bare
 
 
 def timm_squeeze_excitation(m):
@@ -21,6 +25,48 @@ def torchvision_squeeze_excitation(m):
 
 def timm_efficient_channel(m):
     return layers.EcaModule(kernel_size=m.kernel_size), {"conv.weight": m.mix.weight}
+
+
+def timm_global_context(m):
+    add = not m.multiply
+    theirs = layers.GlobalContext(
+        m.channels, fuse_add=add, fuse_scale=m.multiply, rd_channels=m.hidden
+    )
+    mlp = "mlp_add" if add else "mlp_scale"
+    getattr(theirs, mlp).norm.eps = m.norm.eps  # theirs is 1e-6
+    state = _as_convolutions(m, f"{mlp}.fc1", f"{mlp}.fc2") | _renamed(m.norm, f"{mlp}.norm")
+    return theirs, state | _queried(m, "conv_attn")
+
+
+def mmcv_global_context(m):
+    block = bare(
+        "mmcv.cnn.bricks.context_block",
+        {
+            "mmengine": {},
+            "mmengine.model": dict.fromkeys(("constant_init", "kaiming_init"), _nothing),
+            "mmengine.registry": {"MODELS": SimpleNamespace(register_module=lambda: _same)},
+        },
+    )
+    fusion = "channel_mul" if m.multiply else "channel_add"
+    theirs = block.ContextBlock(m.channels, m.hidden / m.channels, fusion_types=(fusion,))
+    layer = f"{fusion}_conv"
+    state = _as_convolutions(m, f"{layer}.0", f"{layer}.3")
+    norm = {name: tensor[:, None, None] for name, tensor in _renamed(m.norm, f"{layer}.1").items()}
+    return theirs, state | norm | _queried(m, "conv_mask")
+
+
+def _queried(m, name):
+    """Our query as their 1 x 1 convolution, whose bias the softmax ignores."""
+    weight = m.query.weight[..., None, None]
+    return {f"{name}.weight": weight, f"{name}.bias": weight.new_zeros(1)}
+
+
+def _nothing(*_, **__):
+    """Their start is not needed."""
+
+
+def _same(thing):
+    return thing
 
 
 def timm_selective_kernel(m):
@@ -89,6 +135,10 @@ ORACLES = {
         "torchvision.ops.SqueezeExcitation": torchvision_squeeze_excitation,
     },
     "EfficientChannelAttention": {"timm.layers.EcaModule": timm_efficient_channel},
+    "GlobalContext": {
+        "timm.layers.GlobalContext": timm_global_context,
+        "mmcv.cnn.bricks.context_block.ContextBlock": mmcv_global_context,
+    },
     "SelectiveKernel": {
         "timm.layers.SelectiveKernel": timm_selective_kernel,
         "pytorchcv.models.sknet.SKConvBlock": pytorchcv_selective_kernel,

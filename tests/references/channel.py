@@ -27,6 +27,31 @@ def efficient_channel(m, x):
     return torch.stack(y).view_as(x)
 
 
+def global_context(m, x):
+    """y_j = x_j + t, or sigmoid(t) x_j; t = W_2 ReLU(LN(W_1 c)); c = sum_j softmax_j(w x_j) x_j."""
+    _, channels, height, width = x.shape
+    y = []
+    for sample in x:
+        positions = [sample[:, i, j] for i in range(height) for j in range(width)]
+        powers = [(m.query.weight[0] * position).sum().exp() for position in positions]
+        context = sum(a / sum(powers) * x_j for a, x_j in zip(powers, positions, strict=True))
+        hidden = [
+            (row * context).sum() + bias
+            for row, bias in zip(m.squash.weight, m.squash.bias, strict=True)
+        ]
+        mean = sum(hidden) / len(hidden)
+        variance = sum((value - mean) ** 2 for value in hidden) / len(hidden)
+        for u, value in enumerate(hidden):
+            centred = (value - mean) / (variance + m.norm.eps).sqrt()
+            hidden[u] = _relu(centred * m.norm.weight[u] + m.norm.bias[u])
+        for c in range(channels):
+            t = m.excite.bias[c] + sum(
+                w * h for w, h in zip(m.excite.weight[c], hidden, strict=True)
+            )
+            y.append(sample[c] / (1 + (-t).exp()) if m.multiply else sample[c] + t)
+    return torch.stack(y).view_as(x)
+
+
 def selective_kernel(m, x):
     _, channels, height, width = x.shape
     y = []
