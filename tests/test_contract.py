@@ -5,8 +5,9 @@ from functools import cache
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
-from attention_lib.cards.shape import SignatureError, signature
+from attention_lib.cards.shape import SignatureError, signature, tensors_of, wanted
 from attention_lib.catalog import NETWORKS, catalog
 from attention_lib.checks import SLOW, checks_for, ready, verdict
 
@@ -50,16 +51,21 @@ def test_what_a_card_cannot_do_is_a_check_that_applies_to_it(card):
 def test_a_look_inside_keeps_its_signature(card):
     """What `gate` or `weights` returns has the declared axes, and a wrong shape is refused."""
     mechanism, _ = ready(card)
-    x, *rest = card.inputs(torch.float64, batch=11)
+    _, *rest = card.inputs(torch.float64, batch=11)
     words = {**card.words(), "batch": 11}
     for name, method in inspect.getmembers(card.mechanism, inspect.isfunction):
         own = method.__module__ == card.mechanism.__module__ and name[0] != "_"
         if name == "forward" or not own or not signature(method):
             continue
-        shape, axes = method(mechanism, x, *rest).shape, signature(method)["return"]
-        assert len(shape) == len(axes), f"{name} is declared as {axes}"
-        known = {axis: words.get(axis, size) for axis, size in zip(axes, shape, strict=True)}
-        assert shape == tuple(known.values()), f"{name} is declared as {known}"
+        notes = wanted(method)
+        x = torch.randn(card.measure(notes["x"], batch=11), dtype=torch.float64)
+        answers = tree_leaves(method(mechanism, x, *rest))
+        for answer, note in zip(answers, tensors_of(notes["return"]), strict=True):
+            shape, axes = answer.shape, note.axes
+            assert len(shape) == len(axes), f"{name} is declared as {axes}"
+            known = {axis: words.get(axis, size) for axis, size in zip(axes, shape, strict=True)}
+            declared = [known[axis] for axis in axes]  # an axis met twice measures the same
+            assert list(shape) == declared, f"{name} is declared as {known}"
         for wrong in (x[0], x[..., None], x[..., :0]):
             with pytest.raises(SignatureError, match="x must be"):
                 method(mechanism, wrong, *rest)

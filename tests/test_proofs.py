@@ -25,7 +25,7 @@ PROJECT = {
     "tests/test_contract.py": """
         import os, pytest
         from attention_lib.catalog import catalog
-        @pytest.mark.parametrize("card", catalog("channel"), ids=str)
+        @pytest.mark.parametrize("card", catalog("channel")[:4], ids=str)
         @pytest.mark.parametrize("check", [1, 2])
         def test_contract(card, check):
             what = os.environ.get("WHAT") if str(card) == "SqueezeExcitation" and check == 2 else ""

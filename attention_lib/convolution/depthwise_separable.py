@@ -1,5 +1,6 @@
 """Depthwise separable convolution (Howard et al., 2017)."""
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -57,8 +58,10 @@ class DepthwiseSeparable(nn.Module):
     def forward(
         self, x: Maps
     ) -> Float[Tensor, "batch out_channels ceil(height/stride) ceil(width/stride)"]:
-        z = self.look_norm(self.look(x)).relu()
-        return self.mix_norm(self.mix(z)).relu()
+        # a map is let go as soon as the next is made
+        for step in (self.look, self.look_norm, F.relu, self.mix, self.mix_norm, F.relu):
+            x = step(x)
+        return x
 
 
 CARD = Card(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card, Preset
 from attention_lib.cards.shape import shaped
-from attention_lib.channel import SqueezeExcitation
+from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, at_least, divides
 
@@ -140,8 +140,11 @@ CARD = Card(
     paper="he2016resnet",
     aliases=("residual_network",),
     elsewhere=("resnet", "ResNet50"),
-    example=dict(classes=5, depths=(1, 2), channels=4, attention=SqueezeExcitation),
-    variants=[dict(stride_in="1x1"), dict(attention=None), dict(groups=2, group_width=32)],
+    example=dict(classes=5, depths=(1, 2), channels=4, attention=EfficientChannelAttention),
+    variants=[
+        *(dict(stride_in="1x1"), dict(attention=None), dict(attention=SqueezeExcitation)),
+        dict(groups=2, group_width=32),
+    ],
     sizes=dict(batch=2, height=37, width=29),
     presets={
         "resnet50": Preset({}, 25_557_032, 4_089_184_256),

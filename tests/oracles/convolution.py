@@ -7,6 +7,7 @@ def timm_depthwise_separable(m):
     theirs = DepthwiseSeparableConv(
         m.channels, m.out_channels, m.kernel_size, m.stride, noskip=True, pw_act=True
     )
+    theirs.conv_dw.padding = (m.kernel_size // 2,) * 2  # theirs grows with the stride
     ours = {"conv_dw": m.look, "bn1": m.look_norm, "conv_pw": m.mix, "bn2": m.mix_norm}
     return theirs, {
         f"{name}.{key}": tensor
