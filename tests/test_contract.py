@@ -23,7 +23,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def one_registry():
     """The exporter lists all operators of ONNX in each call; here one list serves all."""
     from torch.onnx._internal.exporter._registration import ONNXRegistry
@@ -35,7 +35,9 @@ def one_registry():
 
 
 @pytest.mark.parametrize(("card", "check"), CASES)
-def test_contract(card, check):
+def test_contract(card, check, request):
+    if check in SLOW:
+        request.getfixturevalue("one_registry")
     status, why = verdict(check, card)
     if status == "failed" and check.__name__ not in card.cannot:
         check(card)  # fails again, with its traceback
