@@ -95,7 +95,7 @@ stale: $(BOOK)  ## list notebooks and stored measurements that are older than th
 	@$(PY) -m tools.stale
 
 .PHONY: experiments
-experiments: $(BOOK)  ## make the stored measurements of the chapters anew (minutes to hours)
+experiments: $(BOOK)  ## make the stored measurements of the chapters again (minutes to hours)
 	@$(PY) -m tools.experiments $(FAMILY) $(ARGS)
 
 .PHONY: bench
@@ -115,7 +115,7 @@ gpu: $(TEST)  ## on a GPU: contract, references, sweeps, peers, roofline, in TIM
 	@$(PY) -m tools.gpu --time $(TIME) $(ARGS)
 
 .PHONY: counts
-counts: $(TEST)  ## count anew what each mechanism costs; a test fails where one grows
+counts: $(TEST)  ## count again what each mechanism costs; a test fails where one grows
 	@$(PY) -m tools.counts
 
 .PHONY: mutants
