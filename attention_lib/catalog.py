@@ -7,7 +7,7 @@ There is no registry to keep. A family is a folder whose first line asks a quest
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from numbers import Integral, Real
@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from torch import nn
 
-from attention_lib.cards.card import Card
+from attention_lib.cards.card import Card, Preset
 
 # An order, not a list of what there is: a family that is not named here comes after these.
 ORDER = (
@@ -96,8 +96,8 @@ def create(
     """
     card = find(thing)
     mechanism, accepted = card.mechanism, inspect.signature(card.mechanism)
-    if isinstance(thing, str):
-        named = {**_preset(card, thing), **named}
+    if isinstance(thing, str) and (made := preset_of(card, thing)):
+        named = {**made.arguments, **named}
     try:
         given = accepted.bind(*arguments, **named).arguments
     except TypeError as error:
@@ -130,10 +130,10 @@ def _nearest(name: str) -> str:
     return ", ".join([known[spelled] for spelled in near] or sorted(map(str, catalog())))
 
 
-def _preset(card: Card, name: str) -> Mapping[str, object]:
-    """The arguments of the preset of this name; none if it is another of the card's names."""
-    presets = {_spelled(preset): made.arguments for preset, made in card.presets.items()}
-    return presets.get(_spelled(name), {})
+def preset_of(card: Card, name: str) -> Preset | None:
+    """The card's preset of this name; None if it is another of the card's names."""
+    presets = {_spelled(preset): made for preset, made in card.presets.items()}
+    return presets.get(_spelled(name))
 
 
 def _spelled(name: str) -> str:

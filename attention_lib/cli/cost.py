@@ -3,7 +3,7 @@
 import torch
 
 from attention_lib.cards.notation import COSTS
-from attention_lib.catalog import find
+from attention_lib.catalog import find, preset_of
 from attention_lib.cli.app import app
 from attention_lib.cli.arguments import Settings, settings_of
 from attention_lib.cli.tables import console_for, instance, print_table
@@ -19,7 +19,11 @@ def cost(name: str, settings: Settings = None) -> None:
     from attention_lib.measure.cost import measure
     from attention_lib.measure.sizes import realistic
 
-    card = realistic(find(name), **settings_of(settings))
+    card, given = find(name), settings_of(settings)
+    if made := preset_of(card, name):
+        given = {**card.defaults, **made.arguments, "height": made.height, **given}
+        given.setdefault("width", made.width)
+    card = realistic(card, **given)
     with torch.device("meta"):
         mechanism, inputs = card.build(), card.inputs()
     counted = measure(mechanism, *inputs)

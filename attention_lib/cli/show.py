@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from attention_lib.cards import properties
 from attention_lib.catalog import find
 from attention_lib.cli.app import app
 from attention_lib.cli.tables import console_for
@@ -39,9 +40,12 @@ def show(
         "takes": "; ".join(takes),
         "gives": f"({', '.join(answer)})",
         "parameters": card.params,
-        "multiply-adds": f"{card.macs}, for one sample",
-        "largest tensor": f"{card.memory} numbers, for one sample",
-        "keeps": ", ".join(sorted(kept)) or "none of the properties measured",
+        "multiply-adds": card.macs and f"{card.macs}, for one sample",
+        "largest tensor": card.memory and f"{card.memory} numbers, for one sample",
+        "state": card.state and f"{card.state} numbers, for one sample",
+        "presets": ", ".join(card.presets),
+        "keeps": properties.applicable(card)
+        and (", ".join(sorted(kept)) or "none of the properties measured"),
         "evidence": evidence(card).replace("`", ""),
         "cannot": "; ".join(f"{check}: {why}" for check, why in card.cannot.items()),
         "paper": re.sub(r"\[(.*?)\]\((.*?)\)", r"\1, \2", citation(card.paper)),

@@ -20,7 +20,8 @@ def instance(card: Card) -> str:
     """`SqueezeExcitation(channels=16) on x (batch=2, channels=16, height=7, width=5)`."""
     arguments = ", ".join(f"{name}={value}" for name, value in card.example.items())
     words = card.words()
-    x = ", ".join(f"{axis}={words[axis]}" for axis in card.shapes["x"])
+    axes = [axis if axis.isdigit() else f"{axis}={words[axis]}" for axis in card.shapes["x"]]
+    x = ", ".join(axes)
     return f"{card}({arguments}) on x ({x})"
 
 

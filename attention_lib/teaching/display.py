@@ -17,7 +17,7 @@ from torch import nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.notation import COSTS
-from attention_lib.catalog import catalog, find
+from attention_lib.catalog import NETWORKS, catalog, find
 
 
 class Page(str):
@@ -156,7 +156,10 @@ def reference(key: str, entries: Mapping[str, Any]) -> Any:
 
 
 def evidence(found: Card) -> str:
-    """By what a mechanism is proven, in words."""
+    """By what a mechanism or a network is proven, in words."""
+    if found.family == NETWORKS:
+        theirs = _named(f"`{name}`" for name in found.oracles)
+        return f"the weights of {theirs}, under our names, give the same logits and gradients"
     loops = "equal to a reference in loops, written from the paper"
     if found.proven_by != "independent package":
         loops += " by somebody else than the class"

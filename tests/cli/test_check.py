@@ -81,3 +81,9 @@ def test_no_check_moves_the_random_numbers():
             torch.manual_seed(3)
             assert verdict(check, card)[0] == "passed"
             assert torch.equal(torch.rand(4), expected), check.__name__
+
+
+def test_a_network_is_held_to_what_applies_to_it(say):
+    code, out, _ = say("check", "resnet50")
+    assert code == 0 and "on x (batch=2, 3, height=37, width=29)" in out
+    assert verdicts(out)["properties"] == "not applicable"

@@ -29,3 +29,10 @@ def test_counted_is_declared_also_for_a_batch(say, card):
     counts = numbers(say("cost", str(card), "batch=3")[1])
     assert len(counts) == 3
     assert all(counted == declared for counted, declared in counts.values()), counts
+
+
+def test_a_preset_is_counted_at_its_own_size(say):
+    out = say("cost", "seresnet50")[1]
+    assert "x (batch=1, 3, height=224, width=224)" in out
+    assert "28,088,024" in out and "4,091,699,200" in out and "not declared" in out
+    assert "height=32, width=224" in say("cost", "ResNet-101", "height=32")[1]

@@ -15,3 +15,11 @@ def test_show_says_what_the_card_says(say, card):
     assert card.mechanism.__module__.rpartition(".")[2] + ".py" in out
     assert "class " + str(card) not in out
     assert "class " + str(card) in say("show", str(card), "--source")[1]
+
+
+def test_a_network_shows_its_presets_and_no_empty_fact(say):
+    out = say("show", "resnet50")[1]
+    assert "presets         resnet50, resnet101" in out
+    assert "give the same logits and gradients" in out and "largest tensor" not in out
+    state = [line for line in say("show", "linear_attention")[1].splitlines() if "state " in line]
+    assert any("heads * head_dim * (head_dim + 1) numbers" in line for line in state)
