@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,7 +22,12 @@ from tools.chapters import ROOT, chapters, notebook_of
 from tools.outputs import RULES
 from tools.wheel import built_wheel
 
-NEEDED = ("torch", "einops", "jaxtyping", "matplotlib", "ipykernel")  # of readers and their kernel
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+# What readers install with `attention-lib[plot]`, and what their kernel needs.
+NEEDED = (
+    *(*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["plot"]),
+    "ipykernel",
+)
 KERNEL = "alone"
 
 
