@@ -53,6 +53,11 @@ def catalog(family: str | None = None) -> list[Card]:
     return [sys.modules[found.__module__].CARD for found in classes]
 
 
+def every_card() -> list[Card]:
+    """The cards of all mechanisms, then those of the networks."""
+    return [*catalog(), *catalog(NETWORKS)]
+
+
 def find(thing: str | type[nn.Module] | nn.Module | Card) -> Card:
     """The card of a mechanism.
 
@@ -112,8 +117,7 @@ def create(
 
 
 def _named(name: str) -> Card:
-    known = (*catalog(), *catalog(NETWORKS))
-    cards = [card for card in known if _spelled(name) in map(_spelled, card.names)]
+    cards = [card for card in every_card() if _spelled(name) in map(_spelled, card.names)]
     if len(cards) > 1:
         candidates = ", ".join(f"{card} ({card.family})" for card in cards)
         raise ValueError(f"{name!r} is the name of several mechanisms: {candidates}")
@@ -124,8 +128,7 @@ def _named(name: str) -> Card:
 
 def _nearest(name: str) -> str:
     """The names that are spelled most like it; all classes if none is."""
-    cards = (*catalog(), *catalog(NETWORKS))
-    known = {_spelled(known): known for card in cards for known in reversed(card.names)}
+    known = {_spelled(known): known for card in every_card() for known in reversed(card.names)}
     near = get_close_matches(_spelled(name), known, n=3, cutoff=0.4)
     return ", ".join([known[spelled] for spelled in near] or sorted(map(str, catalog())))
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.shape import SignatureError, signature, tensors_of, wanted
-from attention_lib.catalog import NETWORKS, catalog
+from attention_lib.catalog import catalog, every_card
 from attention_lib.checks import SLOW, checks_for, ready, verdict
 
 # One process takes all checks of a card, one after the other: two of them share a program.
@@ -18,7 +18,7 @@ CASES = [
         id=f"{card}-{check.__name__}",
         marks=[pytest.mark.xdist_group(str(card)), *([pytest.mark.slow] * (check in SLOW))],
     )
-    for card in (*catalog(), *catalog(NETWORKS))
+    for card in every_card()
     for check in checks_for(card, slow=True)
 ]
 

@@ -82,9 +82,7 @@ def footprint(name: str) -> Footprint:
     """
     card = find(name)
     if not card.comparable:  # its example answers with another size: what else it has by default
-        known = inspect.signature(card.mechanism).parameters
-        needed = {k: v for k, v in card.example.items() if known[k].default is known[k].empty}
-        card = replace(card, example=needed)
+        card = replace(card, example=card.needed)
     square = {side: SIDE for side in ("height", "width") if side in card.example}
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)

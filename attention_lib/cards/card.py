@@ -165,6 +165,12 @@ class Card:
         given = inspect.signature(self.mechanism).parameters.values()
         return {p.name: p.default for p in given if p.default not in (p.empty, None)}
 
+    @property
+    def needed(self) -> dict[str, Any]:
+        """Of the example's arguments, those that the constructor cannot do without."""
+        known = inspect.signature(self.mechanism).parameters
+        return {k: v for k, v in self.example.items() if known[k].default is known[k].empty}
+
     def build(self, **arguments: object) -> nn.Module:
         """The small example, with some constructor arguments changed."""
         return self.mechanism(**{**self.example, **arguments})

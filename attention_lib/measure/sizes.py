@@ -33,8 +33,7 @@ def realistic(thing: Card | str | type[nn.Module], /, **given: object) -> Card:
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"{card}: {axis}={size} must be a number, at least 1")
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
-    needed = {k: v for k, v in card.example.items() if known[k].default is inspect.Parameter.empty}
-    example = {**needed, **{k: v for k, v in wanted.items() if k in known}}
+    example = {**card.needed, **{k: v for k, v in wanted.items() if k in known}}
     if not given.keys() & known.keys():
         try:
             with torch.device("meta"):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from attention_lib.cards.card import Card
-from attention_lib.catalog import FAMILIES, NETWORKS, catalog
+from attention_lib.catalog import FAMILIES, NETWORKS, every_card
 from tools.chapters import ROOT
 
 PROOFS = ("test_contract", "test_references", "test_oracles", "test_memory")
@@ -90,8 +90,7 @@ def key(card: Card, root: Path = ROOT) -> str:
 @cache
 def own_tests() -> dict[tuple[str, str], str]:
     """The mechanism that a file of tests belongs to, by its folder and stem."""
-    cards = (*catalog(), *catalog(NETWORKS))
-    return {(card.family, f"test_{card.stem}"): str(card) for card in cards}
+    return {(card.family, f"test_{card.stem}"): str(card) for card in every_card()}
 
 
 def proven(item: pytest.Item) -> str:
@@ -116,8 +115,7 @@ class Proofs:
         self.said = ""
 
     def key(self, name: str) -> str:
-        known = (*catalog(), *catalog(NETWORKS))
-        return key(next(card for card in known if str(card) == name), self.root)
+        return key(next(card for card in every_card() if str(card) == name), self.root)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node) -> None:

@@ -14,7 +14,7 @@ builds only what changed.
 
 from pathlib import Path
 
-from attention_lib.catalog import NETWORKS, catalog
+from attention_lib.catalog import catalog, every_card
 from tools import selection
 from tools.chapters import ROOT
 from tools.pages.markdown import growth, table
@@ -27,8 +27,7 @@ from tools.pages.tables import mechanisms_page, symbols_table
 def pages(root: Path = ROOT) -> dict[Path, str]:
     """Every generated page and what it says."""
     book = root / "book"
-    shown = (*catalog(), *catalog(NETWORKS))
-    cards = {book / f"api/{card.family}/{card}.md": card for card in shown}
+    cards = {book / f"api/{card.family}/{card}.md": card for card in every_card()}
     which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
     return {path: mechanism_page(card, root) for path, card in cards.items()} | {
         **which,
