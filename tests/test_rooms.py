@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "measure": KNOWING,
     "official": {"catalog", "official"},
     "checks": {"checks", *KNOWING},
-    "adapt": KNOWING,
+    "adapt": {"adapt", *KNOWING},
     "advice": {"advice", "checks", *KNOWING},
     "teaching": {*FAMILIES, *FAMILY, *KNOWING, "adapt", "checks", "networks", "teaching"},
     "cli": {*KNOWING, "advice", "checks", "cli", "teaching"},
