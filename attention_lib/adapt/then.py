@@ -25,7 +25,7 @@ class Then(nn.Module):
         super().__init__()
         self._modules["host"] = host
         self.training = host.training
-        self.__dict__["of_host"] = frozenset(dir(host)) - frozenset(dir(nn.Module))
+        self.__dict__["of_host"] = frozenset(dir(host))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         host, *inserted = self.children()

@@ -88,8 +88,9 @@ def test_channels_may_be_last(stage, size):
 
 def test_a_layout_that_cannot_be_found_out_must_be_said():
     square = torch.randn(1, 3, 3, 3).double()
-    with pytest.raises(ValueError, match="Say layout='first' or 'last'"):
-        insert(nn.Sequential(OneSize()), "eca", "0", example=square)
+    for module in (OneSize(), OneSize(nn.Conv2d(3, 3, 1).double())):
+        with pytest.raises(ValueError, match="Say layout='first' or 'last'"):
+            insert(nn.Sequential(module), "eca", "0", example=square)
     [place] = insert(nn.Sequential(nn.Sigmoid()).double(), "eca", "0", example=PICTURE)
     assert place[1:4] == (3, HEIGHT, WIDTH)
     for layout, channels, height in (("first", 3, HEIGHT), ("last", WIDTH, 3)):
@@ -101,8 +102,12 @@ def test_a_layout_that_cannot_be_found_out_must_be_said():
 class OneSize(nn.Module):
     """Takes one size alone."""
 
+    def __init__(self, inside=None):
+        super().__init__()
+        self.inside = inside or nn.Identity()
+
     def forward(self, x):
-        return x * torch.ones(3, 3, dtype=x.dtype)
+        return self.inside(x) * torch.ones(3, 3, dtype=x.dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

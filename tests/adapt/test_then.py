@@ -183,6 +183,8 @@ def test_attributes_are_those_of_the_module():
     net = plain()
     insert(net, "se", "norm", reduction=2, example=X)
     norm = net[0].norm
+    assert not norm.training and norm.train().training and norm.host.training
+    norm.eval()
     assert norm.num_features == 6 and norm.weight is norm.host.weight
     norm.momentum = 0.3
     assert norm.host.momentum == 0.3

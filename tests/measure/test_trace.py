@@ -82,10 +82,18 @@ def test_a_path_that_depends_on_numbers_is_named():
 
 def test_the_copy_is_not_compiled():
     torch._dynamo.reset()
-    net = nn.Sequential(nn.Linear(3, 4))
-    net.compile(backend="eager", fullgraph=True)
-    assert trace_fake(net, torch.randn(2, 3)).shape == (2, 4)
-    assert measure(torch.compile(net, backend="eager"), torch.randn(2, 3)).macs == 24
+    compilations = []
+
+    def backend(graph, example):
+        compilations.append(graph)
+        return graph
+
+    net, x = Computes(lambda x: x @ x.T), torch.randn(2, 3)
+    net.compile(backend=backend)
+    assert trace_fake(net, x).shape == (2, 2)
+    assert measure(torch.compile(net, backend=backend), x).macs == 12 and not compilations
+    net(x)
+    assert compilations
 
 
 # ---- counts --------------------------------------------------------------------------------------
