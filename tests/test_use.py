@@ -33,8 +33,26 @@ class Branches(Plain):
         return self.layer(x) if x.sum() > 0 else x
 
 
+class Scalar(Plain):
+    """What it learned beside its layer has no axis."""
+
+    def __init__(self, dim: int):
+        super().__init__(dim)
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+
+class HalfNorm(Plain):
+    """Its norm is a standard layer with a part missing."""
+
+    def __init__(self, dim: int):
+        super().__init__(dim)
+        self.norm = nn.LayerNorm(dim, bias=False)
+
+
 FAULTS = [
     (use.check_fx_trace, Branches),
+    (use.check_sharding, Scalar),
+    (use.check_initialization, HalfNorm),
 ]
 
 

@@ -61,7 +61,7 @@ class EfficientMultiHeadAttention(nn.Module):
             self.reduce = nn.Conv2d(
                 dim, dim, sr_ratio + 1, sr_ratio, padding=sr_ratio // 2, groups=dim
             )
-            self.norm = nn.LayerNorm(dim, bias=False)
+            self.norm_weight = nn.Parameter(torch.ones(dim))
         self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
         self.out = nn.Linear(dim, dim)
 
@@ -117,7 +117,8 @@ class EfficientMultiHeadAttention(nn.Module):
         maps = rearrange(tokens, "b (h w) d -> b d h w", h=height)
         if self.sr_ratio % 2:  # an even kernel: one place more below and on the right
             maps = F.pad(maps, (0, 1, 0, 1))
-        return self.norm(rearrange(self.reduce(maps), "b d h w -> b (h w) d"))
+        reduced = rearrange(self.reduce(maps), "b d h w -> b (h w) d")
+        return F.layer_norm(reduced, (self.dim,), self.norm_weight)
 
 
 CARD = Card(

@@ -72,8 +72,8 @@ class ACmix(nn.Module):
         nn.init.zeros_(self.shift.get_parameter("bias"))
         with torch.no_grad():  # map t reads the t-th place of the kernel
             self.shift.weight.copy_(torch.eye(maps).view(maps, *self.shift.kernel_size))
-        self.attention_rate = nn.Parameter(torch.tensor(0.5))
-        self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+        self.attention_rate = nn.Parameter(torch.tensor([0.5]))
+        self.convolution_rate = nn.Parameter(torch.tensor([0.5]))
 
     extra_repr = constructor_arguments
 

@@ -93,7 +93,7 @@ def fightingcv_efficient_multi_head(m):
         state["fc_q.bias"] = m.query.bias
     if m.sr_ratio > 1:
         state["sr_conv.weight"], state["sr_conv.bias"] = m.reduce.weight, m.reduce.bias
-        state["sr_ln.weight"] = m.norm.weight
+        state["sr_ln.weight"] = m.norm_weight
     state = {f"attention.{name}": value for name, value in state.items()}
     for name, bias in theirs.state_dict().items():  # ours leaves out the biases without effect
         if name not in state and name.endswith("bias"):

@@ -115,7 +115,7 @@ def fightingcv_criss_cross(m):
     state = _renamed(m.query, "query_conv") | _renamed(m.value, "value_conv")
     state |= {"key_conv.weight": m.key.weight, "key_conv.bias": torch.zeros_like(m.query.bias)}
     theirs = _Recurrent(CrissCrossAttention(m.channels), m.recurrence)
-    return theirs, _within("once", state | {"gamma": m.scale.view(1)})
+    return theirs, _within("once", state | {"gamma": m.scale})
 
 
 def halonet(m):

@@ -64,7 +64,7 @@ def efficient_multi_head(m, x, height, width, context=None):
     Weights: m.query.weight (dim, dim), .bias (dim,) or None; m.key_value.weight (2 dim, dim), the
     keys first, no bias; m.mix_heads.weight, as many numbers as (heads, heads), no bias;
     m.out.weight (dim, dim), .bias (dim,); if s > 1 also m.reduce.weight (dim, 1, s + 1, s + 1),
-    .bias (dim,) and m.norm.weight (dim,), .eps, no bias.
+    .bias (dim,) and m.norm_weight (dim,).
     """
     size, s, eps = m.dim // m.heads, m.sr_ratio, 1e-5
     start = torch.zeros_like(m.out.bias) if m.query.bias is None else m.query.bias
@@ -109,4 +109,4 @@ def _reduced(m, tokens, height, width, i, j):
                 total = total + m.reduce.weight[:, 0, a, b] * tokens[row * width + column]
     centred = total - total.sum() / m.dim
     variance = (centred**2).sum() / m.dim
-    return centred / (variance + m.norm.eps).sqrt() * m.norm.weight
+    return centred / (variance + 1e-5).sqrt() * m.norm_weight

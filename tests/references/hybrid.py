@@ -311,7 +311,7 @@ def acmix(m, x):
             for j in columns:
                 gathered = _local(m, places, position, height, width, i, j)
                 convolved = _shifted(m, maps, i, j)
-                y.append(m.attention_rate * gathered + m.convolution_rate * convolved)
+                y.append(m.attention_rate[0] * gathered + m.convolution_rate[0] * convolved)
     y = torch.stack(y).reshape(batch, len(rows), len(columns), channels)
     return y.permute(0, 3, 1, 2)
 
