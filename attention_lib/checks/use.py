@@ -11,6 +11,7 @@ from attention_lib.checks.common import ready
 NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 LAYERS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
 
+
 class _Network(nn.Module):
     """A network that holds the module, and gives it what is no symbol."""
 
@@ -36,7 +37,7 @@ def check_sharding(card: Card) -> None:
 
 
 def check_initialization(card: Card) -> None:
-    """The usual loop fills its layers: norms with 1 and 0, other weights at random, biases with 0."""
+    """The usual loop over layers runs: norms to 1 and 0, other weights random, biases to 0."""
     mechanism, inputs = ready(card)
     for layer in mechanism.modules():
         if isinstance(layer, NORMS):
