@@ -6,10 +6,23 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import ready
+from attention_lib.checks.common import optional_inputs, ready
 
 NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
-LAYERS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+LAYERS = *NORMS, *MAPS, nn.Embedding
+
+
+class _Replaced(nn.Module):
+    """What takes the place of a layer: it calls it, changes its answer, and hides its weights."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return y * torch.linspace(1, 2, y.numel(), dtype=y.dtype, device=y.device).view_as(y)
 
 
 class _Network(nn.Module):
@@ -43,8 +56,23 @@ def check_initialization(card: Card) -> None:
         if isinstance(layer, NORMS):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
-        elif isinstance(layer, LAYERS):
+        elif isinstance(layer, MAPS):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     assert all(y.isfinite().all() for y in tree_leaves(mechanism(*inputs)))
+
+
+def check_layers_are_called(card: Card) -> None:
+    """Layers are called, not read past: one that is adapted, hooked or int8 has its effect."""
+    for options in ({}, optional_inputs(card)):
+        mechanism, inputs = ready(card)
+        answer = tree_leaves(mechanism(*inputs, **options))
+        for name, layer in list(mechanism.named_modules()):
+            if name and type(layer) in LAYERS:
+                parent, _, own_name = name.rpartition(".")
+                setattr(mechanism.get_submodule(parent), own_name, _Replaced(layer))
+                changed = tree_leaves(mechanism(*inputs, **options))
+                setattr(mechanism.get_submodule(parent), own_name, layer)
+                same = all(torch.equal(a, b) for a, b in zip(answer, changed, strict=True))
+                assert not same, f"{name} is replaced, and nothing changes"

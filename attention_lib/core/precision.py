@@ -11,14 +11,19 @@ from torch import Tensor
 Answer = TypeVar("Answer")
 
 
+def wide(x: Tensor) -> Tensor:
+    """The same in float32 or better."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def at_least_float32(function: Callable[..., Answer], *tensors: Tensor) -> Answer:
     """What `function` makes of the tensors in float32 or better, also where autocast is on."""
-    wide = [x.to(torch.promote_types(x.dtype, torch.float32)) for x in tensors]
+    widened = [wide(x) for x in tensors]
     device = tensors[0].device.type
     if device == "meta" or not torch.is_autocast_enabled(device):  # which does not know of meta
-        return function(*wide)
+        return function(*widened)
     with torch.autocast(device, enabled=False):
-        return function(*wide)
+        return function(*widened)
 
 
 def scaled_products(

@@ -30,7 +30,7 @@ def test_layers_stand_only_where_they_are_used():
         "query.weight",
         "query.bias",
         "key_value.weight",
-        "mix_heads.weight",
+        "mix_heads",
         "out.weight",
         "out.bias",
     }
@@ -117,12 +117,12 @@ def test_heads_meet_before_the_softmax():
     attention = make(sr_ratio=1)
     with torch.no_grad():
         attention.key_value.weight[:6] = attention.key_value.weight[12:18] = 0
-        attention.mix_heads.weight[:, 1] = 2.0
+        attention.mix_heads[:, 1] = 2.0
     weights = attention.weights(X, 7, 5)
     assert_close(weights[:, 0], weights[:, 1])
     assert_close(weights[:, 2], weights[:, 1])
     with torch.no_grad():
-        attention.mix_heads.weight[2, 1] = 0.0
+        attention.mix_heads[2, 1] = 0.0
     assert attention.weights(X, 7, 5)[:, 2].abs().max() < 1e-9  # uniform, so normed to nothing
 
 

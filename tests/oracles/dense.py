@@ -23,11 +23,11 @@ class _Attend(nn.Module):
 
 def torch_multi_head(m):
     state = {
-        "attention.in_proj_weight": m.query_key_value.weight,
+        "attention.in_proj_weight": torch.cat([m.query.weight, m.key_value.weight]),
         "attention.out_proj.weight": m.out.weight,
     }
     if m.out.bias is not None:
-        state["attention.in_proj_bias"] = m.query_key_value.bias
+        state["attention.in_proj_bias"] = torch.cat([m.query.bias, m.key_value.bias])
         state["attention.out_proj.bias"] = m.out.bias
     return _Attend(m), state
 
@@ -87,7 +87,7 @@ def fightingcv_efficient_multi_head(m):
         "fc_v.weight": value,
         "fc_o.weight": m.out.weight,
         "fc_o.bias": m.out.bias,
-        "transform.conv.weight": m.mix_heads.weight,
+        "transform.conv.weight": m.mix_heads[..., None, None],
     }
     if m.query.bias is not None:
         state["fc_q.bias"] = m.query.bias
