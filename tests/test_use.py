@@ -70,9 +70,28 @@ class ReadsPastBesideIt(Plain):
         return (self.layer(x) if context is None else F.linear(context, self.layer.weight)).tanh()
 
 
+class Chooses(Plain):
+    """It chooses its path by what a tensor says of gradients, which vmap hides from it."""
+
+    @shaped
+    def forward(self, x: Tokens) -> Tokens:
+        y = self.layer(x)
+        return y.tanh() if y.requires_grad else y.detach().tanh()
+
+
+class Writes(Plain):
+    """It writes into a tensor of its own, which vmap does not know to be one of several."""
+
+    @shaped
+    def forward(self, x: Tokens) -> Tokens:
+        return torch.zeros(x.shape, dtype=x.dtype).copy_(self.layer(x).tanh())
+
+
 FAULTS = [
     (use.check_fx_trace, Branches),
     (use.check_layers_are_called, ReadsPast),
+    (use.check_vmap, Chooses),
+    (use.check_vmap, Writes),
     (use.check_layers_are_called, ReadsPastBesideIt),
     (use.check_sharding, Scalar),
     (use.check_initialization, HalfNorm),

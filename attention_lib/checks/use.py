@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import optional_inputs, ready
+from attention_lib.checks.common import loss, optional_inputs, ready
 
 NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
@@ -76,3 +76,17 @@ def check_layers_are_called(card: Card) -> None:
                 setattr(mechanism.get_submodule(parent), own_name, layer)
                 same = all(torch.equal(a, b) for a, b in zip(answer, changed, strict=True))
                 assert not same, f"{name} is replaced, and nothing changes"
+
+
+def check_vmap(card: Card) -> None:
+    """torch.func.vmap over inputs gives what one after the other gives, and its gradients."""
+    mechanism, [x, *rest] = ready(card)
+    several = torch.stack([x, x.flip(0)])
+    leaves = list(mechanism.parameters())
+    together = torch.func.vmap(lambda x: mechanism(x, *rest))(several)
+    one_by_one = [tree_leaves(mechanism(each, *rest)) for each in several]
+    wanted = [torch.stack(answers) for answers in zip(*one_by_one, strict=True)]
+    assert_close(tree_leaves(together), wanted)
+    if leaves:
+        gradients = (torch.autograd.grad(loss(answer), leaves) for answer in (together, wanted))
+        assert_close(*gradients)

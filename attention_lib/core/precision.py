@@ -49,8 +49,9 @@ def biased_attention(
     bias: Float[Tensor, "... tokens keys"],
 ) -> Float[Tensor, "... tokens features"]:
     """softmax(QKᵀ / √features + bias) V; no row of the bias may hide everything."""
-    # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower
-    if bias.requires_grad and bias.device.type == "cpu":
+    # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower;
+    # whether one is wanted the bias itself does not tell inside of vmap
+    if torch.is_grad_enabled() and bias.device.type == "cpu":
         return biased_weights(query, key, bias) @ value
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 

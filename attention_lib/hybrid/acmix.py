@@ -26,8 +26,8 @@ class ACmix(nn.Module):
     k² maps of d_h channels, and k² learned kernels S_t, shifts at first, make h channels of each.
     The position p = W_p (column, row), both from -1 to 1, says where a key lies; what p_i adds, all
     logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.  The
-    channels of z lie feature by feature, so that neither path moves a map, and in the authors' code head by
-    head.
+    channels of z lie feature by feature, so that neither path moves a map; those
+    of the authors' code lie head by head.
 
     Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
     allow, and loses the bias of S, which is kept here.  It can also dilate the square.
