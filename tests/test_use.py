@@ -11,7 +11,7 @@ from attention_lib import create
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.catalog import catalog, every_card
-from attention_lib.checks import ready, use, verdict
+from attention_lib.checks import answers, ready, use, verdict
 
 LISTS = nn.ParameterList, nn.ParameterDict  # they are not called
 TOKENS = dict(paper="", example=dict(dim=6), sizes=dict(batch=2, tokens=5))
@@ -87,11 +87,20 @@ class Writes(Plain):
         return torch.zeros(x.shape, dtype=x.dtype).copy_(self.layer(x).tanh())
 
 
+class Adds(Plain):
+    """A sum of features, which is more than float16 holds before it is divided."""
+
+    @shaped
+    def forward(self, x: Tokens) -> Tokens:
+        return x * (self.layer(x).sum(dim=-1, keepdim=True) / self.dim).sigmoid() + 0 * x.sum()
+
+
 FAULTS = [
     (use.check_fx_trace, Branches),
     (use.check_layers_are_called, ReadsPast),
     (use.check_vmap, Chooses),
     (use.check_vmap, Writes),
+    (answers.check_float16_to_its_end, Adds),
     (use.check_layers_are_called, ReadsPastBesideIt),
     (use.check_sharding, Scalar),
     (use.check_initialization, HalfNorm),

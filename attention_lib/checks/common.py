@@ -15,6 +15,10 @@ from attention_lib.cards.shape import SignatureError, Wanted, measured, wanted
 
 Module = TypeVar("Module", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# the layers of torch that learn, by what they are made of
+NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+LAYERS = *NORMS, *MAPS, nn.Embedding
 FIRST = torch.tensor(0)
 Check = Callable[[Card], None]
 ONLY: dict[Check, tuple[Callable[[Card], object], str]] = {}  # check -> (where it applies, or why)

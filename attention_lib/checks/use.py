@@ -6,11 +6,7 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import loss, optional_inputs, ready
-
-NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
-MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
-LAYERS = *NORMS, *MAPS, nn.Embedding
+from attention_lib.checks.common import LAYERS, MAPS, NORMS, loss, optional_inputs, ready
 
 
 class _Replaced(nn.Module):

@@ -10,6 +10,7 @@ from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import wide
 
 
 class ParallelMultiScaleAttention(nn.Module):
@@ -88,7 +89,8 @@ class ParallelMultiScaleAttention(nn.Module):
         gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         far = self.out_attention(merge_heads(gathered))
         near = self.out_convolution(self._convolved(value, self._kernel(value)))
-        return far + near + self.contract(self.expand(x).relu())
+        feed = self.contract(self.expand(x).relu())
+        return (wide(far) + near + feed).to(far.dtype)  # two of three may be beyond float16
 
     @shaped
     def kernel(
