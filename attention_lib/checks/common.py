@@ -43,6 +43,17 @@ def seeded() -> Iterator[None]:
         yield
 
 
+class Network(nn.Module):
+    """A network that holds the module, and gives it what is no symbol."""
+
+    def __init__(self, part: nn.Module, rest: list):
+        super().__init__()
+        self.part, self.rest = part, rest
+
+    def forward(self, x: Tensor) -> object:
+        return self.part(x, *self.rest)
+
+
 def randomize(mechanism: Module) -> Module:
     """Give every parameter and statistic a random value: a zero at the start may hide a path."""
     generator = torch.Generator().manual_seed(0)

@@ -47,9 +47,9 @@ def neighborhood_attention(
         size: side of the square that is centred on a pixel; odd.
         stride: steps from one pixel that gathers to the next.
     """
-    gathered = wide(torch.zeros_like(values[..., ::stride, ::stride]))
-    for weight, near in zip(
-        weights.unbind(dim=-3), shifted_views(values, size, stride), strict=True
-    ):
+    first, *others = weights.unbind(dim=-3)
+    views = shifted_views(values, size, stride)
+    gathered = wide(first) * next(views)
+    for weight, near in zip(others, views, strict=True):
         gathered = torch.addcmul(gathered, weight, near)
     return gathered.to(values.dtype)
