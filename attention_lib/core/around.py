@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_lib.core.precision import wide
+
 
 def shifted_views(
     maps: Float[Tensor, "*batch height width"], size: int, stride: int = 1, outside: float = 0.0
@@ -37,15 +39,17 @@ def neighborhood_attention(
 ) -> Float[Tensor, "batch *groups rows columns"]:
     """The weighted sum of the values around each pixel: products of whole maps, place by place.
 
+    The sum is float32 or better on the way, as parts of it may be beyond float16.
+
     Args:
         weights: of each place of the square, row by row; an axis of size one is shared.
         values: the maps that are gathered from.
         size: side of the square that is centred on a pixel; odd.
         stride: steps from one pixel that gathers to the next.
     """
-    gathered = torch.zeros_like(values[..., ::stride, ::stride])
-    for weight, near in zip(
-        weights.unbind(dim=-3), shifted_views(values, size, stride), strict=True
-    ):
+    first, *others = weights.unbind(dim=-3)
+    views = shifted_views(values, size, stride)
+    gathered = wide(first) * next(views)
+    for weight, near in zip(others, views, strict=True):
         gathered = torch.addcmul(gathered, weight, near)
-    return gathered
+    return gathered.to(values.dtype)

@@ -11,6 +11,7 @@ from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import wide
 
 
 class EfficientMultiHeadAttention(nn.Module):
@@ -61,8 +62,8 @@ class EfficientMultiHeadAttention(nn.Module):
             self.reduce = nn.Conv2d(
                 dim, dim, sr_ratio + 1, sr_ratio, padding=sr_ratio // 2, groups=dim
             )
-            self.norm = nn.LayerNorm(dim, bias=False)
-        self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
+            self.norm_weight = nn.Parameter(torch.ones(dim))
+        self.mix_heads = nn.Linear(heads, heads, bias=False).weight  # no layer: logits are wider
         self.out = nn.Linear(dim, dim)
 
     extra_repr = constructor_arguments
@@ -97,13 +98,14 @@ class EfficientMultiHeadAttention(nn.Module):
         """The normed weights, and the values that they mix."""
         reduced = self._reduce(x if context is None else context, height, width)
         parts = self.query(x), *self.key_value(reduced).chunk(2, dim=-1)
-        wide = torch.promote_types(x.dtype, torch.float32)
-        query, key, value = (split_heads(part, self.heads).to(wide) for part in parts)
-        mix = self.mix_heads.weight.to(wide)
+        query, key, value = (wide(split_heads(part, self.heads)) for part in parts)
+        mix = wide(self.mix_heads)[..., None, None]
         # no name for what is large and needed once: memory holds two such tensors, not three
-        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).mT, mix).softmax(dim=-1)
+        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1), mix).softmax(
+            dim=-1
+        )
         # the same as an instance norm, which refuses to train on a map of one
-        return F.layer_norm(chosen, chosen.shape[-2:]), value
+        return torch.group_norm(chosen, self.heads), value
 
     def _reduce(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """What keys and values are projected from."""
@@ -117,7 +119,8 @@ class EfficientMultiHeadAttention(nn.Module):
         maps = rearrange(tokens, "b (h w) d -> b d h w", h=height)
         if self.sr_ratio % 2:  # an even kernel: one place more below and on the right
             maps = F.pad(maps, (0, 1, 0, 1))
-        return self.norm(rearrange(self.reduce(maps), "b d h w -> b (h w) d"))
+        reduced = rearrange(self.reduce(maps), "b d h w -> b (h w) d")
+        return F.layer_norm(reduced, (self.dim,), self.norm_weight)
 
 
 CARD = Card(

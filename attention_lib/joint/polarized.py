@@ -47,12 +47,12 @@ class PolarizedSelfAttention(nn.Module):
         super().__init__()
         at_least(2, channels=channels)
         self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
-        self.channel_query = nn.Linear(channels, 1, bias=False)
+        self.channel_query = nn.Conv2d(channels, 1, 1, bias=False)
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
         self.channel_out = nn.Linear(self.hidden, channels, bias=False)
         self.norm = nn.LayerNorm(channels)
         self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
-        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+        self.spatial_value = nn.Linear(self.hidden, channels, bias=False)  # W'_v, transposed
 
     extra_repr = constructor_arguments
 
@@ -67,7 +67,7 @@ class PolarizedSelfAttention(nn.Module):
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
-        seen = pooled(x, position_weights(self.channel_query.weight, x))
+        seen = pooled(x, position_weights(self.channel_query(x)))
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
@@ -78,7 +78,7 @@ class PolarizedSelfAttention(nn.Module):
 
     def _spatial_gate(self, x: Tensor) -> Tensor:
         weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
+        wanted = self.spatial_value(weights)  # how much of each channel to look for
         return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
 
 

@@ -91,7 +91,7 @@ class DeformableAttention(nn.Module):
         key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
         y = biased_attention(query, key, value, self._bias(x, points))
-        return self.out(y.mT.reshape(x.shape))
+        return self.out(y.transpose(-2, -1).reshape(x.shape))
 
     @shaped
     def points(self, x: Maps) -> Float[Tensor, "batch groups rows columns 2"]:

@@ -7,8 +7,10 @@ import torch
 
 def multi_head(m, x):
     size = m.dim // m.heads
-    weight, bias = m.query_key_value.weight, m.query_key_value.bias
-    bias = torch.zeros_like(weight[:, 0]) if bias is None else bias
+    weight = torch.cat([m.query.weight, m.key_value.weight])
+    bias = torch.zeros_like(weight[:, 0])
+    if m.query.bias is not None:
+        bias = torch.cat([m.query.bias, m.key_value.bias])
     end = torch.zeros_like(weight[0]) if m.out.bias is None else m.out.bias
     y = []
     for tokens in x:
@@ -62,13 +64,13 @@ def efficient_multi_head(m, x, height, width, context=None):
 
     Sizes: m.dim, m.heads, m.sr_ratio; d_h = dim / heads; c is (batch, height * width, dim).
     Weights: m.query.weight (dim, dim), .bias (dim,) or None; m.key_value.weight (2 dim, dim), the
-    keys first, no bias; m.mix_heads.weight, as many numbers as (heads, heads), no bias;
+    keys first, no bias; m.mix_heads (heads, heads);
     m.out.weight (dim, dim), .bias (dim,); if s > 1 also m.reduce.weight (dim, 1, s + 1, s + 1),
-    .bias (dim,) and m.norm.weight (dim,), .eps, no bias.
+    .bias (dim,) and m.norm_weight (dim,).
     """
     size, s, eps = m.dim // m.heads, m.sr_ratio, 1e-5
     start = torch.zeros_like(m.out.bias) if m.query.bias is None else m.query.bias
-    mix = m.mix_heads.weight.reshape(m.heads, m.heads)
+    mix = m.mix_heads
     y = []
     for tokens, others in zip(x, x if context is None else context, strict=True):
         places = [(i, j) for i in range(0, height, s) for j in range(0, width, s)]
@@ -109,4 +111,4 @@ def _reduced(m, tokens, height, width, i, j):
                 total = total + m.reduce.weight[:, 0, a, b] * tokens[row * width + column]
     centred = total - total.sum() / m.dim
     variance = (centred**2).sum() / m.dim
-    return centred / (variance + m.norm.eps).sqrt() * m.norm.weight
+    return centred / (variance + 1e-5).sqrt() * m.norm_weight
