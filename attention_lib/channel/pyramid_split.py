@@ -24,8 +24,8 @@ class PyramidSplitAttention(nn.Module):
     gate; a softmax over the branches makes the gates compete; the branches are laid side by
     side.  Larger kernels have more groups, which keeps their cost down.
 
-    The authors' code lays the branches down from last to first, so weights copied from it need
-    the channels of the answer permuted.  As there, the layers of the gate have biases.
+    The authors' code lays the branches down from last to first: `kernel_sizes=(9, 7, 5, 3)` and
+    `groups=(16, 8, 4, 1)` give its order.  As there, the layers of the gate have biases.
 
     Args:
         channels: channels of the map, C, coming in and going out.

@@ -29,7 +29,7 @@ class ACmix(nn.Module):
     logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.
 
     Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
-    allow, and loses the bias of S, which is kept here.  It can also dilate the square.
+    allow, and loses the bias of S, which is kept here.
 
     Args:
         channels: channels of the map, C, coming in and going out.

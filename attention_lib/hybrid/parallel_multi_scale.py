@@ -29,8 +29,9 @@ class ParallelMultiScaleAttention(nn.Module):
     terms; beyond the ends V is zero.  The third term, the feed-forward layer, reads no neighbour.
 
     Residual sum and LayerNorm belong to the network.  The projections have no biases, as in the
-    paper's formulas; the authors' code has them.  It also has a decoder's form, which reads only
-    what came before, and leaves out kernel weights at random in training: neither is here.
+    paper's formulas; the authors' code has them, and unless it is told otherwise its convolutions
+    read the values of padding.  It also has a decoder's form, which reads only what came before,
+    and leaves out kernel weights at random in training: neither is here.
 
     Args:
         dim: features of a token, d.

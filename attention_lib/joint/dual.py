@@ -30,8 +30,9 @@ class DualAttention(nn.Module):
     and the sum is taken behind these.  They belong to the head of that network: to build it, use
     `position` and `channel` apart.  In the paper queries and keys have C numbers; C / 8 is from the
     authors' code.  That code subtracts the channels' likeness from its maximum before the softmax,
-    so that a channel gathers from the *least* alike; here it is as in the paper.  The keys have
-    no bias: it would add the same to all logits of a place, which a softmax does not see.
+    so that a channel gathers from the *least* alike; here it is as in the paper.  The authors say
+    that they tried this form too and that theirs is better.  The keys have no bias: it would add
+    the same to all logits of a place, which a softmax does not see.
 
     Args:
         channels: channels of the map, C.

@@ -28,15 +28,18 @@ class DeformableAttention(nn.Module):
     way.  The table of biases too is read between its entries, B̂_i, at the steps from key to pixel.
 
     Rows and columns run from -1 to 1 on map and grid, with zeros beyond; an offset stays below
-    ρ / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
-    on the projections; its layer norm in θ is kept.
+    ρ / rows (columns) of the grid.  The authors' code has biases on the projections, a layer norm
+    in θ, which is kept, and another grid: half a cell inside the map in the first release, half a
+    cell further to the right and below in the present one, where no offset is limited and points
+    beyond the map are moved to its edge.
 
     Args:
         channels: channels of the map, C; 512 in the third stage of DAT-B, as are the other values.
         heads: heads, h, each of C / h channels; 16.
         groups: groups of channels with points of their own, G; 4.
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
-        stride: pixels from a reference point to the next, s; 2, but 1 in the authors' settings.
+        stride: pixels from a reference point to the next, s; 2, but 1 in the authors' first
+            settings, and 8, 4, 2, 1 in the stages of the present ones.
         offset_range: how far a point may move, ρ; 2.
         table_height: rows of the map that the table of biases is made for, H_0; 14.
         table_width: its columns, W_0; 14.

@@ -28,9 +28,9 @@ class LongShortDistanceAttention(nn.Module):
     No table has the biases b of two places: a small network makes them of the steps between them.
 
     In the paper a map measures S = GI a side, and a long-distance group spans it; a larger map is
-    tiled with such blocks, as in the authors' code for detection.  Places beyond the edge of the
-    map are hidden.  The network of the bias is as wide as in the paper, C / 4; in the authors' code
-    it has C / 16.  Theirs has biases on Q, K, V, of which the paper does not speak and that of K
+    tiled with such blocks, as in the authors' code.  Places beyond the edge of the map are hidden.
+    The network of the bias is as wide as in the paper, C / 4; in the authors' code it has C / 16.
+    Theirs has biases on Q, K, V, of which the paper does not speak and that of K
     has no effect; the last layer of b needs none, as a softmax ignores it.
 
     Args:
