@@ -49,7 +49,7 @@ class CrissCrossAttention(nn.Module):
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
-        self.scale = nn.Parameter(torch.zeros(()))
+        self.scale = nn.Parameter(torch.zeros(1))
 
     extra_repr = constructor_arguments
 

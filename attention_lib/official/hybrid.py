@@ -1,0 +1,113 @@
+"""Attention and convolution in one block."""
+
+from torch import Tensor
+
+from attention_lib.official.tables import (
+    Joined,
+    Published,
+    Rule,
+    squeezed,
+    stacked,
+    taken_off,
+    transposed,
+)
+
+
+def first_half(tensor: Tensor) -> Tensor:
+    return tensor.chunk(2, dim=1)[0]
+
+
+def second_half(tensor: Tensor) -> Tensor:
+    return tensor.chunk(2, dim=1)[1]
+
+
+def stacked_heads(*tensors: Tensor) -> Tensor:
+    """(channels, heads, head_dim) of several layers as one matrix that multiplies from the left."""
+    return stacked(*(tensor.flatten(1).mT for tensor in tensors))
+
+
+def stacked_biases(*tensors: Tensor) -> Tensor:
+    return stacked(*(tensor.flatten() for tensor in tensors))
+
+
+def out_of_heads(tensor: Tensor) -> Tensor:
+    """(heads, head_dim, channels) as one matrix that multiplies from the left."""
+    return tensor.flatten(0, 1).mT
+
+
+def turned(tensor: Tensor) -> Tensor:
+    """A table of steps from query to key as one of steps from key to query."""
+    return tensor.flip(1, 2)
+
+
+TABLES = {
+    "MobileViTBlock": (
+        Published(
+            "apple/ml-cvnets@7771756:cvnets/modules/mobilevit_block.py",
+            (
+                Rule(r"^local_rep\.conv_3x3\.block\.conv\.", "near.0."),
+                Rule(r"^local_rep\.conv_3x3\.block\.norm\.", "near.1."),
+                Rule(r"^local_rep\.conv_1x1\.block\.conv\.", "near.3."),
+                Rule(r"^global_rep\.(\d+)\.pre_norm_mha\.0\.", r"layers.\1.norm."),
+                Rule(
+                    r"^global_rep\.(\d+)\.pre_norm_mha\.1\.qkv_proj\.",
+                    r"layers.\1.query_key_value.",
+                ),
+                Rule(r"^global_rep\.(\d+)\.pre_norm_mha\.1\.out_proj\.", r"layers.\1.out."),
+                Rule(r"^global_rep\.(\d+)\.pre_norm_ffn\.([01])\.", r"layers.\1.feed.\2."),
+                Rule(r"^global_rep\.(\d+)\.pre_norm_ffn\.4\.", r"layers.\1.feed.3."),
+                Rule(r"^global_rep\.\d+\.(weight|bias)$", r"norm.\1"),
+                Rule(r"^conv_proj\.block\.conv\.", "far.0."),
+                Rule(r"^conv_proj\.block\.norm\.", "far.1."),
+                Rule(r"^fusion\.block\.conv\.", "fuse.0."),
+                Rule(r"^fusion\.block\.norm\.", "fuse.1."),
+            ),
+        ),
+    ),
+    "ContextualTransformer": (
+        Published(
+            "JDAI-CV/CoTNet@895e024:models/cotnet.py",
+            (
+                Rule(r"^key_embed\.", "static."),
+                Joined("compare.weight", ("embed.0.weight",), first_half),
+                Joined("compare_static.weight", ("embed.0.weight",), second_half),
+                Rule(r"^embed\.1\.", "attend.0."),
+                Rule(r"^embed\.3\.", "attend.2."),
+                Rule(r"^embed\.4\.", "attend.3."),
+                Rule(r"^conv1x1\.", "value."),
+                Rule(r"^bn\.", "normalize."),
+                Rule(r"^se\.0\.weight$", "squash.0.weight", squeezed),
+                Rule(r"^se\.1\.", "squash.1."),
+                Joined("squash.1.running_mean", ("se.1.running_mean", "se.0.bias"), taken_off),
+                Rule(r"^se\.3\.", "excite.", squeezed),
+            ),
+        ),
+    ),
+    "RelativeAttention": (
+        Published(
+            "google-research/maxvit@70a4707:maxvit/models/maxvit.py",
+            (
+                Rule(r"^attn_layer_norm/gamma$", "norm.weight"),
+                Rule(r"^attn_layer_norm/beta$", "norm.bias"),
+                Joined(
+                    "query_key_value.weight",
+                    ("attention/q/weight", "attention/k/weight", "attention/v/weight"),
+                    stacked_heads,
+                ),
+                Joined(
+                    "query_key_value.bias",
+                    ("attention/q/bias", "attention/k/bias", "attention/v/bias"),
+                    stacked_biases,
+                ),
+                Rule(r"^attention/relative_bias$", "table", turned),
+                Rule(r"^attention/o/weight$", "out.weight", out_of_heads),
+                Rule(r"^attention/o/bias$", "out.bias"),
+                Rule(r"^ffn_layer_norm/gamma$", "feed.0.weight"),
+                Rule(r"^ffn_layer_norm/beta$", "feed.0.bias"),
+                Rule(r"^ffn/expand_dense/(weight|bias)$", r"feed.1.\1", transposed),
+                Rule(r"^ffn/shrink_dense/(weight|bias)$", r"feed.3.\1", transposed),
+            ),
+            needs="the size of the map as that of the table",
+        ),
+    ),
+}

@@ -1,0 +1,90 @@
+"""Attention to feature and place together."""
+
+from attention_lib.official.tables import Published, Rule, flat, squeezed
+
+GATES = "Jongchan/attention-module@459efad:MODELS/"
+TRIPLET = "landskape-ai/triplet-attention@2cf02fb:"
+
+TABLES = {
+    "ConvolutionalBlockAttention": (
+        Published(
+            GATES + "cbam.py",
+            (
+                Rule(r"^ChannelGate\.mlp\.1\.", "squash."),
+                Rule(r"^ChannelGate\.mlp\.3\.", "excite."),
+                Rule(r"^SpatialGate\.spatial\.conv\.", "mix.0."),
+                Rule(r"^SpatialGate\.spatial\.bn\.", "mix.1."),
+            ),
+        ),
+    ),
+    "BottleneckAttention": (
+        Published(
+            GATES + "bam.py",
+            (
+                Rule(r"^channel_att\.gate_c\.gate_c_fc_0\.", "channel_branch.0."),
+                Rule(r"^channel_att\.gate_c\.gate_c_bn_1\.", "channel_branch.1."),
+                Rule(r"^channel_att\.gate_c\.gate_c_fc_final\.", "channel_branch.3."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_conv_reduce0\.", "spatial_branch.0."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_bn_reduce0\.", "spatial_branch.1."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_conv_di_0\.", "spatial_branch.3."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_bn_di_0\.", "spatial_branch.4."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_conv_di_1\.", "spatial_branch.6."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_bn_di_1\.", "spatial_branch.7."),
+                Rule(r"^spatial_att\.gate_s\.gate_s_conv_final\.", "spatial_branch.9."),
+            ),
+            needs="`multiply=True`",
+        ),
+    ),
+    "ShuffleAttention": (
+        Published(
+            "wofmanaf/SA-Net@00a6760:models/sa_resnet.py",
+            (
+                Rule(r"^cweight$", "channel_scale", flat),
+                Rule(r"^cbias$", "channel_shift", flat),
+                Rule(r"^sweight$", "spatial_scale", flat),
+                Rule(r"^sbias$", "spatial_shift", flat),
+                Rule(r"^gn\.", "norm."),
+            ),
+        ),
+    ),
+    "TripletAttention": (
+        Published(
+            TRIPLET + "MODELS/triplet_attention.py",
+            (
+                Rule(r"^ChannelGateH\.spatial\.conv\.", "channel_width.0."),
+                Rule(r"^ChannelGateH\.spatial\.bn\.", "channel_width.1."),
+                Rule(r"^ChannelGateW\.spatial\.conv\.", "height_channel.0."),
+                Rule(r"^ChannelGateW\.spatial\.bn\.", "height_channel.1."),
+                Rule(r"^SpatialGate\.spatial\.conv\.", "height_width.0."),
+                Rule(r"^SpatialGate\.spatial\.bn\.", "height_width.1."),
+            ),
+        ),
+        Published(
+            TRIPLET + "triplet_attention.py",
+            (
+                Rule(r"^cw\.conv\.conv\.", "channel_width.0."),
+                Rule(r"^cw\.conv\.bn\.", "channel_width.1."),
+                Rule(r"^hc\.conv\.conv\.", "height_channel.0."),
+                Rule(r"^hc\.conv\.bn\.", "height_channel.1."),
+                Rule(r"^hw\.conv\.conv\.", "height_width.0."),
+                Rule(r"^hw\.conv\.bn\.", "height_width.1."),
+            ),
+        ),
+    ),
+    "ParNetAttention": (
+        Published(
+            "imankgoyal/NonDeepNetworks@777b286:imagenet/timm/models/simplenet_impl/repvgg.py",
+            (
+                Rule(r"^rbr_1x1\.conv\.", "point.0."),
+                Rule(r"^rbr_1x1\.bn\.", "point.1."),
+                Rule(r"^rbr_dense\.conv\.", "square.0."),
+                Rule(r"^rbr_dense\.bn\.", "square.1."),
+                Rule(r"^rbr_identity\.", "skip."),
+                Rule(r"^se\.cvsig\.conv\.", "excite.", squeezed),
+            ),
+        ),
+    ),
+}
+WITHOUT = {
+    "SimAM": "nothing in it is learned",
+}

@@ -1,0 +1,53 @@
+"""Linear attention."""
+
+from torch import Tensor
+
+from attention_lib.official.tables import Joined, Published, Rule, squeezed
+
+
+def passed_on(bias: Tensor, weight: Tensor, earlier: Tensor) -> Tensor:
+    """The bias of a layer that also adds what it makes of a bias of each head before it."""
+    heads = weight.shape[1] // len(earlier)
+    return bias + weight @ earlier.repeat(heads)
+
+
+TABLES = {
+    "ExternalAttention": (
+        Published(
+            "MenghaoGuo/EANet@59c03cb:EAMLP/models/transformer_block.py",
+            (
+                Rule(r"^(trans_dims|linear_0)\.bias$", ""),  # the sum over the tokens cancels them
+                Rule(r"^trans_dims\.weight$", "query.weight"),
+                Rule(r"^linear_0\.weight$", "key_memory.weight"),
+                Rule(r"^linear_1\.weight$", "value_memory.weight"),
+                Rule(r"^proj\.weight$", "out.weight"),
+                Joined("out.bias", ("proj.bias", "proj.weight", "linear_1.bias"), passed_on),
+            ),
+            needs="`expansion=4`, and four times its `num_heads` as `heads`",
+        ),
+        Published(
+            "MenghaoGuo/EANet@59c03cb:model_torch.py",
+            (
+                Rule(r"^linear_0\.", "key_memory.", squeezed),
+                Rule(r"^linear_1\.", "value_memory.", squeezed),
+            ),
+            needs="no `conv1` and `conv2` among the weights: they stand before and behind it",
+        ),
+    ),
+    "SeparableAttention": (
+        Published(
+            "apple/ml-cvnets@7771756:cvnets/layers/linear_attention.py",
+            (
+                Rule(r"^qkv_proj\.block\.conv\.", "score_key_value.", squeezed),
+                Rule(r"^out_proj\.block\.conv\.", "out.", squeezed),
+            ),
+        ),
+    ),
+}
+NO_CODE = "no code of the authors was found"
+WITHOUT = {
+    "DoubleAttention": NO_CODE,
+    "AttentionFree": NO_CODE,
+    "AttentionFreeConvolution": NO_CODE,
+    "UnitForceAttention": NO_CODE,
+}
