@@ -1,14 +1,6 @@
 """Dense attention."""
 
-from torch import Tensor
-
-from attention_lib.official.tables import Joined, Published, Rule, stacked, transposed
-
-
-def stacked_across(*tensors: Tensor) -> Tensor:
-    """Matrices that multiply the same from the right, as one that multiplies it from the left."""
-    return stacked(*(transposed(tensor) for tensor in tensors))
-
+from attention_lib.official.tables import Joined, Published, Rule, stacked_across, transposed
 
 TABLES = {
     "MultiHeadAttention": (

@@ -1,8 +1,27 @@
 """Sparse attention."""
 
-from attention_lib.official.tables import Published, Rule, unsqueezed
+from attention_lib.official.tables import (
+    Joined,
+    Published,
+    Rule,
+    stacked_across,
+    transposed,
+    unsqueezed,
+)
 
 TABLES = {
+    "AxialAttention": (
+        Published(
+            "google-research/google-research@066e6a1:axial/transformers.py",
+            (
+                Joined("query_key_value.0.weight", ("q/w", "k/w", "v/w"), stacked_across),
+                Joined("query_key_value.0.bias", ("q/b", "k/b", "v/b")),
+                Rule(r"^proj_out/w$", "out.0.weight", transposed),
+                Rule(r"^proj_out/b$", "out.0.bias"),
+            ),
+            needs="`bias=True`, and one of the `axes`; layers that are masked read otherwise",
+        ),
+    ),
     "CrissCrossAttention": (
         Published(
             "speedinghzl/CCNet@1fae6c6:cc_attention/functions.py",

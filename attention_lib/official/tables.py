@@ -37,6 +37,11 @@ def stacked(*tensors: Tensor) -> Tensor:
     return torch.cat(tensors)
 
 
+def stacked_across(*tensors: Tensor) -> Tensor:
+    """Matrices that multiply the same from the right, as one that multiplies it from the left."""
+    return stacked(*(transposed(tensor) for tensor in tensors))
+
+
 def taken_off(mean: Tensor, bias: Tensor) -> Tensor:
     """The running mean of a BatchNorm in front of which there is no bias, where theirs has one."""
     return mean - bias

@@ -3,8 +3,19 @@
 import torch
 import torch.nn.functional as F
 
-from attention_lib.sparse import CrissCrossAttention, OutlookAttention
+from attention_lib.sparse import AxialAttention, CrissCrossAttention, OutlookAttention
 from tests.support.official import Case, conv, layer, linear
+
+
+def axial(weights, x):
+    """Along the width."""
+    query, key, value = (
+        (x.permute(0, 2, 3, 1) @ weights[f"{name}/w"] + weights[f"{name}/b"]).unflatten(3, (3, -1))
+        for name in "qkv"
+    )
+    logits = torch.einsum("bijhd,biuhd->biujh", query, key) / query.shape[-1] ** 0.5
+    gathered = torch.einsum("biujh,biuhd->bijhd", logits.softmax(dim=2), value).flatten(3)
+    return (gathered @ weights["proj_out/w"] + weights["proj_out/b"]).permute(0, 3, 1, 2)
 
 
 def criss_cross(weights, x):
@@ -38,6 +49,14 @@ def outlook(weights, x):
 
 
 CASES = [
+    Case(
+        "google-research/google-research",
+        AxialAttention(12, heads=3, axes=(-1,), bias=True),
+        {f"{name}/w": (12, 12) for name in ("q", "k", "v", "proj_out")}
+        | {f"{name}/b": (12,) for name in ("q", "k", "v", "proj_out")},
+        axial,
+        ((2, 12, 5, 4),),
+    ),
     Case(
         "speedinghzl/CCNet",
         CrissCrossAttention(8),

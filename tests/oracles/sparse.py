@@ -21,6 +21,9 @@ class _InTurn(nn.Module):
             AxialAttention(m.channels, heads=m.heads, dim_index=1).axial_attentions[axis]
             for axis in m.axes
         )
+        for layer in self.layers if m.bias else ():  # theirs never has them
+            layer.fn.to_q = nn.Linear(m.channels, m.channels)
+            layer.fn.to_kv = nn.Linear(m.channels, 2 * m.channels)
 
     def forward(self, x):
         for layer in self.layers:
@@ -34,7 +37,11 @@ def axial_attention(m):
         query, other = project.weight.tensor_split([m.channels])
         state |= {f"layers.{i}.fn.to_q.weight": query, f"layers.{i}.fn.to_kv.weight": other}
         state |= {f"layers.{i}.fn.to_out.weight": out.weight}
-        state |= {f"layers.{i}.fn.to_out.bias": torch.zeros_like(out.weight[0])}  # ours has none
+        last = torch.zeros_like(out.weight[0]) if out.bias is None else out.bias
+        state |= {f"layers.{i}.fn.to_out.bias": last}  # theirs always has it
+        if project.bias is not None:
+            query, other = project.bias.tensor_split([m.channels])
+            state |= {f"layers.{i}.fn.to_q.bias": query, f"layers.{i}.fn.to_kv.bias": other}
     return _InTurn(m), state
 
 

@@ -247,7 +247,7 @@ def axial(m, x):
         samples = []
         for sample in x:
             rows, columns = range(sample.shape[1]), range(sample.shape[2])
-            parts = {(i, j): project.weight @ sample[:, i, j] for i in rows for j in columns}
+            parts = {(i, j): _pointwise(project, sample[:, i, j]) for i in rows for j in columns}
             pixels = []
             for i in rows:
                 for j in columns:
@@ -260,7 +260,7 @@ def axial(m, x):
                         scores = [(parts[i, j][query] * s[key]).sum() / sqrt(size) for s in seen]
                         mixed = [w * s[value] for w, s in zip(_softmax(scores), seen, strict=True)]
                         heads.append(sum(mixed))
-                    pixels.append(out.weight @ torch.cat(heads))
+                    pixels.append(_pointwise(out, torch.cat(heads)))
             samples.append(torch.stack(pixels, 1).view_as(sample))
         x = torch.stack(samples)
     return x
@@ -350,7 +350,7 @@ def _softmax(scores):
     return [power / total for power in powers]
 
 
-def _pointwise(conv, pixel):
-    """A convolution of size 1 at one pixel."""
-    y = conv.weight[:, :, 0, 0] @ pixel
-    return y if conv.bias is None else y + conv.bias
+def _pointwise(layer, pixel):
+    """A linear layer, or a convolution of size 1, at one pixel."""
+    y = layer.weight.flatten(1) @ pixel
+    return y if layer.bias is None else y + layer.bias
