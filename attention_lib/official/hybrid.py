@@ -6,19 +6,14 @@ from attention_lib.official.tables import (
     Joined,
     Published,
     Rule,
+    added,
+    first_half,
+    second_half,
     squeezed,
     stacked,
     taken_off,
     transposed,
 )
-
-
-def first_half(tensor: Tensor) -> Tensor:
-    return tensor.chunk(2, dim=1)[0]
-
-
-def second_half(tensor: Tensor) -> Tensor:
-    return tensor.chunk(2, dim=1)[1]
 
 
 def stacked_heads(*tensors: Tensor) -> Tensor:
@@ -62,6 +57,23 @@ TABLES = {
                 Rule(r"^fusion\.block\.conv\.", "fuse.0."),
                 Rule(r"^fusion\.block\.norm\.", "fuse.1."),
             ),
+        ),
+    ),
+    "ParallelMultiScaleAttention": (
+        Published(
+            "lancopku/MUSE@86a988b:fairseq/models/combine_transformer.py",
+            (
+                Rule(r"^self_attn\.in_proj_(weight|bias)$", r"query_key_value.\1"),
+                Rule(r"^self_attn\.dynamics\.(\d+)\.weight_linear\.", r"kernels.\1."),
+                Rule(r"^self_attn\.dynamic_gate_para$", "select"),
+                Joined("out_attention.weight", ("self_attn.out_proj.weight",), first_half),
+                Joined("out_convolution.weight", ("self_attn.out_proj.weight",), second_half),
+                Rule(r"^fc1\.", "expand."),
+                Rule(r"^fc2\.weight$", "contract.weight"),
+                Joined("contract.bias", ("fc2.bias", "self_attn.out_proj.bias"), added),
+                Rule(r"^self_attn_layer_norm\.", ""),  # around it
+            ),
+            needs="`bias=True`, and `read_padding=True` where tokens are padded; encoders alone",
         ),
     ),
     "ContextualTransformer": (

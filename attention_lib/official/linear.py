@@ -30,8 +30,8 @@ TABLES = {
             (
                 Rule(r"^linear_0\.", "key_memory.", squeezed),
                 Rule(r"^linear_1\.", "value_memory.", squeezed),
+                Rule(r"^conv[12]\.", ""),  # before and behind it
             ),
-            needs="no `conv1` and `conv2` among the weights: they stand before and behind it",
         ),
     ),
     "SeparableAttention": (

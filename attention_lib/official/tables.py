@@ -47,10 +47,26 @@ def taken_off(mean: Tensor, bias: Tensor) -> Tensor:
     return mean - bias
 
 
+def added(bias: Tensor, other: Tensor) -> Tensor:
+    """One bias in place of two."""
+    return bias + other
+
+
+def first_half(tensor: Tensor) -> Tensor:
+    """Of what a layer reads."""
+    return tensor.chunk(2, dim=1)[0]
+
+
+def second_half(tensor: Tensor) -> Tensor:
+    """Of what a layer reads."""
+    return tensor.chunk(2, dim=1)[1]
+
+
 class Rule(NamedTuple):
     """Their name, as a regular expression, and ours, as what takes its place.
 
-    No name in place of ours is for what cannot change an answer, such as a bias in a softmax.
+    No name in place of ours leaves out what cannot change an answer, such as a bias in a softmax,
+    and what their class has around it, such as a norm.
     """
 
     theirs: str
@@ -94,13 +110,12 @@ def renamed(state: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
     for name, tensor in state.items():
         for rule in table:
             if isinstance(rule, Rule) and re.search(rule.theirs, name):
-                ours = re.sub(rule.theirs, rule.ours, name)
-                found[ours] = rule.change(tensor)
+                if rule.ours:
+                    found[re.sub(rule.theirs, rule.ours, name)] = rule.change(tensor)
                 break
         else:
             if name not in used:
                 found[name] = tensor
-    found.pop("", None)
     return found | {
         ours: change(*(state[name] for name in names)) for ours, names, change in joined
     }

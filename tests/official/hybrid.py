@@ -3,7 +3,12 @@
 import torch
 import torch.nn.functional as F
 
-from attention_lib.hybrid import ContextualTransformer, MobileViTBlock, RelativeAttention
+from attention_lib.hybrid import (
+    ContextualTransformer,
+    MobileViTBlock,
+    ParallelMultiScaleAttention,
+    RelativeAttention,
+)
 from tests.support.official import (
     Case,
     batch_norm,
@@ -40,6 +45,22 @@ def mobilevit(weights, x):
     patches = tokens.reshape(batch, 2, 2, height // 2, width // 2, dim)
     far = patches.permute(0, 5, 3, 1, 4, 2).reshape(near.shape)
     return block("fusion", torch.cat([x, block("conv_proj", far)], dim=1))
+
+
+def parallel_multi_scale(weights, x):
+    joined = F.linear(x, weights["self_attn.in_proj_weight"], weights["self_attn.in_proj_bias"])
+    query, key, value = (part.unflatten(2, (3, -1)) for part in joined.chunk(3, dim=2))
+    logits = torch.einsum("bnhd,bmhd->bhnm", query * query.shape[3] ** -0.5, key)
+    far = torch.einsum("bhnm,bmhd->bnhd", logits.softmax(dim=-1), value).flatten(2)
+    near = 0
+    for i, share in enumerate(weights["self_attn.dynamic_gate_para"].softmax(dim=0)):
+        taps = linear(weights, f"self_attn.dynamics.{i}.weight_linear", value.flatten(2))
+        taps = taps.unflatten(2, (3, -1)).softmax(dim=3)
+        beside = taps.shape[3] // 2
+        around = F.pad(value, (0, 0, 0, 0, beside, beside)).unfold(1, taps.shape[3], 1)
+        near = near + share * (around * taps[:, :, :, None]).sum(dim=-1).flatten(2)
+    attended = linear(weights, "self_attn.out_proj", torch.cat([far, near], dim=2))
+    return attended + linear(weights, "fc2", linear(weights, "fc1", x).relu())
 
 
 def contextual(weights, x):
@@ -120,6 +141,21 @@ CASES = [
         | convolved("fusion", 7, 14, 3),
         mobilevit,
         ((2, 7, 6, 4),),
+    ),
+    Case(
+        "lancopku/MUSE",
+        ParallelMultiScaleAttention(12, heads=3, kernel_sizes=(3, 5), expansion=2, bias=True),
+        {"self_attn.in_proj_weight": (36, 12), "self_attn.in_proj_bias": (36,)}
+        | layer("self_attn.dynamics.0.weight_linear", 9, 12, bias=False)
+        | layer("self_attn.dynamics.1.weight_linear", 15, 12, bias=False)
+        | {"self_attn.dynamic_gate_para": (2,)}
+        | layer("self_attn.out_proj", 12, 24)
+        | layer("fc1", 24, 12)
+        | layer("fc2", 12, 24)
+        | norm("self_attn_layer_norm", 12),
+        parallel_multi_scale,
+        ((2, 7, 12),),
+        dispensable="^self_attn_layer_norm",
     ),
     Case(
         "JDAI-CV/CoTNet",

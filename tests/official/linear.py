@@ -1,7 +1,7 @@
 """Linear attention, as its authors compute it."""
 
 from attention_lib.linear import ExternalAttention, SeparableAttention
-from tests.support.official import Case, layer, linear
+from tests.support.official import Case, batch_norm, layer, linear
 
 
 def double_normalization(logits):
@@ -43,9 +43,14 @@ CASES = [
     Case(
         "MenghaoGuo/EANet@59c03cb:model_torch",
         ExternalAttention(12, slots=5),
-        layer("linear_0", 5, 12, 1, bias=False) | layer("linear_1", 12, 5, 1, bias=False),
+        layer("conv1", 12, 12, 1, 1)
+        | layer("linear_0", 5, 12, 1, bias=False)
+        | layer("linear_1", 12, 5, 1, bias=False)
+        | layer("conv2.0", 12, 12, 1, 1, bias=False)
+        | batch_norm("conv2.1", 12),
         external_head,
         ((2, 7, 12),),
+        dispensable=r"^conv",
     ),
     Case(
         "apple/ml-cvnets",
