@@ -3,8 +3,13 @@
 import torch
 import torch.nn.functional as F
 
-from attention_lib.sparse import AxialAttention, CrissCrossAttention, OutlookAttention
-from tests.support.official import Case, conv, layer, linear
+from attention_lib.sparse import (
+    AxialAttention,
+    CrissCrossAttention,
+    LongShortDistanceAttention,
+    OutlookAttention,
+)
+from tests.support.official import Case, conv, layer, layer_normed, linear, norm
 
 
 def axial(weights, x):
@@ -32,6 +37,23 @@ def criss_cross(weights, x):
         gathered = value @ logits.softmax(dim=-1).mT
         x = weights["gamma"] * gathered.unflatten(2, (height, width)) + x
     return x
+
+
+def long_distance(weights, x):
+    """2 × 2 groups of 3 × 3 pixels that interleave."""
+    side = torch.arange(3).double()
+    place = torch.cartesian_prod(side, side)
+    bias = linear(weights, "pos.pos_proj", place[:, None] - place)
+    for part in ("pos.pos1", "pos.pos2", "pos.pos3"):
+        bias = linear(weights, f"{part}.2", layer_normed(weights, f"{part}.0", bias).relu())
+    y = torch.zeros_like(x)
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        joined = linear(weights, "qkv", x[..., i::2, j::2].flatten(2).mT).unflatten(-1, (3, 3, -1))
+        query, key, value = joined.permute(2, 0, 3, 1, 4)
+        logits = query * query.shape[-1] ** -0.5 @ key.mT + bias.permute(2, 0, 1)
+        gathered = (logits.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)
+        y[..., i::2, j::2] = linear(weights, "proj", gathered).mT.unflatten(2, (3, 3))
+    return y
 
 
 def outlook(weights, x):
@@ -67,6 +89,22 @@ CASES = [
         criss_cross,
         ((2, 8, 5, 4),),
         dispensable=r"^key_conv\.bias$",
+    ),
+    Case(
+        "cheerss/CrossFormer",
+        LongShortDistanceAttention(12, heads=3, group_size=3, interval=2, bias=True, hidden=4),
+        layer("pos.pos_proj", 4, 2)
+        | norm("pos.pos1.0", 4)
+        | layer("pos.pos1.2", 4, 4)
+        | norm("pos.pos2.0", 4)
+        | layer("pos.pos2.2", 4, 4)
+        | norm("pos.pos3.0", 4)
+        | layer("pos.pos3.2", 3, 4)
+        | layer("qkv", 36, 12)
+        | layer("proj", 12, 12),
+        long_distance,
+        ((2, 12, 6, 6),),
+        dispensable=r"^pos\.pos3\.2\.bias$",
     ),
     Case(
         "sail-sg/volo",

@@ -247,6 +247,7 @@ class _CrossFormer(nn.Module):
         kind, head_dim = "short" if m.interval == 1 else "long", m.channels // m.heads
         theirs = crossformer.Attention(m.channels, kind, m.group_size, dim_head=head_dim)
         theirs.norm, theirs.dpb = nn.Identity(), _Bias(m)
+        theirs.to_qkv = nn.Conv2d(m.channels, 3 * m.channels, 1, bias=m.bias)  # theirs has none
         self.attention, self.places = theirs, theirs.rel_pos_indices
 
     def forward(self, x):
@@ -286,6 +287,8 @@ def vit_pytorch_long_short(m):
         "attention.to_out.weight": m.out.weight,
         "attention.to_out.bias": m.out.bias,
     }
+    if m.bias:
+        state["attention.to_qkv.bias"] = m.query_key_value.bias
     return _CrossFormer(m), state
 
 

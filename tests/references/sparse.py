@@ -16,13 +16,13 @@ def long_short(m, x):
     size, apart = channels // m.heads, m.interval
     block = m.group_size * apart
     places = [(i, j) for i in range(height) for j in range(width)]
-    weight, biases, y = m.query_key_value.weight.flatten(1), {}, []
+    biases, y = {}, []
     for sample in x:
         queries, keys, values = {}, {}, {}
         for i, j in places:
+            projected = _pointwise(m.query_key_value, sample[:, i, j])
             queries[i, j], keys[i, j], values[i, j] = (
-                weight[part * channels : part * channels + channels] @ sample[:, i, j]
-                for part in range(3)
+                projected[part * channels : part * channels + channels] for part in range(3)
             )
         for i, j in places:
             group = []
