@@ -4,7 +4,9 @@ from attention_lib.official.tables import (
     Joined,
     Published,
     Rule,
+    squeezed,
     stacked_across,
+    stacked_squeezed,
     transposed,
     unsqueezed,
 )
@@ -58,6 +60,22 @@ TABLES = {
                 Rule(r"^proj\.", "out.", unsqueezed),
             ),
             needs="`stride=2`, and channels / 32 `heads`",
+        ),
+    ),
+    "DeformableAttention": (
+        Published(
+            "LeapLabTHU/DAT@32173fc:models/dat_blocks.py",
+            (
+                Rule(r"^proj_q\.", "query."),
+                Joined("key_value.weight", ("proj_k.weight", "proj_v.weight"), stacked_squeezed),
+                Joined("key_value.bias", ("proj_k.bias", "proj_v.bias")),
+                Rule(r"^conv_offset\.0\.", "gather."),
+                Rule(r"^conv_offset\.1\.norm\.", "norm."),
+                Rule(r"^conv_offset\.3\.", "offset.", squeezed),
+                Rule(r"^rpe_table$", "position_bias"),
+                Rule(r"^proj_out\.", "out."),
+            ),
+            needs="`bias=True`, `clamp=True`, and the other arguments of its stage",
         ),
     ),
 }

@@ -42,6 +42,11 @@ def stacked_across(*tensors: Tensor) -> Tensor:
     return stacked(*(transposed(tensor) for tensor in tensors))
 
 
+def stacked_squeezed(*tensors: Tensor) -> Tensor:
+    """1×1 convolutions that read the same, as one linear layer."""
+    return stacked(*(squeezed(tensor) for tensor in tensors))
+
+
 def taken_off(mean: Tensor, bias: Tensor) -> Tensor:
     """The running mean of a BatchNorm in front of which there is no bias, where theirs has one."""
     return mean - bias

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from attention_lib.sparse import (
     AxialAttention,
     CrissCrossAttention,
+    DeformableAttention,
     LongShortDistanceAttention,
     OutlookAttention,
 )
@@ -54,6 +55,39 @@ def long_distance(weights, x):
         gathered = (logits.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)
         y[..., i::2, j::2] = linear(weights, "proj", gathered).mT.unflatten(2, (3, 3))
     return y
+
+
+def deformable(weights, x):
+    """Two groups of two heads; rows and columns are counted from -1 to 1."""
+    batch, channels, height, width = x.shape
+
+    def centres(size):
+        return (torch.arange(size, dtype=x.dtype) + 0.5) / (size - 1) * 2 - 1
+
+    def sampled(maps, places):
+        return F.grid_sample(maps, places.flip(-1), align_corners=True)
+
+    query = conv(weights, "proj_q", x)
+    around = query.reshape(batch * 2, channels // 2, height, width)
+    kernel, bias = weights["conv_offset.0.weight"], weights["conv_offset.0.bias"]
+    around = F.conv2d(around, kernel, bias, stride=2, padding=1, groups=channels // 2)
+    around = layer_normed(weights, "conv_offset.1.norm", around.permute(0, 2, 3, 1))
+    offset = linear(weights, "conv_offset.3", F.gelu(around))
+    grid = torch.meshgrid(*(centres(size) for size in offset.shape[1:3]), indexing="ij")
+    places = (torch.stack(grid, dim=-1) + offset).clamp(-1, 1)
+    read = sampled(x.reshape(batch * 2, channels // 2, height, width), places)
+    read = read.reshape(batch, channels, 1, -1)
+    key, value = (conv(weights, name, read).reshape(batch, 4, -1, read.shape[3])
+                  for name in ("proj_k", "proj_v"))  # fmt: skip
+    logits = query.reshape(batch, 4, -1, height * width).mT @ key * (channels // 4) ** -0.5
+    edges = [torch.linspace(-1, 1, size, dtype=x.dtype) for size in (height, width)]
+    pixels = torch.cartesian_prod(*edges)
+    steps = (pixels[:, None] - places.flatten(1, 2)[:, None]) / 2
+    tables = weights["rpe_table"].repeat(batch, 1, 1, 1)
+    tables = tables.reshape(batch * 2, 2, *tables.shape[2:])
+    logits = logits + sampled(tables, steps).reshape(logits.shape)
+    y = (value @ logits.softmax(dim=-1).mT).reshape(x.shape)
+    return conv(weights, "proj_out", y)
 
 
 def outlook(weights, x):
@@ -105,6 +139,22 @@ CASES = [
         long_distance,
         ((2, 12, 6, 6),),
         dispensable=r"^pos\.pos3\.2\.bias$",
+    ),
+    Case(
+        "LeapLabTHU/DAT",
+        DeformableAttention(
+            *(12, 4, 2), kernel_size=3, table_height=7, table_width=5, bias=True, clamp=True
+        ),
+        layer("conv_offset.0", 6, 1, 3, 3)
+        | norm("conv_offset.1.norm", 6)
+        | layer("conv_offset.3", 2, 6, 1, 1, bias=False)
+        | layer("proj_q", 12, 12, 1, 1)
+        | layer("proj_k", 12, 12, 1, 1)
+        | layer("proj_v", 12, 12, 1, 1)
+        | layer("proj_out", 12, 12, 1, 1)
+        | {"rpe_table": (4, 13, 9)},
+        deformable,
+        ((2, 12, 7, 5),),
     ),
     Case(
         "sail-sg/volo",

@@ -70,7 +70,7 @@ def deformable(m, x):
         query = {}
         for i in range(height):
             for j in range(width):
-                query[i, j] = m.query.weight[:, :, 0, 0] @ sample[:, i, j]
+                query[i, j] = _pointwise(m.query, sample[:, i, j])
         per_group = channels // m.groups
         points, features = [], []
         for g in range(m.groups):
@@ -86,7 +86,7 @@ def deformable(m, x):
         keys, values = [], []
         for n in range(len(points[0])):
             sampled = torch.cat([features[g][n] for g in range(m.groups)])
-            both = m.key_value.weight @ sampled
+            both = _pointwise(m.key_value, sampled)
             keys.append(both[:channels])
             values.append(both[channels:])
         rows = []
@@ -98,7 +98,7 @@ def deformable(m, x):
                     heads.append(
                         _head(m, h, query[i, j], keys, values, points, (i, j), (height, width))
                     )
-                columns.append(m.out.weight[:, :, 0, 0] @ torch.cat(heads))
+                columns.append(_pointwise(m.out, torch.cat(heads)))
             rows.append(torch.stack(columns))
         answer = torch.stack(rows)  # height, width, channels
         y.append(answer.permute(2, 0, 1))
@@ -147,13 +147,15 @@ def _points(m, query, height, width):
             normed = normed * m.norm.weight + m.norm.bias
             active = normed * (1 + torch.erf(normed / sqrt(2))) / 2
             raw_row, raw_column = m.offset.weight @ active
-            points.append(
-                (
-                    _even(r, rows) + m.offset_range * torch.tanh(raw_row) / rows,
-                    _even(c, columns) + m.offset_range * torch.tanh(raw_column) / columns,
-                )
-            )
+            points.append((_place(m, r, rows, raw_row), _place(m, c, columns, raw_column)))
     return points
+
+
+def _place(m, index, count, raw):
+    """The normalised coordinate of a point, from what the network says of its offset."""
+    if m.clamp:  # as in the authors' code: (index + 1/2) / (count - 1), counted from -1 to 1
+        return (_even(index, count) + 1 / max(count - 1, 1) + raw).clamp(-1, 1)
+    return _even(index, count) + m.offset_range * torch.tanh(raw) / count
 
 
 def _even(index, count):
