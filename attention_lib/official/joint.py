@@ -47,6 +47,22 @@ TABLES = {
             ),
         ),
     ),
+    "DualAttention": (
+        Published(
+            "junfu1115/DANet@b0a0fa0:encoding/nn/da_att.py",
+            (
+                Rule(r"^sa\.query_conv\.", "query.", squeezed),
+                Rule(r"^sa\.key_conv\.weight$", "key.weight", squeezed),
+                Rule(r"^sa\.key_conv\.bias$", ""),  # all logits of a place share it
+                Rule(r"^sa\.value_conv\.", "value.", squeezed),
+                Rule(r"^sa\.gamma$", "position_scale"),
+                Rule(r"^sc\.gamma$", "channel_scale"),
+                Rule(r"^conv\w+\.", ""),  # around both, in DANetHead
+            ),
+            needs="`least_alike=True`; `position` and `channel` apart, as the convolutions of the"
+            " head stand before and behind each",
+        ),
+    ),
     "TripletAttention": (
         Published(
             TRIPLET + "MODELS/triplet_attention.py",

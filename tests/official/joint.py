@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from attention_lib.joint import (
     BottleneckAttention,
     ConvolutionalBlockAttention,
+    DualAttention,
     ParNetAttention,
     ShuffleAttention,
     TripletAttention,
@@ -37,6 +38,18 @@ def bottleneck(weights, x):
         place = normed(weights, f"{name}bn_{step}", place).relu()
     place = conv(weights, name + "conv_final", place)
     return (1 + (channel * place).sigmoid()) * x
+
+
+def dual(weights, x):
+    maps = x.flatten(2)
+    query, key, value = (
+        linear(weights, f"sa.{name}_conv", maps.mT) for name in ("query", "key", "value")
+    )
+    gathered = ((query @ key.mT).softmax(dim=-1) @ value).mT
+    energy = maps @ maps.mT
+    unlike = (energy.amax(dim=-1, keepdim=True) - energy).softmax(dim=-1)
+    both = weights["sa.gamma"] * gathered + maps, weights["sc.gamma"] * (unlike @ maps) + maps
+    return sum(both).view_as(x)
 
 
 def shuffle(weights, x):
@@ -106,6 +119,19 @@ CASES = [
         | layer(PLACE + "conv_final", 1, 3, 1, 1),
         bottleneck,
         ((2, 12, 9, 7),),
+    ),
+    Case(
+        "junfu1115/DANet",
+        DualAttention(16, least_alike=True),
+        layer("sa.query_conv", 2, 16, 1, 1)
+        | layer("sa.key_conv", 2, 16, 1, 1)
+        | layer("sa.value_conv", 16, 16, 1, 1)
+        | {"sa.gamma": (1,), "sc.gamma": (1,)}
+        | layer("conv5a.0", 16, 64, 3, 3, bias=False)
+        | batch_norm("conv51.1", 16),
+        dual,
+        ((2, 16, 5, 4),),
+        dispensable=r"^conv|key_conv\.bias$",
     ),
     Case(
         "wofmanaf/SA-Net",

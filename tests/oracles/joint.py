@@ -96,7 +96,8 @@ class _BothModules(DANetHead):
         self.conv = nn.Identity()
         self.branch_pa.att = PosAttBlock(m.channels, m.channels // m.hidden)
         self.branch_pa.att.key_conv.bias = None  # without a gradient, and so not in ours
-        self.branch_ca.att = _GathersFromTheAlike()
+        if not m.least_alike:
+            self.branch_ca.att = _GathersFromTheAlike()
 
     def forward(self, x):
         return super().forward(x)[0]

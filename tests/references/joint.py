@@ -78,7 +78,7 @@ def _spatial_branch(m, sample):
 
 def dual(m, x):
     """E_j = alpha sum_i s_ji D_i + A_j over places, and E_j = beta sum_i x_ji A_i + A_j over
-    channels, added."""
+    channels, added.  In the authors' code x is a softmax of the largest likeness less each."""
     _, channels, height, width = x.shape
     y = []
     for sample in x:
@@ -93,6 +93,8 @@ def dual(m, x):
         features = []
         for c in range(channels):
             logits = [(sample[c] * sample[other]).sum() for other in range(channels)]
+            if m.least_alike:
+                logits = [max(logits) - logit for logit in logits]
             features.append(_mixed(logits, list(sample)) * m.channel_scale + sample[c])
         for c in range(channels):
             for i in range(height):
