@@ -63,6 +63,20 @@ TABLES = {
             " head stand before and behind each",
         ),
     ),
+    "PolarizedSelfAttention": (
+        Published(
+            "DeLightCMU/PSA@20e307a:semantic-segmentation/network/PSA.py",
+            (
+                Rule(r"^conv_q_right\.", "channel_query.", squeezed),
+                Rule(r"^conv_v_right\.", "channel_value.", squeezed),
+                Rule(r"^conv_up\.1\.", "channel_out.1.", flat),
+                Rule(r"^conv_up\.", "channel_out.", squeezed),
+                Rule(r"^conv_q_left\.", "spatial_query.", squeezed),
+                Rule(r"^conv_v_left\.", "spatial_value.", squeezed),
+            ),
+            needs="`released=True`, for PSA_p; for PSA_s also `parallel=False`",
+        ),
+    ),
     "TripletAttention": (
         Published(
             TRIPLET + "MODELS/triplet_attention.py",

@@ -8,10 +8,21 @@ from attention_lib.joint import (
     ConvolutionalBlockAttention,
     DualAttention,
     ParNetAttention,
+    PolarizedSelfAttention,
     ShuffleAttention,
     TripletAttention,
 )
-from tests.support.official import Case, batch_norm, conv, layer, linear, means, norm, normed
+from tests.support.official import (
+    Case,
+    batch_norm,
+    conv,
+    layer,
+    layer_normed,
+    linear,
+    means,
+    norm,
+    normed,
+)
 
 
 def two_pictures(x):
@@ -64,6 +75,29 @@ def shuffle(weights, x):
     return sides.transpose(1, 2).reshape(x.shape)
 
 
+def polarized(weights, x):
+    """PSA_p."""
+    shares = conv(weights, "conv_q_right", x).flatten(2).softmax(dim=2)
+    context = conv(weights, "conv_v_right", x).flatten(2) @ shares.mT
+    channel = linear(weights, "conv_up", context.squeeze(2)).sigmoid()[..., None, None]
+    query = means(conv(weights, "conv_q_left", x))
+    logits = query[:, None] @ conv(weights, "conv_v_left", x).flatten(2)
+    place = logits.softmax(dim=2).sigmoid().unflatten(2, x.shape[2:])
+    return place * x + channel * x
+
+
+def polarized_in_sequence(weights, x):
+    """PSA_s."""
+    shares = conv(weights, "conv_q_right", x).flatten(2).softmax(dim=2)
+    context = conv(weights, "conv_v_right", x).flatten(2) @ shares.mT
+    hidden = conv(weights, "conv_up.0", context[..., None])
+    hidden = layer_normed(weights, "conv_up.1", hidden).relu()
+    x = conv(weights, "conv_up.3", hidden).sigmoid() * x
+    query = means(conv(weights, "conv_q_left", x))
+    values = conv(weights, "conv_v_left", x).flatten(2).softmax(dim=2)
+    return (query[:, None] @ values).sigmoid().unflatten(2, x.shape[2:]) * x
+
+
 def triplet(cw, hc, hw):
     def answer(weights, x):
         total = 0
@@ -90,6 +124,13 @@ def gates(*names):
     shapes = {}
     for name in names:
         shapes |= layer(f"{name}.conv", 1, 2, 7, 7, bias=False) | batch_norm(f"{name}.bn", 1)
+    return shapes
+
+
+def polarized_layers(channels):
+    shapes = layer("conv_q_right", 1, channels, 1, 1, bias=False)
+    for name in ("conv_v_right", "conv_q_left", "conv_v_left"):
+        shapes |= layer(name, channels // 2, channels, 1, 1, bias=False)
     return shapes
 
 
@@ -139,6 +180,23 @@ CASES = [
         dict.fromkeys(("cweight", "cbias", "sweight", "sbias"), (1, 3, 1, 1)) | norm("gn", 3),
         shuffle,
         ((2, 12, 5, 4),),
+    ),
+    Case(
+        "DeLightCMU/PSA",
+        PolarizedSelfAttention(12, released=True),
+        polarized_layers(12) | layer("conv_up", 12, 6, 1, 1, bias=False),
+        polarized,
+        ((2, 12, 5, 4),),
+    ),
+    Case(
+        "DeLightCMU/PSA",
+        PolarizedSelfAttention(16, parallel=False, released=True),
+        polarized_layers(16)
+        | layer("conv_up.0", 2, 8, 1, 1)
+        | {"conv_up.1.weight": (2, 1, 1), "conv_up.1.bias": (2, 1, 1)}
+        | layer("conv_up.3", 16, 2, 1, 1),
+        polarized_in_sequence,
+        ((2, 16, 5, 4),),
     ),
     Case(
         "landskape-ai/triplet-attention@2cf02fb:MODELS/",
