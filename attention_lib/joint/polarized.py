@@ -50,7 +50,7 @@ class PolarizedSelfAttention(nn.Module):
         at_least(8 if narrow else 2, channels=channels)
         self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
         self.released, self.bottleneck = released, self.hidden // 4 if narrow else 0
-        self.channel_query = nn.Linear(channels, 1, bias=False)
+        self.channel_query = nn.Conv2d(channels, 1, 1, bias=False)
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
         self.channel_out: nn.Module = nn.Linear(self.hidden, channels, bias=False)
         if narrow:
@@ -62,7 +62,9 @@ class PolarizedSelfAttention(nn.Module):
             )
         self.norm = nn.Identity() if released else nn.LayerNorm(channels)
         self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
-        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+        # W'_v, transposed where it makes one vector of the query
+        wide = (channels, self.hidden) if narrow else (self.hidden, channels)
+        self.spatial_value = nn.Linear(*wide, bias=False)
 
     extra_repr = constructor_arguments
 
@@ -77,7 +79,7 @@ class PolarizedSelfAttention(nn.Module):
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
-        seen = pooled(x, position_weights(self.channel_query.weight, x))
+        seen = pooled(x, position_weights(self.channel_query(x)))
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
@@ -87,19 +89,15 @@ class PolarizedSelfAttention(nn.Module):
         return self._spatial_gate(read).squeeze(1)
 
     def _spatial_gate(self, x: Tensor) -> Tensor:
-        query = self.spatial_query(x.mean(dim=(-2, -1)))
-        if self.released:
-            return self._as_released(query, x).unflatten(-1, x.shape[-2:]).sigmoid()
-        weights = query.softmax(dim=-1)
-        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
-        return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
-
-    def _as_released(self, query: Tensor, x: Tensor) -> Tensor:
-        """The logits of places whose softmax is over the places."""
-        if self.parallel:
-            wanted = query @ self.spatial_value.weight
-            return (wanted[:, None] @ x.flatten(-2)).softmax(dim=-1)
-        return query[:, None] @ (self.spatial_value.weight @ x.flatten(-2)).softmax(dim=-1)
+        query, maps = self.spatial_query(x.mean(dim=(-2, -1))), x.flatten(-2)
+        if self.bottleneck:
+            logits = (self.spatial_value(maps.mT).softmax(dim=1) @ query[..., None]).mT
+        else:
+            weights = query if self.released else query.softmax(dim=-1)
+            wanted = self.spatial_value(weights)  # how much of each channel to look for
+            logits = wanted[:, None] @ maps
+            logits = logits.softmax(dim=-1) if self.released else logits
+        return logits.unflatten(-1, x.shape[-2:]).sigmoid()
 
 
 CARD = Card(

@@ -1,9 +1,31 @@
 """Attention to feature and place together."""
 
-from attention_lib.official.tables import Published, Rule, flat, squeezed
+from typing import Any
+
+from torch import Tensor
+
+from attention_lib.official.tables import Published, Rule, Table, flat, squeezed
 
 GATES = "Jongchan/attention-module@459efad:MODELS/"
 TRIPLET = "landskape-ai/triplet-attention@2cf02fb:"
+
+
+def across(tensor: Tensor) -> Tensor:
+    """The weight of a 1×1 convolution as that of a linear layer the other way round."""
+    return tensor.flatten(1).mT
+
+
+def polarized(module: Any) -> Table:
+    """Ours projects one vector where it can, which theirs does with every place."""
+    return (
+        Rule(r"^conv_q_right\.", "channel_query."),
+        Rule(r"^conv_v_right\.", "channel_value.", squeezed),
+        Rule(r"^conv_up\.1\.", "channel_out.1.", flat),
+        Rule(r"^conv_up\.", "channel_out.", squeezed),
+        Rule(r"^conv_q_left\.", "spatial_query.", squeezed),
+        Rule(r"^conv_v_left\.", "spatial_value.", squeezed if module.bottleneck else across),
+    )
+
 
 TABLES = {
     "ConvolutionalBlockAttention": (
@@ -43,7 +65,8 @@ TABLES = {
                 Rule(r"^cbias$", "channel_shift", flat),
                 Rule(r"^sweight$", "spatial_scale", flat),
                 Rule(r"^sbias$", "spatial_shift", flat),
-                Rule(r"^gn\.", "norm."),
+                Rule(r"^gn\.weight$", "norm_scale"),
+                Rule(r"^gn\.bias$", "norm_shift"),
             ),
         ),
     ),
@@ -66,14 +89,7 @@ TABLES = {
     "PolarizedSelfAttention": (
         Published(
             "DeLightCMU/PSA@20e307a:semantic-segmentation/network/PSA.py",
-            (
-                Rule(r"^conv_q_right\.", "channel_query.", squeezed),
-                Rule(r"^conv_v_right\.", "channel_value.", squeezed),
-                Rule(r"^conv_up\.1\.", "channel_out.1.", flat),
-                Rule(r"^conv_up\.", "channel_out.", squeezed),
-                Rule(r"^conv_q_left\.", "spatial_query.", squeezed),
-                Rule(r"^conv_v_left\.", "spatial_value.", squeezed),
-            ),
+            polarized,
             needs="`released=True`, for PSA_p; for PSA_s also `parallel=False`",
         ),
     ),

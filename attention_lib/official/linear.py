@@ -11,6 +11,21 @@ def passed_on(bias: Tensor, weight: Tensor, earlier: Tensor) -> Tensor:
     return bias + weight @ earlier.repeat(heads)
 
 
+def score(tensor: Tensor) -> Tensor:
+    """Of a layer for one score, keys and values."""
+    return squeezed(tensor)[:1]
+
+
+def keys(tensor: Tensor) -> Tensor:
+    """Of a layer for one score, keys and values."""
+    return squeezed(tensor)[1:].chunk(2)[0]
+
+
+def values(tensor: Tensor) -> Tensor:
+    """Of a layer for one score, keys and values."""
+    return squeezed(tensor)[1:].chunk(2)[1]
+
+
 TABLES = {
     "ExternalAttention": (
         Published(
@@ -38,7 +53,12 @@ TABLES = {
         Published(
             "apple/ml-cvnets@7771756:cvnets/layers/linear_attention.py",
             (
-                Rule(r"^qkv_proj\.block\.conv\.", "score_key_value.", squeezed),
+                *(
+                    Joined(f"{part}.{kind}", (f"qkv_proj.block.conv.{kind}",), rows)
+                    for part, rows in (("score", score), ("key", keys), ("value", values))
+                    for kind in ("weight", "bias")
+                    if (part, kind) != ("score", "bias")  # the softmax cancels it
+                ),
                 Rule(r"^out_proj\.block\.conv\.", "out.", squeezed),
             ),
         ),

@@ -1,6 +1,8 @@
 """Mixing without a comparison."""
 
-from torch import Tensor, nn
+from typing import Any
+
+from torch import Tensor
 
 from attention_lib.official.tables import Published, Rule, Table, unsqueezed
 
@@ -15,7 +17,7 @@ def branches_first(tensor: Tensor) -> Tensor:
     return tensor.unflatten(0, (-1, 3)).transpose(0, 1).flatten(0, 1)
 
 
-def permutator(module: nn.Module) -> Table:
+def permutator(module: Any) -> Table:
     """Theirs reads a segment's channels at one place after another, ours place after place."""
     segment = module.segment_size
 

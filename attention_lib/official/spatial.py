@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from attention_lib.official.tables import Joined, Published, Rule, taken_off
+from attention_lib.official.tables import Joined, Published, Rule, squeezed, taken_off
 
 
 def along_one_axis(tensor: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ TABLES = {
     "ClassSpecificResidualAttention": (
         Published(
             "Kevinz-code/CSRA@c8480d1:pipeline/csra.py",
-            (Rule(r"^multi_head\.(\d+)\.head\.", r"classify.\1."),),
+            (Rule(r"^multi_head\.(\d+)\.head\.weight$", r"classify.\1", squeezed),),
             needs="the `temperatures` for its number of heads, and the `lam` of its command",
         ),
     ),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class Published(NamedTuple):
     """
 
     source: str
-    table: Table | Callable[[nn.Module], Table] = ()
+    table: Table | Callable[[Any], Table] = ()
     needs: str = ""
 
     def rules(self, module: nn.Module) -> Table:

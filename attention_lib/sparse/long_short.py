@@ -115,7 +115,7 @@ class LongShortDistanceAttention(nn.Module):
         """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
         sides, (below, right) = self._sides(x), self._margin(x)
         steps = torch.arange(1 - self.group_size, self.group_size, device=x.device)
-        apart = torch.cartesian_prod(steps, steps).to(self.out.weight.dtype)
+        apart = torch.cartesian_prod(steps, steps).to(x.dtype)
         table = rearrange(self.position_bias(apart), "(u v) h -> h u v", u=len(steps))
         bias = relative_bias(table, self.group_size, self.group_size)
         real = F.pad(x.new_ones(x.shape[-2:], dtype=torch.bool), (0, right, 0, below))

@@ -3,6 +3,7 @@
 from math import inf
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -57,8 +58,8 @@ class ClassSpecificResidualAttention(nn.Module):
         at_least(0.0, lam=lam)
         self.channels, self.classes, self.heads = channels, classes, len(temperatures)
         self.temperatures, self.lam = temperatures, lam
-        self.classify = nn.ModuleList(
-            nn.Conv2d(channels, classes, 1, bias=False) for _ in temperatures
+        self.classify = nn.ParameterList(  # no layers: a length counts beside the products
+            nn.Linear(channels, classes, bias=False).weight for _ in temperatures
         )
 
     extra_repr = constructor_arguments
@@ -88,8 +89,8 @@ class ClassSpecificResidualAttention(nn.Module):
     def _head(self, x: Tensor, head: int) -> tuple[Tensor, Tensor, float]:
         """m · x at each place, the length of each m, and T."""
         classifier = self.classify[head]
-        products = classifier(x).flatten(2)
-        length = torch.linalg.vector_norm(classifier.weight, dim=(1, 2, 3))
+        products = F.conv2d(x, classifier[..., None, None]).flatten(2)
+        length = torch.linalg.vector_norm(classifier, dim=1)
         return products, length, self.temperatures[head]
 
 

@@ -57,8 +57,7 @@ def mmcv_global_context(m):
 
 def _queried(m, name):
     """Our query as their 1 x 1 convolution, whose bias the softmax ignores."""
-    weight = m.query.weight[..., None, None]
-    return {f"{name}.weight": weight, f"{name}.bias": weight.new_zeros(1)}
+    return {f"{name}.weight": m.query.weight, f"{name}.bias": m.query.weight.new_zeros(1)}
 
 
 def _nothing(*_, **__):

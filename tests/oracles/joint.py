@@ -134,7 +134,7 @@ def fightingcv_shuffle(m):
     vectors = dict(cweight=m.channel_scale, cbias=m.channel_shift)
     vectors |= dict(sweight=m.spatial_scale, sbias=m.spatial_shift)
     state = {name: vector[None, :, None, None] for name, vector in vectors.items()}
-    return theirs, state | _renamed(m.norm, "gn")
+    return theirs, state | {"gn.weight": m.norm_scale, "gn.bias": m.norm_shift}
 
 
 class _OverPlaces(nn.Module):
@@ -173,7 +173,9 @@ def fightingcv_polarized(m):
         layers["ch_wz"] = m.channel_out
     for name, layer in layers.items():
         getattr(theirs, name).bias = None  # theirs always has biases
-        state[f"{name}.weight"] = layer.weight[..., None, None]
+        across = layer is m.spatial_value and not m.bottleneck
+        weight = layer.weight.mT if across else layer.weight.flatten(1)
+        state[f"{name}.weight"] = weight[..., None, None]
     return theirs, state
 
 

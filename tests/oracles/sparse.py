@@ -87,7 +87,7 @@ def mmcv_criss_cross(m):
         "key_conv.bias": torch.zeros_like(m.query.bias),  # without effect, and ours has none
         "value_conv.weight": m.value.weight,
         "value_conv.bias": m.value.bias,
-        "gamma.scale": m.scale,
+        "gamma.scale": m.scale[0],
     }
     return theirs, {f"once.{name}": tensor for name, tensor in state.items()}
 

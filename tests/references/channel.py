@@ -33,7 +33,7 @@ def global_context(m, x):
     y = []
     for sample in x:
         positions = [sample[:, i, j] for i in range(height) for j in range(width)]
-        powers = [(m.query.weight[0] * position).sum().exp() for position in positions]
+        powers = [(m.query.weight.flatten() * position).sum().exp() for position in positions]
         context = sum(a / sum(powers) * x_j for a, x_j in zip(powers, positions, strict=True))
         hidden = [
             (row * context).sum() + bias

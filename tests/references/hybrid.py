@@ -291,15 +291,18 @@ def acmix(m, x):
 
     Sizes: m.channels, m.heads (N), m.kernel_attention (K) and m.kernel_convolution (k), odd,
     m.stride; d = channels / heads.
-    Weights: m.query_key_value.weight, as many numbers as (3 channels, channels), .bias, rows q, k,
-    v, each head by head; m.position.weight, as many as (d, 2), the column first, no bias;
+    Weights: m.query_key_value.weight, as many numbers as (3 channels, channels), .bias, each
+    channel that of a feature, of q, k or v, and of a head, the feature first; m.position.weight, as
+    many as (d, 2), the column first, no bias;
     m.mix.weight, as many as (k^2, 3 N), no bias; m.shift.weight (channels, k^2, k, k), .bias
     (channels,): d groups, output channel o reads f^c with c = o // N; m.attention_rate and
     m.convolution_rate, one number each.
     """
     batch, channels, height, width = x.shape
     size, s, k = channels // m.heads, m.stride, m.kernel_convolution
-    project = m.query_key_value.weight.reshape(3 * channels, channels)
+    by_part = (size, 3, m.heads)  # our channels: one feature after another, of each part and head
+    project = m.query_key_value.weight.reshape(*by_part, channels).permute(1, 2, 0, 3).flatten(0, 2)
+    start = m.query_key_value.bias.reshape(by_part).permute(1, 2, 0).flatten()
     position = m.position.weight.reshape(size, 2)
     mix = m.mix.weight.reshape(k * k, 3 * m.heads)
     rows, columns = range(0, height, s), range(0, width, s)
@@ -308,14 +311,14 @@ def acmix(m, x):
         places, maps = {}, {}  # at (i, j): q, k and v as (3, heads, size), and f as (k^2, size)
         for i in range(height):
             for j in range(width):
-                projected = project @ sample[:, i, j] + m.query_key_value.bias
+                projected = project @ sample[:, i, j] + start
                 places[i, j] = projected.reshape(3, m.heads, size)
                 maps[i, j] = mix @ projected.reshape(3 * m.heads, size)
         for i in rows:
             for j in columns:
                 gathered = _local(m, places, position, height, width, i, j)
                 convolved = _shifted(m, maps, i, j)
-                y.append(m.attention_rate * gathered + m.convolution_rate * convolved)
+                y.append(m.attention_rate[0] * gathered + m.convolution_rate[0] * convolved)
     y = torch.stack(y).reshape(batch, len(rows), len(columns), channels)
     return y.permute(0, 3, 1, 2)
 

@@ -140,7 +140,7 @@ def shuffle(m, x):
     numbers and serve every group: 3 C / G parameters in all.
 
     Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.spatial_scale,
-    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
+    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm_scale, m.norm_shift (C / 2G).
     """
     _, channels, height, width = x.shape
     half, places = channels // (2 * m.groups), height * width
@@ -159,8 +159,8 @@ def shuffle(m, x):
                 channel = sample[start + half + c]
                 mean = channel.sum() / places
                 variance = ((channel - mean) ** 2).sum() / places
-                normed = (channel - mean) / (variance + m.norm.eps).sqrt()
-                normed = normed * m.norm.weight[c] + m.norm.bias[c]
+                normed = (channel - mean) / (variance + 1e-5).sqrt()
+                normed = normed * m.norm_scale[c] + m.norm_shift[c]
                 gated.append(channel * _sigmoid(spatial_scale[c] * normed + spatial_shift[c]))
         for j in range(channels // 2):
             for i in range(2):
@@ -179,11 +179,12 @@ def polarized(m, x):
 
     Reads m.parallel (a bool) and six layers, the first five 1x1 (Linear or Conv2d) without bias:
     m.channel_query (C -> 1), m.channel_value (C -> C // 2), m.channel_out (C // 2 -> C),
-    m.spatial_query (C -> C // 2), m.spatial_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
+    m.spatial_query (C -> C // 2), m.spatial_value (its transpose); m.norm.weight, .bias (C), .eps.
 
     Where m.released is true, the authors' code.  A_sp has softmax_p in place of softmax_c: of the
     sum over c if parallel, of W_v' X if sequential.  A_ch has no LN if parallel; if sequential, in
-    place of LN and W_z m.channel_out is a layer, a norm (.eps), a ReLU, and a layer, with biases.
+    place of LN and W_z m.channel_out is a layer, a norm (.eps), a ReLU, and a layer, with biases,
+    and m.spatial_value is not transposed.
     """
     by_channel = torch.stack([_channel_gated(m, sample) for sample in x])
     if m.parallel:
@@ -218,7 +219,9 @@ def _layer_normed(norm, z):
 
 def _place_gated(m, sample):
     channels, height, width = sample.shape
-    query, value = m.spatial_query.weight.flatten(1), m.spatial_value.weight.flatten(1)
+    query, value = m.spatial_query.weight, m.spatial_value.weight
+    if not m.released or m.parallel:
+        value = value.mT
     queries = [query @ sample[:, i, j] for i in range(height) for j in range(width)]
     shares = [sum(q[c] for q in queries) / (height * width) for c in range(len(query))]
     places = [sample[:, i, j] for i in range(height) for j in range(width)]
