@@ -1,11 +1,15 @@
 """Attention and convolution in one block."""
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from attention_lib.official.tables import (
     Joined,
     Published,
     Rule,
+    Table,
     added,
     first_half,
     second_half,
@@ -35,7 +39,41 @@ def turned(tensor: Tensor) -> Tensor:
     return tensor.flip(1, 2)
 
 
+def no_bias(tensor: Tensor) -> Tensor:
+    """Beside the weight of a layer whose bias theirs has lost."""
+    return tensor.new_zeros(len(tensor))
+
+
+def acmix(module: Any) -> Table:
+    """Ours has the channels of a head's features side by side, theirs head after head."""
+
+    def by_feature(*tensors: Tensor) -> Tensor:
+        parts = torch.stack(tensors).unflatten(1, (module.heads, module.head_dim))
+        return parts.movedim(2, 0).flatten(0, 2)
+
+    return (
+        Joined(
+            "query_key_value.weight", ("conv1.weight", "conv2.weight", "conv3.weight"), by_feature
+        ),
+        Joined("query_key_value.bias", ("conv1.bias", "conv2.bias", "conv3.bias"), by_feature),
+        Rule(r"^conv_p\.weight$", "position.weight"),
+        Rule(r"^conv_p\.bias$", ""),  # pixel and key have the same
+        Rule(r"^fc\.", "mix."),
+        Rule(r"^dep_conv\.weight$", "shift.weight"),
+        Joined("shift.bias", ("dep_conv.weight",), no_bias),
+        Rule(r"^rate1$", "attention_rate"),
+        Rule(r"^rate2$", "convolution_rate"),
+    )
+
+
 TABLES = {
+    "ACmix": (
+        Published(
+            "LeapLabTHU/ACmix@81dddb6:ResNet/test_bottleneck.py",
+            acmix,
+            needs="`mirror=True`",
+        ),
+    ),
     "MobileViTBlock": (
         Published(
             "apple/ml-cvnets@7771756:cvnets/modules/mobilevit_block.py",

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from attention_lib.hybrid import (
+    ACmix,
     ContextualTransformer,
     MobileViTBlock,
     ParallelMultiScaleAttention,
@@ -20,6 +21,28 @@ from tests.support.official import (
     norm,
     normed,
 )
+
+
+def acmix(weights, x):
+    """Two heads, of 3 channels each; attention reads 5 × 5 pixels of the mirrored map."""
+    batch, _, height, width = x.shape
+    query, key, value = (conv(weights, f"conv{i}", x) for i in (1, 2, 3))
+    row, column = (torch.linspace(-1, 1, size, dtype=x.dtype) for size in (height, width))
+    place = torch.stack(torch.meshgrid(column, row, indexing="xy"))[None]
+    place = conv(weights, "conv_p", place)
+
+    def around(maps):
+        maps = maps.reshape(-1, 3, height, width)
+        seen = F.unfold(F.pad(maps, (2, 2, 2, 2), mode="reflect"), 5)
+        return seen.reshape(len(maps), 3, 25, height, width)
+
+    asked = query.reshape(-1, 3, 1, height, width) * 3**-0.5
+    logits = (asked * (around(key) + place[:, :, None] - around(place))).sum(dim=1, keepdim=True)
+    attended = (logits.softmax(dim=2) * around(value)).sum(dim=2).reshape(x.shape)
+    pieces = torch.cat([part.reshape(batch, 2, 3, -1) for part in (query, key, value)], dim=1)
+    maps = F.conv2d(pieces, weights["fc.weight"]).transpose(1, 2).reshape(batch, -1, height, width)
+    convolved = conv(weights, "dep_conv", maps, groups=3)
+    return weights["rate1"] * attended + weights["rate2"] * convolved
 
 
 def mobilevit(weights, x):
@@ -129,6 +152,20 @@ def tensorflow_norm(name, size):
 
 
 CASES = [
+    Case(
+        "LeapLabTHU/ACmix",
+        ACmix(6, kernel_attention=5, heads=2, mirror=True),
+        layer("conv1", 6, 6, 1, 1)
+        | layer("conv2", 6, 6, 1, 1)
+        | layer("conv3", 6, 6, 1, 1)
+        | layer("conv_p", 3, 2, 1, 1)
+        | layer("fc", 9, 6, 1, 1, bias=False)
+        | layer("dep_conv", 6, 9, 3, 3, bias=False)
+        | {"rate1": (1,), "rate2": (1,)},
+        acmix,
+        ((2, 6, 7, 5),),
+        dispensable=r"^conv_p\.bias$",
+    ),
     Case(
         "apple/ml-cvnets",
         MobileViTBlock(7, 8),

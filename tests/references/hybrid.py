@@ -286,8 +286,9 @@ def acmix(m, x):
     f_t^c       = sum_u W_{t,u} z_u^c, c < d, over the 3 N pieces z = q^1..q^N, k^1..k^N, v^1..v^N.
 
     N_K(i,j) are the places of the map within K // 2 of (i, j) on both axes: outside the map there
-    is no key.  x_j and y_i run from -1 to 1 over columns and rows (0 on an axis of length 1; the
-    difference alone counts).  With a stride s only places (i, j) = s (r, c) answer, both paths.
+    is no key, or, if m.mirror, that which lies as far inside the outermost row or column.  x_j and
+    y_i run from -1 to 1 over columns and rows (0 on an axis of length 1; the difference alone
+    counts).  With a stride s only places (i, j) = s (r, c) answer, both paths.
 
     Sizes: m.channels, m.heads (N), m.kernel_attention (K) and m.kernel_convolution (k), odd,
     m.stride; d = channels / heads.
@@ -327,6 +328,10 @@ def _local(m, places, position, height, width, i, j):
     """The attention of place (i, j) to the places of the map around it, head after head."""
     reach, query, logits = m.kernel_attention // 2, places[i, j][0], []
     around = [(a, b) for a, b in places if abs(a - i) <= reach and abs(b - j) <= reach]
+    if m.mirror:
+        rows = [_mirrored(a, height) for a in range(i - reach, i + reach + 1)]
+        columns = [_mirrored(b, width) for b in range(j - reach, j + reach + 1)]
+        around = [(a, b) for a in rows for b in columns]
     for a, b in around:
         right, down = 2 * (j - b) / max(width - 1, 1), 2 * (i - a) / max(height - 1, 1)
         offset = right * position[:, 0] + down * position[:, 1]
@@ -334,6 +339,11 @@ def _local(m, places, position, height, width, i, j):
     weights = _shares(logits)  # one number a head for each place
     mixed = [w[:, None] * places[p][2] for w, p in zip(weights, around, strict=True)]
     return sum(mixed).reshape(m.channels)
+
+
+def _mirrored(place, size):
+    place = abs(place)
+    return place if place < size else 2 * (size - 1) - place
 
 
 def _shifted(m, maps, i, j):
