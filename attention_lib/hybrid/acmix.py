@@ -110,13 +110,13 @@ class ACmix(nn.Module):
         query = query[..., :: self.stride, :: self.stride]
         query = wide(query) / self.head_dim**0.5  # products may be too large for half
         keys = shifted_views(key - self._position(key), **self._square())
-        around = dict(outside=-torch.inf, **self._square())
+        around = self._square() | dict(outside=-torch.inf)
         edges = shifted_views(key.new_zeros(key.shape[-2:]), **around)
         pairs = zip(keys, edges, strict=True)
         logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
 
-    def _square(self) -> dict[str, int]:
+    def _square(self) -> dict:
         """Around which pixels, and how far, attention sees what."""
         return dict(size=self.kernel_attention, stride=self.stride, mirror=self.mirror)
 

@@ -38,6 +38,7 @@ TABLES = {
                 Rule(r"^B_fc1/bn\.", "fuse.1."),
                 Rule(r"^B_fc2\.", "select.", squeezed),
             ),
+            needs="`stride=2` where a stage begins, but for the first",
         ),
     ),
     "PyramidSplitAttention": (
@@ -48,7 +49,8 @@ TABLES = {
                 Rule(r"^se\.fc1\.", "squash.", squeezed),
                 Rule(r"^se\.fc2\.", "excite.", squeezed),
             ),
-            needs="`kernel_sizes=(9, 7, 5, 3)`, `groups=(16, 8, 4, 1)`",
+            needs="`kernel_sizes=(9, 7, 5, 3)`, `groups=(16, 8, 4, 1)`, and `stride=2` where a"
+            " stage begins, but for the first",
         ),
     ),
 }

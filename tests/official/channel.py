@@ -29,7 +29,7 @@ def efficient_channel(weights, x):
 def selective_kernel(weights, x):
     maps = []
     for name, dilation in (("3x3g32", 1), ("3x3g32d2", 2)):
-        maps.append(conv(weights, name, x, groups=32, dilation=dilation))
+        maps.append(conv(weights, name, x, stride=2, groups=32, dilation=dilation))
         maps[-1] = normed(weights, f"{name}/bn", maps[-1]).relu()
     fused = normed(weights, "B_fc1/bn", linear(weights, "B_fc1", means(sum(maps)))).relu()
     shares = linear(weights, "B_fc2", fused).unflatten(1, (2, -1)).softmax(dim=1)
@@ -37,7 +37,8 @@ def selective_kernel(weights, x):
 
 
 def pyramid_split(weights, x):
-    maps = [conv(weights, f"conv_{i + 1}", x, groups=(1, 4, 8, 16)[i]) for i in range(4)]
+    groups = (1, 4, 8, 16)
+    maps = [conv(weights, f"conv_{i + 1}", x, stride=2, groups=groups[i]) for i in range(4)]
     gates = torch.stack([linear(weights, "se.fc1", means(each)).relu() for each in maps], dim=1)
     shares = linear(weights, "se.fc2", gates).sigmoid().softmax(dim=1)[..., None, None]
     return torch.cat([shares[:, i] * maps[i] for i in (3, 2, 1, 0)], dim=1)
@@ -67,7 +68,7 @@ CASES = [
     ),
     Case(
         "implus/SKNet",
-        SelectiveKernel(64),
+        SelectiveKernel(64, stride=2),
         layer("3x3g32", 64, 2, 3, 3, bias=False)
         | batch_norm("3x3g32/bn", 64)
         | layer("3x3g32d2", 64, 2, 3, 3, bias=False)
@@ -80,7 +81,7 @@ CASES = [
     ),
     Case(
         "murufeng/EPSANet",
-        PyramidSplitAttention(64, kernel_sizes=(9, 7, 5, 3), groups=(16, 8, 4, 1)),
+        PyramidSplitAttention(64, (9, 7, 5, 3), (16, 8, 4, 1), stride=2),
         layer("conv_1", 16, 64, 3, 3, bias=False)
         | layer("conv_2", 16, 16, 5, 5, bias=False)
         | layer("conv_3", 16, 8, 7, 7, bias=False)
