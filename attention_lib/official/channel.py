@@ -3,7 +3,21 @@
 Of Caffe's models the names are those of the layers, with `.weight`, `.bias` and so on behind them.
 """
 
-from attention_lib.official.tables import Published, Rule, squeezed
+from typing import Any
+
+from attention_lib.official.tables import Published, Rule, Table, flat, squeezed
+
+
+def global_context(module: Any) -> Table:
+    transform = f"channel_{'mul' if module.multiply else 'add'}_conv"
+    return (
+        Rule(r"^conv_mask\.weight$", "query.weight"),
+        Rule(r"^conv_mask\.bias$", ""),  # all logits share it
+        Rule(rf"^{transform}\.0\.", "squash.", squeezed),
+        Rule(rf"^{transform}\.1\.", "norm.", flat),
+        Rule(rf"^{transform}\.3\.", "excite.", squeezed),
+    )
+
 
 TABLES = {
     "SqueezeExcitation": (
@@ -24,6 +38,13 @@ TABLES = {
             "BangguWu/ECANet@b332f6b:models/eca_module.py",
             (Rule(r"^conv\.", "mix."),),
             needs="the `kernel_size` that the name of a released model gives for the stage",
+        ),
+    ),
+    "GlobalContext": (
+        Published(
+            "xvjiarui/GCNet@029db54:mmdet/ops/gcb/context_block.py",
+            global_context,
+            needs="a `reduction` that is 1 divided by its `ratio`",
         ),
     ),
     "SelectiveKernel": (

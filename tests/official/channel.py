@@ -5,11 +5,21 @@ import torch.nn.functional as F
 
 from attention_lib.channel import (
     EfficientChannelAttention,
+    GlobalContext,
     PyramidSplitAttention,
     SelectiveKernel,
     SqueezeExcitation,
 )
-from tests.support.official import Case, batch_norm, conv, layer, linear, means, normed
+from tests.support.official import (
+    Case,
+    batch_norm,
+    conv,
+    layer,
+    layer_normed,
+    linear,
+    means,
+    normed,
+)
 
 
 def squeeze_excitation(first, second):
@@ -24,6 +34,18 @@ def efficient_channel(weights, x):
     kernel = weights["conv.weight"]
     gates = F.conv1d(means(x)[:, None], kernel, padding=kernel.shape[-1] // 2)
     return gates.sigmoid().mT[..., None] * x
+
+
+def global_context(fusion):
+    def answer(weights, x):
+        shares = conv(weights, "conv_mask", x).flatten(2).softmax(dim=2)
+        context = (x.flatten(2) @ shares.mT)[..., None]
+        name = f"channel_{fusion}_conv"
+        hidden = layer_normed(weights, f"{name}.1", conv(weights, f"{name}.0", context)).relu()
+        term = conv(weights, f"{name}.3", hidden)
+        return x + term if fusion == "add" else x * term.sigmoid()
+
+    return answer
 
 
 def selective_kernel(weights, x):
@@ -65,6 +87,22 @@ CASES = [
         layer("conv", 1, 1, 5, bias=False),
         efficient_channel,
         ((2, 12, 5, 4),),
+    ),
+    *(
+        Case(
+            "xvjiarui/GCNet",
+            GlobalContext(12, 4, multiply=fusion == "mul"),
+            layer("conv_mask", 1, 12, 1, 1)
+            | layer(f"channel_{fusion}_conv.0", 3, 12, 1, 1)
+            | dict.fromkeys(
+                (f"channel_{fusion}_conv.1.weight", f"channel_{fusion}_conv.1.bias"), (3, 1, 1)
+            )
+            | layer(f"channel_{fusion}_conv.3", 12, 3, 1, 1),
+            global_context(fusion),
+            ((2, 12, 5, 4),),
+            dispensable=r"^conv_mask\.bias$",
+        )
+        for fusion in ("add", "mul")
     ),
     Case(
         "implus/SKNet",
