@@ -111,9 +111,9 @@ CARD = Card(
         *(dict(released=True), dict(released=True, parallel=False, channels=17)),
     ],
     sizes=dict(batch=2, height=7, width=5),
-    params="4 * channels * hidden + 3 * channels - 2 * released * channels + released"
-    " * (1 - parallel) * (bottleneck * (hidden + channels + 3) + channels - channels * hidden)",
-    macs="4 * channels * hidden + 3 * channels * height * width + released * (1 - parallel)"
+    params="4 * channels * hidden + 3 * channels - 2 * released * channels"
+    " + Min(1, bottleneck) * (bottleneck * (hidden + channels + 3) + channels - channels * hidden)",
+    macs="4 * channels * hidden + 3 * channels * height * width + Min(1, bottleneck)"
     " * (bottleneck * (hidden + channels) - 2 * channels * hidden"
     " + (channels * hidden + hidden - channels) * height * width)",
     memory="channels * height * width",
