@@ -28,10 +28,10 @@ class HaloAttention(nn.Module):
     the columns from query to key say where a key lies; the heads share them.
 
     What lies beyond the map is masked, and so is what completes the last blocks of a map that
-    blocks do not divide.  The paper writes no scale, and one vector r for both offsets.  Here keys
-    and offsets meet scaled queries, and r is a sum, as in one author's code of another network; in
-    an earlier paper of theirs r^H and r^W stand side by side, each of half the width.  It replaces
-    a convolution between two 1×1 ones: no projection follows.
+    blocks do not divide.  The paper writes no scale, and one vector r for both offsets; no code of
+    the authors was found.  Here keys and offsets meet scaled queries, and r is a sum, as in one
+    author's code of another network; in an earlier paper of theirs r^H and r^W stand side by side,
+    each of half the width.  It replaces a convolution between two 1×1 ones: no projection follows.
 
     Args:
         channels: channels of the map, C, coming in and going out.

@@ -26,8 +26,7 @@ class OutlookAttention(nn.Module):
 
     Beyond the border lie zeros, which take part as values.  The algorithm printed in the paper
     has one head, no stride, no scale and no W_o; these are as in the authors' models, and so is a
-    W_v without a bias.  Their code departs from the algorithm where the stride is 1: there every
-    pixel uses its own logits alone, for all of the (2k - 1)² pixels that windows over it reach.
+    W_v without a bias.
 
     Args:
         channels: channels of the map, C, coming in and going out.

@@ -51,6 +51,13 @@ def test_it_begins_as_shifts_and_adds():
             assert_close(alone(acmix, "convolution")(X)[:, o : o + 1], expected)
 
 
+def test_a_map_too_small_to_be_mirrored_is_refused_by_name():
+    mirrored = ACmix(6, kernel_attention=7, heads=2, mirror=True)
+    assert mirrored(torch.randn(1, 6, 4, 5)).isfinite().all()
+    with pytest.raises(ValueError, match=r"x must be more than kernel_attention // 2 = 3 pixels"):
+        mirrored(torch.randn(1, 6, 3, 5))
+
+
 def test_the_bias_of_the_convolution_is_kept(acmix):
     """It is a parameter, counts, and learns."""
     assert isinstance(acmix.shift.bias, nn.Parameter) and acmix.shift.bias.any()

@@ -30,6 +30,12 @@ def test_too_few_channels_are_refused_by_name(channels):
     assert PolarizedSelfAttention(2).hidden == 1
 
 
+def test_the_released_form_needs_an_eighth_in_sequence():
+    with pytest.raises(ValueError, match="channels=7 must be at least 8"):
+        PolarizedSelfAttention(7, parallel=False, released=True)
+    assert PolarizedSelfAttention(7, released=True).hidden == 3
+
+
 def test_both_arrangements_have_the_same_parts():
     """One implementation: weights of the one fit the other, and its gates are the same."""
     parallel, sequential = ready(parallel=True), ready(parallel=False)

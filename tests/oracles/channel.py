@@ -72,6 +72,7 @@ def timm_selective_kernel(m):
     theirs = layers.SelectiveKernel(
         m.channels,
         kernel_size=[3] * m.branches,
+        stride=m.stride,
         dilation=1,
         groups=m.split[0][0].groups,
         rd_channels=m.hidden,
@@ -92,7 +93,7 @@ def pytorchcv_selective_kernel(m):
     theirs = SKConvBlock(
         m.channels,
         m.channels,
-        stride=1,
+        stride=m.stride,
         groups=m.split[0][0].groups,
         num_branches=m.branches,
         reduction=1,

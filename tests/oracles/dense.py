@@ -62,7 +62,7 @@ class _Reduce(nn.Module):
 
         size = m.dim // m.heads
         self.attention = EMSA(m.dim, size, size, m.heads, dropout=0.0, ratio=m.sr_ratio)
-        if m.heads == 1:  # theirs leaves out the mixing and the norm of a single head
+        if m.heads == 1 and not m.plain:  # theirs leaves out mixing and norm of a single head
             self.attention.apply_transform = True
             self.attention.transform = nn.Sequential()
             self.attention.transform.add_module("conv", nn.Conv2d(1, 1, 1))
@@ -87,8 +87,9 @@ def fightingcv_efficient_multi_head(m):
         "fc_v.weight": value,
         "fc_o.weight": m.out.weight,
         "fc_o.bias": m.out.bias,
-        "transform.conv.weight": m.mix_heads[..., None, None],
     }
+    if not m.plain:
+        state["transform.conv.weight"] = m.mix_heads[..., None, None]
     if m.query.bias is not None:
         state["fc_q.bias"] = m.query.bias
     if m.sr_ratio > 1:
