@@ -1,17 +1,12 @@
 """Constructor arguments that cannot work are refused, with what was given and what is wanted."""
 
 import re
-from inspect import signature
 from math import inf, nan
 
 import numpy as np
 import pytest
-import torch
 
-from attention_lib.catalog import catalog
-from attention_lib.core.guards import above, as_tuple, at_least, between, divides, odd
-
-CARDS = pytest.mark.parametrize("card", catalog(), ids=str)
+from attention_lib.core.guards import above, at_least, between, divides, odd
 
 
 @pytest.mark.parametrize(
@@ -61,43 +56,3 @@ def test_what_works_is_let_through():
     between(1, a=4, b=4)
     divides(a=np.int32(4), b=12)
     divides(a=(2, 3), b=6)
-    assert as_tuple(a=[1, 2]) == (1, 2)
-
-
-@pytest.mark.parametrize("given", ["3", 3.0, None, True, [3], (3, "3"), torch.tensor(3)], ids=repr)
-def test_no_integers_are_refused_by_name(given):
-    for guard in (at_least, odd):
-        with pytest.raises(TypeError, match=rf"^k={re.escape(repr(given))} must be an integer, "):
-            guard(1, k=given)
-    with pytest.raises(TypeError, match="must be an integer, between 1 and c=4"):
-        between(1, k=given, c=4)
-    with pytest.raises(TypeError, match="must be an integer"):
-        divides(k=4, c=given)
-
-
-@pytest.mark.parametrize("given", ["3", None, True, (3.0, "3")], ids=repr)
-def test_no_numbers_are_refused_by_name(given):
-    for guard, bound in ((at_least, 0.0), (above, 0)):
-        with pytest.raises(TypeError, match=rf"^k={re.escape(repr(given))} must be a number, "):
-            guard(bound, k=given)
-
-
-def test_a_number_is_no_tuple():
-    with pytest.raises(TypeError, match=r"^sizes=3 must be a tuple$"):
-        as_tuple(sizes=3)
-
-
-@CARDS
-@pytest.mark.parametrize("given", ["64", 64.0, None, True], ids=repr)
-def test_every_constructor_names_a_wrong_type(card, given):
-    known = signature(card.mechanism).parameters
-    for name, usual in card.example.items():
-        if type(usual) is int and (given is not None or known[name].default is not None):
-            with pytest.raises(TypeError, match=f"^{name}={re.escape(repr(given))} must be an int"):
-                card.mechanism(**{**card.example, name: given})
-
-
-@CARDS
-def test_every_constructor_takes_numpys_integers(card):
-    as_numpy = {k: np.int64(v) if type(v) is int else v for k, v in card.example.items()}
-    card.mechanism(**as_numpy)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.around import neighborhood_attention, shifted_views
 from attention_lib.core.guards import at_least, divides, odd
 
@@ -42,6 +42,7 @@ class ACmix(nn.Module):
         ValueError: if a kernel is even, a number too small, or C not a multiple of `heads`.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

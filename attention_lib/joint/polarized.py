@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.attention_pooling import pooled, position_weights
 from attention_lib.core.guards import at_least
 
@@ -43,6 +43,7 @@ class PolarizedSelfAttention(nn.Module):
         ValueError: if `channels` is below 2, of which half is kept inside.
     """
 
+    @typed
     def __init__(self, channels: int, parallel: bool = True):
         super().__init__()
         at_least(2, channels=channels)

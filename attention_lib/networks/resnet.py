@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from attention_lib.cards.card import Card, Preset
 from attention_lib.cards.shape import shaped
 from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import as_tuple, at_least, divides
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import at_least, divides
 
 Attention = Callable[[int], nn.Module]  # makes a module on maps of so many channels
 
@@ -92,6 +92,7 @@ class ResNet(nn.Module):
             or `stride_in` is neither.
     """
 
+    @typed
     def __init__(
         self,
         classes: int = 1000,
@@ -103,7 +104,6 @@ class ResNet(nn.Module):
         stride_in: str = "3x3",
     ):
         super().__init__()
-        depths = as_tuple(depths=depths)
         at_least(1, classes=classes, depths=depths, channels=channels, group_width=group_width)
         inner = channels * group_width // 64 * groups
         divides(groups=groups, **{"inner channels": inner})

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -45,6 +45,7 @@ class LongShortDistanceAttention(nn.Module):
         ValueError: if C is not a multiple of `heads`, or a number is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, heads: int = 2, group_size: int = 7, interval: int = 1):
         super().__init__()
         at_least(1, group_size=group_size, interval=interval)

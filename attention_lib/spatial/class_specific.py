@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import above, as_tuple, at_least
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import above, at_least
 
 
 class ClassSpecificResidualAttention(nn.Module):
@@ -42,6 +42,7 @@ class ClassSpecificResidualAttention(nn.Module):
             above 0, or if `lam` is below 0.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -50,7 +51,6 @@ class ClassSpecificResidualAttention(nn.Module):
         lam: float = 0.1,
     ):
         super().__init__()
-        temperatures = as_tuple(temperatures=temperatures)
         at_least(1, channels=channels, classes=classes)
         above(0, temperatures=temperatures)
         at_least(0.0, lam=lam)
