@@ -8,19 +8,22 @@ says by its annotations: see `arguments.typed`.  All raise ValueError.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 
 def at_least(least: float, **given: Any) -> None:
-    """Refuse numbers below `least`."""
+    """Refuse numbers below `least`, and what is infinite or no number."""
+    wanted = f"at least {least}" if isinstance(least, int) else f"at least {least} and finite"
     for name, value in given.items():
-        _check(name, value, lambda number: number >= least, f"at least {least}")
+        _check(name, value, lambda number: least <= number < inf, wanted)
 
 
-def above(bound: float, **given: Any) -> None:
-    """Refuse numbers that are not above `bound`."""
+def above(bound: float, infinite: bool = False, **given: Any) -> None:
+    """Refuse numbers that are not above `bound`, and infinite ones unless these are welcome."""
+    wanted = f"above {bound}" if infinite else f"above {bound} and finite"
     for name, value in given.items():
-        _check(name, value, lambda number: number > bound, f"above {bound}")
+        _check(name, value, lambda n: n > bound and (infinite or n < inf), wanted)
 
 
 def odd(least: int, **given: Any) -> None:

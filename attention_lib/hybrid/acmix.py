@@ -79,7 +79,9 @@ class ACmix(nn.Module):
     extra_repr = constructor_arguments
 
     @shaped
-    def forward(self, x: Maps) -> Maps:
+    def forward(
+        self, x: Maps
+    ) -> Float[Tensor, "batch channels ceil(height/stride) ceil(width/stride)"]:
         pieces, query, key, value = self._project(x)
         weights = self._weights(query, key)[:, :, None]  # a head's features share them
         gathered = neighborhood_attention(

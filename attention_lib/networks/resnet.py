@@ -90,6 +90,7 @@ class ResNet(nn.Module):
     Raises:
         ValueError: if one of the numbers is below 1, `groups` does not divide the inner channels,
             or `stride_in` is neither.
+        TypeError: if what `attention` makes is no module.
     """
 
     @typed
@@ -121,6 +122,8 @@ class ResNet(nn.Module):
                 blocks.append(
                     Bottleneck(channels, wide, out_channels, stride, groups, attention, stride_in)
                 )
+                if not isinstance(made := blocks[-1].attention, nn.Module):
+                    raise TypeError(f"attention={attention!r} must make a module, not {made!r}")
                 channels = out_channels
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(channels, classes)

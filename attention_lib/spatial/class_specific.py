@@ -52,7 +52,7 @@ class ClassSpecificResidualAttention(nn.Module):
     ):
         super().__init__()
         at_least(1, channels=channels, classes=classes)
-        above(0, temperatures=temperatures)
+        above(0, infinite=True, temperatures=temperatures)
         at_least(0.0, lam=lam)
         self.channels, self.classes, self.heads = channels, classes, len(temperatures)
         self.temperatures, self.lam = temperatures, lam
