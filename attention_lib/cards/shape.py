@@ -92,9 +92,13 @@ def signature(function: Callable) -> dict[str, Axes]:
 
     Of tuples, that of the answer alone is shown, by its first tensor.
     """
-    found = wanted(function)
-    if isinstance(answer := found.get("return"), Several):
-        found["return"] = tensors_of(answer)[0]
+    return axes_of(wanted(function))
+
+
+def axes_of(notes: Mapping[str, Wanted | Several]) -> dict[str, Axes]:
+    """The axes in such annotations."""
+    answer = {"return": tensors_of(notes["return"])[0]} if "return" in notes else {}
+    found = {**notes, **answer}
     return {name: note.axes for name, note in found.items() if isinstance(note, Wanted)}
 
 
