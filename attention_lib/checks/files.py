@@ -65,10 +65,7 @@ def _run(path: Path) -> ModuleType:
             if package:
                 _package(package, path.resolve().parent)
             spec.loader.exec_module(module)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # whatever it raises is the answer
+    except (Exception, SystemExit) as error:  # whatever it raises is the answer
         sys.modules.pop(name, None)
         why = f"{type(error).__name__}: {error}"
         if isinstance(error, SystemExit) and (lines := said.getvalue().split("\n")[:-1]):
