@@ -122,6 +122,10 @@ counts: $(TEST)  ## count again what each mechanism costs; a test fails where on
 mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
 	@$(PY) -m tools.mutants $(FAMILY) --jobs $(JOBS)
 
+.PHONY: fuzz
+fuzz: $(TEST)  ## call mechanisms with arguments and inputs drawn at random (NAME=se ARGS="--seed 3")
+	@$(PY) -m tools.fuzz $(NAME) --calls 10000 $(ARGS)
+
 .PHONY: screenshots
 screenshots: $(TEST) $(SITE)  ## photograph the pages, wide and narrow, light and dark
 	@CHROMIUM=$$(tools/setup.sh chromium) $(PY) -m tools.screenshots $(ARGS)

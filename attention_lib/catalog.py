@@ -7,13 +7,9 @@ There is no registry to keep. A family is a folder whose first line asks a quest
 import inspect
 import re
 import sys
-from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
-from numbers import Integral, Real
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, get_args
 
 from torch import nn
 
@@ -36,7 +32,6 @@ def _families(home: Path = Path(__file__).parent) -> tuple[str, ...]:
 
 FAMILIES = _families()
 NETWORKS = "networks"  # no family: whole models, which are found and made alike
-KINDS = {int: Integral, float: Real, bool: bool, NoneType: NoneType}  # numpy's integers are ints
 
 
 def catalog(family: str | None = None) -> list[Card]:
@@ -104,15 +99,9 @@ def create(
     if isinstance(thing, str) and (made := preset_of(card, thing)):
         named = {**made.arguments, **named}
     try:
-        given = accepted.bind(*arguments, **named).arguments
+        accepted.bind(*arguments, **named)
     except TypeError as error:
         raise TypeError(f"{error}; it is {mechanism.__name__}{accepted}") from None
-    for name, value in given.items():
-        note = accepted.parameters[name].annotation
-        if not _fits(value, note):
-            wanted = note if isinstance(note, UnionType) else note.__name__
-            got = f"{value!r} of type {type(value).__name__}"
-            raise TypeError(f"{mechanism.__name__}: {name} must be {wanted}, got {got}")
     return mechanism(*arguments, **named)
 
 
@@ -142,13 +131,3 @@ def preset_of(card: Card, name: str) -> Preset | None:
 def _spelled(name: str) -> str:
     """A name without what does not count in it."""
     return "".join(letter for letter in name.lower() if letter not in "-_ ")
-
-
-def _fits(value: object, note: object) -> bool:
-    """Whether a value is of the annotated type; of other types than KINDS, nothing is known."""
-    kinds: Iterable[Any] = get_args(note) if isinstance(note, UnionType) else (note,)
-    if not all(kind in KINDS for kind in kinds):
-        return True
-    if isinstance(value, bool):
-        return bool in kinds
-    return any(isinstance(value, KINDS[kind]) for kind in kinds)

@@ -105,27 +105,6 @@ def test_arguments_go_to_the_constructor_in_order():
     assert create("eca", 8, None).kernel_size and create("simam", 8, 1).regularization == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "message"),
-    [
-        (
-            "se",
-            dict(channels="64"),
-            "Excitation: channels must be int, got '64' of type str",
-        ),
-        ("se", dict(channels=64.0), "channels must be int, got 64.0 of type float"),
-        ("se", dict(channels=True), "channels must be int, got True of type bool"),
-        ("mha", dict(dim=64, causal=1), "causal must be bool, got 1 of type int"),
-        ("eca", dict(channels=8, kernel_size="3"), "must be int | None, got '3' of type str"),
-        ("simam", dict(channels=8, regularization="0"), "must be float, got '0' of type str"),
-    ],
-)
-def test_an_argument_of_a_wrong_type_is_named(name, arguments, message):
-    with pytest.raises(TypeError) as error:
-        create(name, **arguments)
-    assert message in str(error.value)
-
-
 CASES = [(card, change) for card in catalog() for change in ({}, *card.variants)]
 
 

@@ -126,6 +126,21 @@ def test_a_stamp_names_preset_and_versions():
 
 
 @pytest.mark.parametrize(
+    ("preset", "device", "said"),
+    [
+        ("CI", "cpu", "no preset 'CI'; there are ci, laptop, t4, big"),
+        (None, "cpu", "no preset None; there are ci, "),
+        ("ci", "gpu", "device='gpu' must be cpu or cuda"),
+        ("ci", None, "device=None must be cpu or cuda"),
+        ("ci", "cuda:99", "device='cuda:99', but torch sees no GPU of that number here"),
+    ],
+)
+def test_a_stamp_refuses_what_is_not_there(preset, device, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        display.stamp(preset, device)
+
+
+@pytest.mark.parametrize(
     ("oracles", "said"),
     [
         ((), "by somebody else than the class"),

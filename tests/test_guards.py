@@ -1,17 +1,12 @@
 """Constructor arguments that cannot work are refused, with what was given and what is wanted."""
 
 import re
-from inspect import signature
 from math import inf, nan
 
 import numpy as np
 import pytest
-import torch
 
-from attention_lib.catalog import catalog
-from attention_lib.core.guards import above, as_tuple, at_least, between, divides, odd
-
-CARDS = pytest.mark.parametrize("card", catalog(), ids=str)
+from attention_lib.core.guards import above, at_least, between, divides, odd
 
 
 @pytest.mark.parametrize(
@@ -20,10 +15,12 @@ CARDS = pytest.mark.parametrize("card", catalog(), ids=str)
         (at_least, 1, dict(a=1, b=0), "b=0 must be at least 1"),
         (at_least, 2, dict(sizes=(2, 1)), "sizes=(2, 1) must be at least 2"),
         (at_least, 2, dict(sizes=()), "sizes=() must be at least 2"),
-        (at_least, 0.0, dict(lam=-0.5), "lam=-0.5 must be at least 0.0"),
-        (at_least, 0.0, dict(lam=nan), "lam=nan must be at least 0.0"),
-        (above, 0, dict(eps=0.0), "eps=0.0 must be above 0"),
-        (above, 0, dict(eps=(1.0, nan)), "eps=(1.0, nan) must be above 0"),
+        (at_least, 0.0, dict(lam=-0.5), "lam=-0.5 must be at least 0.0 and finite"),
+        (at_least, 0.0, dict(lam=nan), "lam=nan must be at least 0.0 and finite"),
+        (at_least, 0.0, dict(lam=inf), "lam=inf must be at least 0.0 and finite"),
+        (above, 0, dict(eps=0.0), "eps=0.0 must be above 0 and finite"),
+        (above, 0, dict(eps=(1.0, nan)), "eps=(1.0, nan) must be above 0 and finite"),
+        (above, 0, dict(eps=inf), "eps=inf must be above 0 and finite"),
         (odd, 1, dict(k=4), "k=4 must be odd and at least 1"),
         (odd, 3, dict(k=1), "k=1 must be odd and at least 3"),
         (odd, 1, dict(k=(3, -1)), "k=(3, -1) must be odd and at least 1"),
@@ -55,49 +52,10 @@ def test_what_does_not_divide(arguments, message):
 def test_what_works_is_let_through():
     at_least(1, a=1, b=np.int64(2), c=(1, 3))
     at_least(0.0, a=0, b=0.0, c=np.float32(1))
-    above(0, a=1, b=0.1, c=(1.0, inf))
+    above(0, a=1, b=0.1)
+    above(0, infinite=True, c=(1.0, inf))
     odd(3, a=3, b=(3, 5))
     between(1, a=1, b=1)
     between(1, a=4, b=4)
     divides(a=np.int32(4), b=12)
     divides(a=(2, 3), b=6)
-    assert as_tuple(a=[1, 2]) == (1, 2)
-
-
-@pytest.mark.parametrize("given", ["3", 3.0, None, True, [3], (3, "3"), torch.tensor(3)], ids=repr)
-def test_no_integers_are_refused_by_name(given):
-    for guard in (at_least, odd):
-        with pytest.raises(TypeError, match=rf"^k={re.escape(repr(given))} must be an integer, "):
-            guard(1, k=given)
-    with pytest.raises(TypeError, match="must be an integer, between 1 and c=4"):
-        between(1, k=given, c=4)
-    with pytest.raises(TypeError, match="must be an integer"):
-        divides(k=4, c=given)
-
-
-@pytest.mark.parametrize("given", ["3", None, True, (3.0, "3")], ids=repr)
-def test_no_numbers_are_refused_by_name(given):
-    for guard, bound in ((at_least, 0.0), (above, 0)):
-        with pytest.raises(TypeError, match=rf"^k={re.escape(repr(given))} must be a number, "):
-            guard(bound, k=given)
-
-
-def test_a_number_is_no_tuple():
-    with pytest.raises(TypeError, match=r"^sizes=3 must be a tuple$"):
-        as_tuple(sizes=3)
-
-
-@CARDS
-@pytest.mark.parametrize("given", ["64", 64.0, None, True], ids=repr)
-def test_every_constructor_names_a_wrong_type(card, given):
-    known = signature(card.mechanism).parameters
-    for name, usual in card.example.items():
-        if type(usual) is int and (given is not None or known[name].default is not None):
-            with pytest.raises(TypeError, match=f"^{name}={re.escape(repr(given))} must be an int"):
-                card.mechanism(**{**card.example, name: given})
-
-
-@CARDS
-def test_every_constructor_takes_numpys_integers(card):
-    as_numpy = {k: np.int64(v) if type(v) is int else v for k, v in card.example.items()}
-    card.mechanism(**as_numpy)

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import Bool, Float, Int
@@ -151,6 +152,48 @@ def test_formulas_integers_and_tuples_fit():
 def test_what_does_not_fit_a_formula_is_named(arguments, message):
     with pytest.raises(SignatureError, match=message):
         Stack()(**dict(x=make(2, 2, 3), ids=IDS) | arguments)
+
+
+class Laid(nn.Module):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim, self.scale = dim, nn.Parameter(torch.ones(dim))
+
+    @shaped
+    def forward(
+        self, x: Float[Tensor, "batch dim"], rows: int, mask: Bool[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        return self.scale * x
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(x=make(2, 4).to_sparse()), "x must be dense, got torch.sparse_coo"),
+        (
+            dict(x=torch.nested.nested_tensor([make(4)], layout=torch.jagged)),
+            "x must be dense, got ne",
+        ),
+        (dict(x=make(2, 4).cfloat()), "x must be floating point, got torch.complex64"),
+        (dict(x=make(2, 4).to(torch.float8_e5m2)), "x must be floating point, got torch.float8"),
+        (dict(x=make(2, 4).to("meta")), "x must be on cpu like the parameters, got meta"),
+        (dict(mask=IDS.to("meta")[:, 0] > 0), "mask must be on cpu like the parameters, got meta"),
+        (dict(rows="3"), "rows must be an integer, got str"),
+        (dict(rows=3.0), "rows must be an integer, got float"),
+        (dict(rows=True), "rows must be an integer, got bool"),
+        (dict(rows=None), "rows must be an integer, got NoneType"),
+    ],
+)
+def test_other_layouts_devices_and_numbers_are_named(arguments, message):
+    with pytest.raises(SignatureError, match=f"^Laid: {message}"):
+        Laid(4)(**dict(x=make(2, 4), rows=3) | arguments)
+
+
+def test_numpys_integers_are_numbers_in_inputs_and_on_the_module():
+    laid = Laid(np.int64(4))
+    assert laid(make(2, 4), np.int32(3)).shape == (2, 4)
+    with pytest.raises(SignatureError, match=r"^Laid: x must be \(batch=2, dim=4\), got \(2, 5\)"):
+        laid(make(2, 5), 3)
 
 
 def test_a_name_that_nothing_measures_is_an_error():

@@ -69,3 +69,17 @@ def test_every_table_is_of_a_module_that_there_is():
     for family in set(files) - {"__init__", "tables"}:
         for name in import_module(f"attention_lib.official.{family}").TABLES:
             assert known[name] == family
+
+
+@pytest.mark.parametrize(
+    ("module", "state", "message"),
+    [
+        (create("se", 8, 2), None, "a state, name to tensor, is wanted, got NoneType"),
+        (create("se", 8, 2), {"model": {}}, "name to tensor, is wanted, got 'model' with dict"),
+        (create("se", 8, 2), {3: torch.ones(1)}, "name to tensor, is wanted, got 3 with Tensor"),
+        ("se", {}, "a module to load the weights into is wanted, got 'se'"),
+    ],
+)
+def test_what_is_no_module_and_no_state_is_named(module, state, message):
+    with pytest.raises(TypeError, match=message):
+        load_official(module, state)

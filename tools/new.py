@@ -28,7 +28,7 @@ from torch import nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import $layout, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 
 
@@ -45,6 +45,7 @@ class $name(nn.Module):
         ValueError: if there is no $unit.
     """
 
+    @typed
     def __init__(self, $width: int):
         super().__init__()
         at_least(1, $width=$width)

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from attention_lib.advice.questions import Path, tasks
+from attention_lib.measure.sizes import check_size
 
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -47,12 +49,16 @@ class Need:
     def __post_init__(self) -> None:
         if self.layout not in ("tokens", "maps"):
             raise ValueError(f"no layout {self.layout!r}; there are tokens, maps")
-        if self.dtype not in BYTES:
+        if self.dtype not in [*BYTES]:
             raise ValueError(f"dtype={self.dtype!r} must be one of {', '.join(BYTES)}")
-        for name in ("features", "batch", "tokens", "height", "width", "memory"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise ValueError(f"{name}={number} must be at least 1")
+        for name in ("features", "batch", "tokens", "height", "width"):
+            if (number := getattr(self, name)) is not None or name in ("features", "batch"):
+                check_size(name, number)
+        if self.memory is not None and not (isinstance(self.memory, int) and self.memory >= 1):
+            raise ValueError(f"memory={self.memory!r} must be at least 1 byte")
+        for name in ("causal", "padding", "backward"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         if (self.height is None) != (self.width is None):
             raise ValueError(f"height={self.height} and width={self.width}: give both or none")
         if self.height is None and self.layout == "maps":
@@ -106,8 +112,8 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: if that is no size of a memory.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
     size = float(found[1]) * UNITS.get((found[2] or "B").upper(), 0) if found else 0
-    if size < 1:
+    if not 1 <= size < inf:
         raise ValueError(f"memory={text!r} must be a number and a unit, as 512MiB or 2GiB")
     return int(size)

@@ -25,7 +25,7 @@ from attention_lib.advice.traits import (
 )
 from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import catalog, find
-from attention_lib.measure.sizes import realistic
+from attention_lib.measure.sizes import realistic, sizes_named
 from attention_lib.measure.trace import trace_fake
 
 UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms are not"
@@ -69,7 +69,10 @@ def recommend(need: Need, by: str = "macs") -> Advice:
 
     Raises:
         ValueError: if there is no such order.
+        TypeError: if what is looked for is no `Need`.
     """
+    if not isinstance(need, Need):
+        raise TypeError(f"a Need is wanted, got {need!r}")
     if by not in ORDERS:
         raise ValueError(f"by={by!r} must be one of {', '.join(ORDERS)}")
     choices, left_out = [], []
@@ -140,9 +143,10 @@ def _counted(card: Card, path: Path, need: Need) -> Choice:
 def _costs(card: Card, size: Need) -> tuple[Card, dict[str, int]]:
     """The card at a size, tried there, and its counts: they depend on nothing else of a need."""
     card = at_size(card, size)
-    with torch.device("meta"):
-        mechanism, inputs = card.build(), card.inputs()
-    trace_fake(mechanism, *inputs)
+    with sizes_named(card):
+        with torch.device("meta"):
+            mechanism, inputs = card.build(), card.inputs()
+        trace_fake(mechanism, *inputs)
     counts = {kind: card.cost(kind, 1 if kind == "params" else size.batch) for kind in COSTS}
     counts["memory"] = max(counts["memory"], size.batch * size.places * size.features)
     return card, counts

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards import notation
 from attention_lib.cards.notation import letter
-from attention_lib.cards.shape import Axes, Several, Wanted, measured, signature, tensors_of, wanted
+from attention_lib.cards.shape import Axes, Several, Wanted, axes_of, measured, tensors_of, wanted
 
 if TYPE_CHECKING:  # slow to import, and only tables and tests need it
     import sympy
@@ -104,9 +104,14 @@ class Card:
         return inspect.cleandoc(found[1]) if found else ""
 
     @property
+    def notes(self) -> Mapping[str, Wanted | Several]:
+        """What is asked of each tensor argument of `forward`, and of the answer under 'return'."""
+        return _notes(self.mechanism.forward)
+
+    @property
     def shapes(self) -> dict[str, Axes]:
         """The axes of each tensor argument of `forward`, and of the answer under 'return'."""
-        return signature(self.mechanism.forward)
+        return axes_of(self.notes)
 
     @property
     def kind(self) -> str:
@@ -119,12 +124,13 @@ class Card:
         pictures → logits (batch, 3, height, width), the colours a fixed number, to logits
         ids → logits      whole numbers below `vocabulary`, (batch, tokens), to logits
         """
-        notes = _notes(self.mechanism.forward)
-        x = tensors_of(notes["x"])[0]
+        x = tensors_of(self.notes["x"])[0]
         if x.kind == "integer":
             return "ids → logits"
         if "channels" in x.axes:
-            return "maps" if len(tensors_of(notes["return"])[0].axes) == len(x.axes) else "head"
+            return (
+                "maps" if len(tensors_of(self.notes["return"])[0].axes) == len(x.axes) else "head"
+            )
         if len(x.axes) == 4:
             return "pictures → logits"
         steps = all(hasattr(self.mechanism, name) for name in ("prefill", "step"))
@@ -139,7 +145,7 @@ class Card:
     @property
     def comparable(self) -> bool:
         """Whether the example answers with a tensor shaped like x, which properties need."""
-        [x] = tensors_of(_notes(self.mechanism.forward)["x"])
+        [x] = tensors_of(self.notes["x"])
         return self.answers() == [self.measure(x)]
 
     @property
@@ -180,7 +186,7 @@ class Card:
 
         Integers are drawn below the size that the module calls `vocabulary`.
         """
-        notes, words = _notes(self.mechanism.forward), self.words(**sizes)
+        notes, words = self.notes, self.words(**sizes)
         arguments = list(inspect.signature(self.mechanism.forward).parameters.values())[1:]
         given: list[Any] = []
         for name in [a.name for a in arguments if a.default is a.empty]:
@@ -195,8 +201,7 @@ class Card:
 
     def answers(self, **sizes: int) -> list[tuple[int, ...]]:
         """The shape of each tensor that comes out of the example."""
-        answer = _notes(self.mechanism.forward)["return"]
-        return [self.measure(note, **sizes) for note in tensors_of(answer)]
+        return [self.measure(note, **sizes) for note in tensors_of(self.notes["return"])]
 
     def measure(self, note: Wanted, **sizes: int) -> tuple[int, ...]:
         """The shape that an annotation comes to."""

@@ -9,8 +9,9 @@ holds as a number measures that number; an axis met twice measures the same both
 name is free, and only a batch may be empty.  A tensor may be optional, or lie in a tuple.  What
 `@shaped` cannot read raises a TypeError where the function is defined.
 
-A floating tensor must have the dtype of the module's parameters, unless autocast is on; in a
-tuple, such as a state, it may have a wider one.
+Tensors must be dense and on the device of the module's parameters.  A floating one must have their
+dtype too, unless autocast is on; in a tuple, such as a state, it may have a wider one.  An argument
+that is annotated with `int` must be a whole number.
 
 To torch.fx, which traces a network with symbols in place of tensors, it is a leaf of the graph.
 
@@ -23,6 +24,7 @@ import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
+from numbers import Integral
 from types import UnionType
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
 
@@ -31,6 +33,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+INTEGERS = (Integral, torch.SymInt)  # numpy's are among them, and those of an export
 Maps = Float[Tensor, "batch channels height width"]
 Tokens = Float[Tensor, "batch tokens dim"]
 Axes = tuple[str, ...]
@@ -92,9 +95,13 @@ def signature(function: Callable) -> dict[str, Axes]:
 
     Of tuples, that of the answer alone is shown, by its first tensor.
     """
-    found = wanted(function)
-    if isinstance(answer := found.get("return"), Several):
-        found["return"] = tensors_of(answer)[0]
+    return axes_of(wanted(function))
+
+
+def axes_of(notes: Mapping[str, Wanted | Several]) -> dict[str, Axes]:
+    """The axes in such annotations."""
+    answer = {"return": tensors_of(notes["return"])[0]} if "return" in notes else {}
+    found = {**notes, **answer}
     return {name: note.axes for name, note in found.items() if isinstance(note, Wanted)}
 
 
@@ -133,12 +140,14 @@ def shaped(
         TypeError: at once, if an annotation cannot be read.
         SignatureError: (a ValueError) with the argument, what is wanted and what was given.
     """
-    for name, note in inspect.get_annotations(forward).items():
+    notes = inspect.get_annotations(forward)
+    for name, note in notes.items():
         if isinstance(note, str):  # with `from __future__ import annotations`, say
             raise TypeError(f"{forward.__qualname__}: the annotation of {name} is a string")
     expected = wanted(forward)
     expected.pop("return", None)
     names = list(inspect.signature(forward).parameters)[1:]
+    counts = {name for name in names if notes.get(name) is int}
     formulas = any(tensor.formulas for note in expected.values() for tensor in tensors_of(note))
 
     @wraps(forward)
@@ -151,6 +160,9 @@ def shaped(
                 return _traced(value.tracer, forward, self, *args, **kwargs)
             if name in expected:
                 _check(self, name, value, expected[name], known)
+            elif name in counts and not _is_integer(value):
+                problem = f"must be an integer, got {type(value).__name__}"
+                raise SignatureError(f"{type(self).__name__}: {name} {problem}")
         if formulas:  # once every name is known
             for name, value in given:
                 if name in expected:
@@ -225,6 +237,8 @@ def _read_tensor(note: Any) -> Wanted:
     sizes = tuple(_read_axis(axis) for axis in axes)
     dtypes = [getattr(torch, kind, None) for kind in note.dtypes if isinstance(kind, str)]
     known = frozenset(dtype for dtype in dtypes if isinstance(dtype, torch.dtype))
+    # jaxtyping's floats have some of a byte, in which torch does not compute
+    known = frozenset(d for d in known if d.itemsize > 1 or not d.is_floating_point)
     if not known:
         raise TypeError(f"cannot read the dtype of {note.__name__}")
     return Wanted(axes, sizes, known, any(isinstance(size, tuple) for size in sizes))
@@ -312,7 +326,11 @@ def _check_formulas(
 def _held(numbers: dict[str, Any], axis: str, otherwise: int) -> int:
     """The number that a module holds for an axis."""
     number = numbers.get(axis)
-    return number if isinstance(number, int) else otherwise
+    return int(number) if isinstance(number, Integral) else otherwise
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, INTEGERS) and not isinstance(value, bool)
 
 
 def _refuse(
@@ -332,10 +350,14 @@ def _refuse(
 def _check_type(module: nn.Module, name: str, given: object, note: Wanted) -> None:
     if not isinstance(given, Tensor):
         problem = f"must be a tensor, got {type(given).__name__}"
+    elif given.is_nested or given.layout != torch.strided:
+        problem = f"must be dense, got {'nested' if given.is_nested else given.layout}"
     elif given.dtype not in note.dtypes:
         problem = f"must be {note.kind}, got {given.dtype}"
     elif "[" not in name and (other := _dtype_of_parameters(module, given)):
         problem = f"must be {other} like the parameters, got {given.dtype}"
+    elif where := _device_of_parameters(module, given):
+        problem = f"must be on {where} like the parameters, got {given.device}"
     else:
         return
     raise SignatureError(f"{type(module).__name__}: {name} {problem}")
@@ -344,18 +366,26 @@ def _check_type(module: nn.Module, name: str, given: object, note: Wanted) -> No
 def _dtype_of_parameters(module: nn.Module, given: Tensor) -> torch.dtype | None:
     """What the parameters have, if it should be that of what is given and is not."""
     first = None
-    for dtype in _dtypes(module):  # the others are looked up only where it differs
-        if dtype == given.dtype or not given.is_floating_point():
+    for parameter in _floating(module):  # the others are looked up only where it differs
+        if parameter.dtype == given.dtype or not given.is_floating_point():
             return None
-        first = first or dtype
-    return first if first and not torch.is_autocast_enabled(given.device.type) else None
+        first = first or parameter.dtype
+    autocast = not given.is_meta and torch.is_autocast_enabled(given.device.type)
+    return None if autocast else first
 
 
-def _dtypes(module: nn.Module) -> Iterator[torch.dtype]:
-    """Of the parameters, one after the other; `parameters()` takes as long as all else here."""
+def _device_of_parameters(module: nn.Module, given: Tensor) -> torch.device | None:
+    """Where the first parameter lies, if what is given lies elsewhere."""
+    for parameter in _floating(module):
+        return None if parameter.device == given.device else parameter.device
+    return None
+
+
+def _floating(module: nn.Module) -> Iterator[Tensor]:
+    """The parameters, one after the other; `parameters()` takes as long as all else here."""
     for parameter in module._parameters.values():
         if parameter is not None and parameter.is_floating_point():
-            yield parameter.dtype
+            yield parameter
     for part in module._modules.values():
         if part is not None:
-            yield from _dtypes(part)
+            yield from _floating(part)

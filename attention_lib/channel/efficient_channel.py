@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, odd
 
 
@@ -36,6 +36,7 @@ class EfficientChannelAttention(nn.Module):
         ValueError: if `kernel_size` is even or below 1, or `channels` is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, kernel_size: int | None = None):
         super().__init__()
         at_least(1, channels=channels)

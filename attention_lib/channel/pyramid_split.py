@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import as_tuple, at_least, between, divides, odd
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import at_least, between, divides, odd
 
 
 class PyramidSplitAttention(nn.Module):
@@ -41,6 +41,7 @@ class PyramidSplitAttention(nn.Module):
             one unit is left in the middle of the gate, or `stride` is below 1.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -50,7 +51,6 @@ class PyramidSplitAttention(nn.Module):
         stride: int = 1,
     ):
         super().__init__()
-        kernel_sizes, groups = as_tuple(kernel_sizes=kernel_sizes), as_tuple(groups=groups)
         if len(kernel_sizes) != len(groups):
             raise ValueError(f"kernel_sizes={kernel_sizes} and groups={groups} must pair up")
         odd(1, kernel_sizes=kernel_sizes)

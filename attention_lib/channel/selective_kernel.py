@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, divides
 
@@ -40,6 +40,7 @@ class SelectiveKernel(nn.Module):
     BatchNorm says so.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

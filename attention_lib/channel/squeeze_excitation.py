@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import between
 
 
@@ -35,6 +35,7 @@ class SqueezeExcitation(nn.Module):
         ValueError: if fewer than one unit is left in the middle.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 16, bias: bool = True):
         super().__init__()
         between(1, reduction=reduction, channels=channels)

@@ -3,30 +3,42 @@
     for promise, verdict, why in check("my_gate.py:MyGate", channels=16):
         print(promise, verdict, why)
 
-Checks of what nobody declared do not apply: costs, properties and rejected arguments.
+The class, its file and the module itself stay as they are; what is known of them stands on the
+card.  Checks of what nobody declared do not apply: costs, properties and rejected arguments.
 """
 
 import inspect
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
-from attention_lib.cards.shape import signature
+from attention_lib.cards.shape import Maps, Several, Tokens, Wanted, signature, wanted
 from attention_lib.catalog import find
 from attention_lib.checks import CONTRACT, verdict
+from attention_lib.checks.files import load
+from attention_lib.measure.sizes import check_size
 
-AXES = {"maps": "batch channels height width", "tokens": "batch tokens dim"}
 WIDTH = {"maps": "channels", "tokens": "dim"}
 SMALL = (7, 5, 9, 11, 13)  # distinct and coprime, so that swapped axes cannot hide
+
+
+def _on_maps(self: nn.Module, x: Maps) -> Maps:
+    raise NotImplementedError("it is there for its annotations")
+
+
+def _on_tokens(self: nn.Module, x: Tokens) -> Tokens:
+    raise NotImplementedError("it is there for its annotations")
+
+
+LAYOUTS: dict[str, Callable] = {"maps": _on_maps, "tokens": _on_tokens}
 
 
 class Checked(NamedTuple):
@@ -35,6 +47,36 @@ class Checked(NamedTuple):
     check: str  # the name of the check in `attention_lib.checks`
     verdict: str
     why: str
+
+
+@dataclass(frozen=True, eq=False)
+class CustomCard(Card):
+    """A card of somebody's module: its forward may not say its shapes, it may be there already."""
+
+    laid: str = ""  # "maps" or "tokens", where its forward does not say
+    width: int = 0  # channels or features of its input, likewise
+    instance: nn.Module | None = None  # what is copied, in place of being made
+
+    @property
+    def notes(self) -> Mapping[str, Wanted | Several]:
+        return wanted(LAYOUTS[self.laid]) if self.laid else super().notes
+
+    def build(self, **arguments: object) -> nn.Module:
+        if self.instance is None:
+            return super().build(**arguments)
+        device = torch.empty(0).device  # which `with torch.device("meta")` has set
+        copied = deepcopy(self.instance)
+        movable = not isinstance(copied, torch.jit.ScriptModule)  # not to the meta device
+        return copied.to(device) if movable and device.type == "meta" else copied
+
+    def inputs(self, dtype: torch.dtype = torch.float32, /, **sizes: int) -> list[Any]:
+        if not self.laid:
+            return super().inputs(dtype, **sizes)
+        [shape] = self.answers(**sizes)  # which is also that of the input
+        return [torch.randn(shape, dtype=dtype)]
+
+    def words(self, **sizes: int) -> dict[str, Any]:
+        return {**super().words(**sizes), **({WIDTH[self.laid]: self.width} if self.laid else {})}
 
 
 def check(
@@ -49,11 +91,13 @@ def check(
 
     Args:
         thing: a mechanism as `find` takes it, any module or its class, or "path/to/file.py:Class".
+            A module that has no card is copied, unless there are arguments to make another.
         layout, sizes: see `card_for_module`.
         arguments: of the constructor; where there is a card, what changes in its example.
 
     Raises:
         ValueError: if there is no such thing, or it cannot be made or run.
+        TypeError: if `thing` is of another type.
     """
     return list(held_to(adopt(thing, arguments, layout, sizes)))
 
@@ -68,10 +112,8 @@ def adopt(
     if isinstance(thing, str):
         thing = load(thing) if ".py" in thing else find(thing)
     if isinstance(thing, Card):
-        example = {**thing.example, **arguments}
-        return _tried(replace(thing, example=example, sizes={**thing.sizes, **(sizes or {})}))
-    mechanism = type(thing) if isinstance(thing, nn.Module) else thing
-    return card_for_module(mechanism, arguments, layout, sizes)
+        return _tried(replace(thing, example={**thing.example, **arguments}), sizes or {})
+    return card_for_module(thing, arguments, layout, sizes)
 
 
 def held_to(card: Card) -> Iterator[Checked]:
@@ -83,44 +125,8 @@ def held_to(card: Card) -> Iterator[Checked]:
         yield Checked(promise.__name__, *found)
 
 
-def load(place: str) -> type[nn.Module]:
-    """The class at "path/to/file.py:Class".
-
-    Raises:
-        ValueError: if there is no such file or class, or the file does not run.
-    """
-    file, _, name = place.rpartition(":")
-    path = Path(file if file.endswith(".py") else place)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    module_name = path.stem if path.stem not in sys.modules else f"guest_{path.stem}"
-    spec = spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file")
-    module = sys.modules[module_name] = module_from_spec(spec)  # where pickle looks for it
-    sys.path.insert(0, str(path.resolve().parent))  # as if it were run: it may have neighbours
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # it is anybody's file: whatever it raises is the answer
-        raise ValueError(f"{path} does not run: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    found = getattr(module, name, None) if path == Path(file) else None
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        modules = [
-            name
-            for name, thing in vars(module).items()
-            if isinstance(thing, type)
-            and issubclass(thing, nn.Module)
-            and thing.__module__ == module_name
-        ]
-        there = f"it has {', '.join(modules)}" if modules else "it has none"
-        raise ValueError(f"say which class of {path}, as in {path}:Class; {there}")
-    return found
-
-
 def card_for_module(
-    mechanism: type[nn.Module],
+    thing: type[nn.Module] | nn.Module,
     arguments: Mapping[str, object],
     layout: str | None = None,
     sizes: Mapping[str, int] | None = None,
@@ -131,7 +137,7 @@ def card_for_module(
     it and the answer have one; else those of the layout, with the answer shaped like the input.
 
     Args:
-        mechanism: a module whose `forward` takes one tensor and returns one.
+        thing: a module, or its class, whose `forward` takes one tensor and returns one.
         arguments: of its constructor, for a small instance.
         layout: "maps" for (batch, channels, height, width), "tokens" for (batch, tokens, dim).
             If None, maps where there is an argument `channels`, and tokens where there is `dim`.
@@ -139,93 +145,89 @@ def card_for_module(
 
     Raises:
         ValueError: if the module cannot be made, or does not run on such an input.
+        TypeError: if it is neither a module nor a class of modules.
     """
-    name, sizes = mechanism.__name__, dict(sizes or {})
-    own = getattr(sys.modules[mechanism.__module__], "CARD", None)
+    instance = thing if isinstance(thing, nn.Module) else None
+    mechanism: Any = thing if instance is None else type(instance)
+    if not (isinstance(mechanism, type) and issubclass(mechanism, nn.Module)):
+        raise TypeError(f"a name, file.py:Class, module or class of one is wanted, got {thing!r}")
+    own = getattr(sys.modules.get(mechanism.__module__), "CARD", None)
     if isinstance(own, Card) and own.mechanism is mechanism:
-        example = {**own.example, **arguments}
-        return _tried(replace(own, example=example, sizes={**own.sizes, **sizes}))
+        return _tried(replace(own, example={**own.example, **arguments}), sizes or {})
+    instance = None if arguments else instance
+    if instance is None:
+        accepted = inspect.signature(mechanism)
+        try:
+            accepted.bind(**arguments)
+        except TypeError as error:
+            raise ValueError(f"{error}; it is {mechanism.__name__}{accepted}") from None
+    readable = inspect.isfunction(getattr(mechanism, "forward", None))  # in a script it is none
+    if readable:
+        _one_tensor(mechanism)
+    card = CustomCard(
+        mechanism,
+        paper="",
+        example=dict(arguments),
+        sizes={},
+        properties=None,
+        instance=instance,
+    )
+    sizes = dict(sizes or {})
     try:
-        inspect.signature(mechanism).bind(**arguments)
-    except TypeError as error:
-        raise ValueError(f"{error}; it is {name}{inspect.signature(mechanism)}") from None
-    _one_tensor(mechanism)
-    try:
-        shapes = signature(mechanism.forward)
+        said = readable and {"x", "return"} <= signature(mechanism.forward).keys()
     except TypeError as error:
         raise ValueError(str(error)) from None
-    if not {"x", "return"} <= shapes.keys():
-        layout = _layout(mechanism, layout)
-        mechanism = _annotated(mechanism, layout, _width(mechanism, layout, arguments, sizes))
+    if not said:
+        layout = _layout(card, layout)
+        card = replace(card, laid=layout, width=_width(card, layout, sizes))
         sizes.pop(WIDTH[layout], None)
-    card = Card(mechanism, paper="", example=dict(arguments), sizes={}, properties=None)
     with _named(card), torch.random.fork_rng(devices=[]):
-        held = vars(card.build())
-    axes = [axis for axis in card.shapes["x"] if axis not in held and axis not in arguments]
+        fixed = {*vars(card.build()), *arguments, WIDTH.get(card.laid)}
+    axes = [axis for axis in card.shapes["x"] if axis not in fixed]
     free = dict(zip([axis for axis in axes if axis != "batch"], SMALL, strict=False))
-    return _tried(replace(card, sizes={"batch": 2, **free, **sizes}))
+    return _tried(replace(card, sizes={"batch": 2, **free}), sizes)
 
 
-def _layout(mechanism: type[nn.Module], layout: str | None) -> str:
-    known = inspect.signature(mechanism).parameters
+def _layout(card: CustomCard, layout: str | None) -> str:
+    known = {*inspect.signature(card.mechanism).parameters, *card.example}
     likely = [name for name, width in WIDTH.items() if width in known]
-    if layout in WIDTH:
+    if layout in LAYOUTS:
         return layout
     if layout is None and len(likely) == 1:
         return likely[0]
-    raise ValueError(f"say which layout {mechanism.__name__} has: maps or tokens (got {layout})")
+    raise ValueError(f"say which layout {card} has: maps or tokens (got {layout})")
 
 
-def _width(
-    mechanism: type[nn.Module], layout: str, arguments: Mapping[str, object], sizes: Mapping
-) -> int:
-    """How many channels or features its input has: as named, else its first argument."""
+def _width(card: CustomCard, layout: str, sizes: Mapping[str, int]) -> int:
+    """How many channels or features its input has: as named, held, or its first argument."""
     axis = WIDTH[layout]
-    first = next(iter(inspect.signature(mechanism).parameters), "")
-    width = sizes.get(axis, arguments.get(axis, arguments.get(first)))
-    if not isinstance(width, int):
-        raise ValueError(f"say how many {axis} the input of {mechanism.__name__} has, as a size")
+    first = next(iter(inspect.signature(card.mechanism).parameters), "")
+    held = {} if card.instance is None else vars(card.instance)
+    told = {**held, **card.example, **sizes}
+    width = told.get(axis, told.get(first))
+    if not isinstance(width, int) or isinstance(width, bool):
+        raise ValueError(f"say how many {axis} the input of {card} has, as a size")
     return width
 
 
 def _one_tensor(mechanism: type[nn.Module]) -> None:
     arguments = list(inspect.signature(mechanism.forward).parameters.values())[1:]
-    needed = [a.name for a in arguments if a.default is a.empty and a.kind is not a.VAR_KEYWORD]
-    if len(needed) != 1:
+    several = [a for a in arguments if a.kind is a.VAR_POSITIONAL]
+    beside = (*several, *(a for a in arguments if a.kind is a.VAR_KEYWORD))
+    needed = [a.name for a in arguments if a.default is a.empty and a not in beside]
+    if len(needed) != 1 and not (several and not needed):
         takes = ", ".join(needed) or "nothing"
         raise ValueError(f"{mechanism.__name__}.forward must need one tensor, it needs {takes}")
 
 
-def _annotated(mechanism: type[nn.Module], layout: str, width: int) -> type[nn.Module]:
-    """The same class, but its forward calls its argument x and says its shape."""
-    note = Float[Tensor, AXES[layout]]
-    base: Any = mechanism  # which class that is, is known at run time only
-
-    class Annotated(base):
-        def __init__(self, *args: Any, **kwargs: Any):
-            super().__init__(*args, **kwargs)
-            setattr(self, WIDTH[layout], width)
-
-        def forward(self, x: note) -> note:
-            return super().forward(x)
-
-        def __reduce__(self) -> tuple:  # pickle finds no such class by its name: it is made again
-            return _blank, (mechanism, layout, width), self.__dict__
-
-    Annotated.__signature__ = inspect.signature(mechanism)
-    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Annotated, name, getattr(mechanism, name))
-    return Annotated
-
-
-def _blank(mechanism: type[nn.Module], layout: str, width: int) -> nn.Module:
-    """An instance of the annotated class that nothing was stored in yet."""
-    annotated = _annotated(mechanism, layout, width)
-    return annotated.__new__(annotated)
-
-
-def _tried(card: Card) -> Card:
-    """The card, once its example has run on its sizes and answered with a tensor."""
+def _tried(card: Card, sizes: Mapping[str, int]) -> Card:
+    """The card at these sizes, once its example has run on them and answered with a tensor."""
+    axes = dict.fromkeys((*card.shapes["x"], *card.sizes))
+    for axis, size in sizes.items():
+        if axis not in axes:
+            raise ValueError(f"{card} has no axis {axis!r}; it has {', '.join(axes)}")
+        check_size(axis, size)
+    card = replace(card, sizes={**card.sizes, **sizes})
     with _named(card), torch.no_grad(), torch.random.fork_rng(devices=[]):
         answer = card.build().eval()(*card.inputs())
         if not isinstance(answer, Tensor):
@@ -233,17 +235,12 @@ def _tried(card: Card) -> Card:
     return card
 
 
-class _named:
+@contextmanager
+def _named(card: Card) -> Iterator[None]:
     """Names the module in whatever building or running it raises."""
-
-    def __init__(self, card: Card):
-        self.card = card
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: Exception | None, _: object) -> None:
-        if isinstance(error, Exception):
-            arguments = ", ".join(f"{k}={v}" for k, v in self.card.example.items())
-            what = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise ValueError(f"{self.card}({arguments}) does not work: {what}") from error
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        arguments = ", ".join(f"{k}={v}" for k, v in card.example.items())
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(f"{card}({arguments}) does not work: {what}") from error

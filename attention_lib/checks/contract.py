@@ -38,7 +38,7 @@ def verdict(check: Check, card: Card) -> tuple[str, str]:
     try:
         with seeded():
             check(card)
-    except Exception as error:  # whatever a custom module raises is the finding
+    except (Exception, SystemExit) as error:  # whatever a custom module raises is the finding
         if reason:
             return "xfail", reason
         return "failed", f"{type(error).__name__}: {error}".partition("\n")[0]

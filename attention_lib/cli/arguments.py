@@ -1,7 +1,6 @@
 """What several commands take: sizes and settings, device, dtype, threads."""
 
 import ast
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -9,13 +8,14 @@ import torch
 import typer
 
 from attention_lib.cli.tables import console_for
+from attention_lib.measure.store import check_device
 
 Settings = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Sizes and arguments.")
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16, ...")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Of the CPU; else torch's.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=4096, help="Of the CPU; else torch's.")]
 
 
 def machine(device: str, dtype: str, threads: int | None) -> torch.dtype:
@@ -23,8 +23,7 @@ def machine(device: str, dtype: str, threads: int | None) -> torch.dtype:
     kind = getattr(torch, dtype, None)
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise ValueError(f"dtype={dtype!r} is no floating type of torch")
-    if not re.fullmatch(r"(cpu|cuda(:\d+)?)", device):
-        raise ValueError(f"device={device!r} must be cpu or cuda")
+    check_device(device)
     if threads:
         torch.set_num_threads(threads)
     return kind

@@ -17,16 +17,17 @@ def cost(name: str, settings: Settings = None) -> None:
     For example: cost mha tokens=1000000, or cost se channels=512 reduction=8.
     """
     from attention_lib.measure.cost import measure
-    from attention_lib.measure.sizes import realistic
+    from attention_lib.measure.sizes import realistic, sizes_named
 
     card, given = find(name), settings_of(settings)
     if made := preset_of(card, name):
         given = {**card.defaults, **made.arguments, "height": made.height, **given}
         given.setdefault("width", made.width)
     card = realistic(card, **given)
-    with torch.device("meta"):
-        mechanism, inputs = card.build(), card.inputs()
-    counted = measure(mechanism, *inputs)
+    with sizes_named(card):
+        with torch.device("meta"):
+            mechanism, inputs = card.build(), card.inputs()
+        counted = measure(mechanism, *inputs)
     batch = card.words()["batch"]
     rows = []
     for kind, title in COSTS.items():

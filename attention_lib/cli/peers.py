@@ -10,6 +10,7 @@ import typer
 from attention_lib.catalog import find
 from attention_lib.cli.app import app
 from attention_lib.cli.arguments import Device
+from attention_lib.measure.store import check_device
 
 
 @app.command()
@@ -29,6 +30,7 @@ def peers(
     clone = Path(__file__).parents[2]
     if not (clone / "tools/peers.py").is_file():
         raise ValueError("the peers are known to a clone of the repository only: type make peers")
+    check_device(device)
     for name in names or ():
         find(name)  # a slip is told before anything is started
     command = [sys.executable, "-m", "tools.peers", *(names or ()), "--device", device]

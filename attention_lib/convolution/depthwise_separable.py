@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, odd
 
 
@@ -31,6 +31,7 @@ class DepthwiseSeparable(nn.Module):
         ValueError: if one of these is below 1, or `kernel_size` is even.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

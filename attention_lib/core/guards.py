@@ -3,28 +3,27 @@
     at_least(1, depth=depth, kernel_sizes=kernel_sizes)
     divides(heads=heads, dim=dim)
 
-Of a tuple each number is checked; an empty one is refused.  Integers may be numpy's.  True, False
-and tensors are no numbers here.
-
-All raise TypeError for a wrong type, and ValueError for a number that cannot work.
+Of a tuple each number is checked; an empty one is refused.  That they are numbers, the constructor
+says by its annotations: see `arguments.typed`.  All raise ValueError.
 """
 
-from collections.abc import Callable, Iterable
-from numbers import Integral, Real
+from collections.abc import Callable
+from math import inf
 from typing import Any
 
 
 def at_least(least: float, **given: Any) -> None:
-    """Refuse numbers below `least`, and fractions if `least` is an integer."""
+    """Refuse numbers below `least`, and what is infinite or no number."""
+    wanted = f"at least {least}" if isinstance(least, int) else f"at least {least} and finite"
     for name, value in given.items():
-        kind = Integral if isinstance(least, int) else Real
-        _check(name, value, lambda number: number >= least, f"at least {least}", kind)
+        _check(name, value, lambda number: least <= number < inf, wanted)
 
 
-def above(bound: float, **given: Any) -> None:
-    """Refuse numbers that are not above `bound`; fractions are welcome."""
+def above(bound: float, infinite: bool = False, **given: Any) -> None:
+    """Refuse numbers that are not above `bound`, and infinite ones unless these are welcome."""
+    wanted = f"above {bound}" if infinite else f"above {bound} and finite"
     for name, value in given.items():
-        _check(name, value, lambda number: number > bound, f"above {bound}", Real)
+        _check(name, value, lambda n: n > bound and (infinite or n < inf), wanted)
 
 
 def odd(least: int, **given: Any) -> None:
@@ -50,24 +49,11 @@ def divides(**given: Any) -> None:
     _check(name, value, lambda number: not any(number % part for part in _several(by)), wanted)
 
 
-def as_tuple(**given: Any) -> tuple[Any, ...]:
-    """The values of the one argument, which must be several: a tuple or a list."""
-    [(name, values)] = given.items()
-    if not isinstance(values, Iterable):
-        raise TypeError(f"{name}={values!r} must be a tuple")
-    return tuple(values)
-
-
 def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _check(
-    name: str, value: Any, fits: Callable[[Any], bool], wanted: str, kind: type = Integral
-) -> None:
+def _check(name: str, value: Any, fits: Callable[[Any], bool], wanted: str) -> None:
     numbers = _several(value)
-    if not all(isinstance(number, kind) and not isinstance(number, bool) for number in numbers):
-        noun = "an integer" if kind is Integral else "a number"
-        raise TypeError(f"{name}={value!r} must be {noun}, {wanted}")
     if not numbers or not all(fits(number) for number in numbers):
         raise ValueError(f"{name}={value} must be {wanted}")

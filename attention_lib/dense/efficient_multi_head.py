@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import SignatureError, Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import wide
@@ -51,6 +51,7 @@ class EfficientMultiHeadAttention(nn.Module):
             of the map are not `height` × `width`.
     """
 
+    @typed
     def __init__(
         self,
         dim: int,

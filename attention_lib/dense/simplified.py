@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import causal_mask, masked_attention, masked_softmax
@@ -38,6 +38,7 @@ class SimplifiedSelfAttention(nn.Module):
         ValueError: if `dim` is not a multiple of `heads`, or one of them is below 1.
     """
 
+    @typed
     def __init__(self, dim: int, heads: int = 8, causal: bool = False):
         super().__init__()
         divides(heads=heads, dim=dim)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, SignatureError, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.around import neighborhood_attention, shifted_views
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.precision import wide
@@ -43,6 +43,7 @@ class ACmix(nn.Module):
             map is too small to be mirrored.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

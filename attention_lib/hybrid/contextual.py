@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides, odd
@@ -44,6 +44,7 @@ class ContextualTransformer(nn.Module):
     In training mode, a batch of one has no statistics for the fusion, and BatchNorm says so.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

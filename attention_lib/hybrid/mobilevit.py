@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides, odd
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import scaled_products
@@ -42,6 +42,7 @@ class MobileViTBlock(nn.Module):
         ValueError: if a number is below 1, `kernel_size` even, or `dim` not a multiple of `heads`.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import as_tuple, at_least, divides
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.masks import masked_attention
 from attention_lib.core.precision import wide
@@ -51,6 +51,7 @@ class ParallelMultiScaleAttention(nn.Module):
             no kernel size or one below 2, which would have nothing to share out.
     """
 
+    @typed
     def __init__(
         self,
         dim: int,
@@ -61,7 +62,6 @@ class ParallelMultiScaleAttention(nn.Module):
         read_padding: bool = False,
     ):
         super().__init__()
-        kernel_sizes = as_tuple(kernel_sizes=kernel_sizes)
         at_least(1, expansion=expansion)
         divides(heads=heads, dim=dim)
         at_least(2, kernel_sizes=kernel_sizes)

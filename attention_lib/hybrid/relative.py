@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import split_heads
 from attention_lib.core.precision import biased_attention, biased_weights
@@ -44,6 +44,7 @@ class RelativeAttention(nn.Module):
         ValueError: if a number is below 1, or `channels` is not a multiple of `head_dim`.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

@@ -5,7 +5,7 @@ from torch import nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, between
 
 
@@ -42,6 +42,7 @@ class BottleneckAttention(nn.Module):
     BatchNorm says so.
     """
 
+    @typed
     def __init__(
         self, channels: int, reduction: int = 16, dilation: int = 4, multiply: bool = False
     ):

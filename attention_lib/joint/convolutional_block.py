@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import between, odd
 from attention_lib.core.max_and_mean import max_and_mean
 
@@ -45,6 +45,7 @@ class ConvolutionalBlockAttention(nn.Module):
             below 1.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7, bias: bool = True):
         super().__init__()
         between(1, reduction=reduction, channels=channels)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import between
 from attention_lib.core.precision import at_least_float32
 
@@ -43,6 +43,7 @@ class DualAttention(nn.Module):
         ValueError: if queries and keys would have fewer than one number.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 8, least_alike: bool = False):
         super().__init__()
         between(1, reduction=reduction, channels=channels)

@@ -8,7 +8,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import wide
 
@@ -38,6 +38,7 @@ class ParNetAttention(nn.Module):
         ValueError: if `channels` is below 1.
     """
 
+    @typed
     def __init__(self, channels: int):
         super().__init__()
         at_least(1, channels=channels)

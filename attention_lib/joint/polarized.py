@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.attention_pooling import pooled, position_weights
 from attention_lib.core.guards import at_least
 
@@ -44,6 +44,7 @@ class PolarizedSelfAttention(nn.Module):
             eighth is.
     """
 
+    @typed
     def __init__(self, channels: int, parallel: bool = True, released: bool = False):
         super().__init__()
         narrow = released and not parallel

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 
 
@@ -37,6 +37,7 @@ class ShuffleAttention(nn.Module):
         ValueError: if `groups` is below 1, or `channels` not a multiple of 2 G or below 1.
     """
 
+    @typed
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
         at_least(1, groups=groups)

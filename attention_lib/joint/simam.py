@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import above, at_least
 from attention_lib.core.precision import at_least_float32
 
@@ -36,6 +36,7 @@ class SimAM(nn.Module):
         ValueError: if `channels` is below 1, or `regularization` is not above 0.
     """
 
+    @typed
     def __init__(self, channels: int, regularization: float = 1e-4):
         super().__init__()
         at_least(1, channels=channels)

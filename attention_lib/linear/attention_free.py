@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import SignatureError, Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import at_least_float32
 
@@ -40,6 +40,7 @@ class AttentionFree(nn.Module):
             has more than `max_tokens` tokens.
     """
 
+    @typed
     def __init__(
         self,
         dim: int,

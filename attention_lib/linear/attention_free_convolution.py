@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides, odd
 from attention_lib.core.precision import at_least_float32
 
@@ -42,6 +42,7 @@ class AttentionFreeConvolution(nn.Module):
 
     eps = 1e-6  # ours, as is the count in the variance
 
+    @typed
     def __init__(self, channels: int, heads: int = 32, kernel_size: int = 11):
         super().__init__()
         divides(heads=heads, channels=channels)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 
 
@@ -38,6 +38,7 @@ class DoubleAttention(nn.Module):
         ValueError: if a number is below 1.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 
 
@@ -48,6 +48,7 @@ class ExternalAttention(nn.Module):
             head is to be wider than a token.
     """
 
+    @typed
     def __init__(self, dim: int, slots: int = 64, heads: int = 1, expansion: int = 1):
         super().__init__()
         at_least(1, dim=dim, slots=slots, heads=heads, expansion=expansion)

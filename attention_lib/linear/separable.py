@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 
 
@@ -35,6 +35,7 @@ class SeparableAttention(nn.Module):
         ValueError: if `dim` is below 1.
     """
 
+    @typed
     def __init__(self, dim: int):
         super().__init__()
         at_least(1, dim=dim)

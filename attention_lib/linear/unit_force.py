@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import above, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
@@ -40,6 +40,7 @@ class UnitForceAttention(nn.Module):
             is not above 0.
     """
 
+    @typed
     def __init__(self, dim: int, heads: int = 8, eps: float = 1e-6):
         super().__init__()
         divides(heads=heads, dim=dim)

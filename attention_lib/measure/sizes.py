@@ -1,7 +1,10 @@
 """A card at sizes that one meets in practice, in place of its small example."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -11,6 +14,7 @@ from attention_lib.catalog import find
 
 # A ResNet-50's first stage and the Transformer of Vaswani et al.: sizes nobody has named.
 TYPICAL = dict(channels=64, height=56, width=56, dim=512, tokens=1024, classes=80, batch=1)
+MOST = 2**31 - 1  # no axis of a tensor is longer
 
 
 def realistic(thing: Card | str | type[nn.Module], /, **given: object) -> Card:
@@ -30,8 +34,7 @@ def realistic(thing: Card | str | type[nn.Module], /, **given: object) -> Card:
             raise ValueError(f"{card} has no axis {name!r}; it has {', '.join(axes)}")
     for axis in card.sizes:
         size = given.get(axis, 1)
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{card}: {axis}={size} must be a number, at least 1")
+        check_size(f"{card}: {axis}", size)
     wanted = {**{k: v for k, v in TYPICAL.items() if k in axes}, **given}
     example = {**card.needed, **{k: v for k, v in wanted.items() if k in known}}
     if not given.keys() & known.keys():
@@ -63,3 +66,32 @@ def sized(
     sizes = dict(channels=features, dim=features, height=height, width=width, tokens=tokens, **more)
     known = {*card.sizes, *inspect.signature(card.mechanism).parameters}
     return realistic(card, **{k: v for k, v in sizes.items() if k in known and v is not None})
+
+
+def check_size(name: str, size: object) -> None:
+    """Refuse what no axis can measure.
+
+    Raises:
+        ValueError: if it is no whole number, below 1, or larger than any axis.
+    """
+    if isinstance(size, bool) or not isinstance(size, Integral) or int(size) < 1:
+        raise ValueError(f"{name}={size!r} must be a number, at least 1")
+    if int(size) > MOST:
+        raise ValueError(f"{name}={size} is too large: it must be at most {MOST}")
+
+
+@contextmanager
+def sizes_named(*cards: Card) -> Iterator[None]:
+    """Says at which sizes it was that torch ran out of memory, or of numbers to count it.
+
+    Raises:
+        ValueError: if that happens inside.
+    """
+    try:
+        yield
+    except (RuntimeError, OverflowError) as error:
+        told = [{a: card.words()[a] for a in card.shapes["x"] if not a.isdigit()} for card in cards]
+        shown = (", ".join(f"{axis}={size}" for axis, size in sizes.items()) for sizes in told)
+        named = "; ".join(f"{c} on x ({s})" for c, s in zip(cards, shown, strict=True))
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"{named}: too large, or not for this machine ({why})") from error

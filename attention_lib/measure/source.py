@@ -26,6 +26,7 @@ APART = {
     "attention_lib.measure.timing",
 }
 NO_EFFECT = {"annotation", "returns", "type_comment", "kind"}  # fields of the syntax tree
+GUARD = "typed"  # a decorator that refuses arguments, and changes no number
 
 
 def digest(name: str, root: Path = ROOT) -> str | None:
@@ -108,6 +109,9 @@ def _parsed(text: str, package: str) -> Contents:
             whole = f"attention_lib.{package}.{node.module}" if node.level else node.module or ""
             for alias in node.names:
                 imported[alias.asname or alias.name] = (whole, alias.name)
+        elif isinstance(node, ast.FunctionDef):
+            decorators = node.decorator_list
+            node.decorator_list = [d for d in decorators if getattr(d, "id", "") != GUARD]
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 whole = alias.name if alias.asname else alias.name.partition(".")[0]

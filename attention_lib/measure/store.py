@@ -131,7 +131,25 @@ def write(path: Path | str, payload: object) -> Path:
 
 
 def is_cuda(device: str) -> bool:
-    return torch.device(device).type == "cuda"
+    """Whether that is a GPU.
+
+    Raises:
+        ValueError: if it is no CPU either.
+    """
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
+        raise ValueError(f"device={device!r} must be cpu or cuda")
+    return str(device) != "cpu"
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not here.
+
+    Raises:
+        ValueError: if it is neither a CPU nor a GPU of this machine.
+    """
+    number = int(str(device).partition(":")[2] or 0) if is_cuda(device) else -1
+    if number >= torch.cuda.device_count():
+        raise ValueError(f"device={device!r}, but torch sees no GPU of that number here")
 
 
 def _shelf() -> Path:

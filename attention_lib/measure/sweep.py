@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import find
 from attention_lib.measure.cost import measure
-from attention_lib.measure.sizes import realistic
-from attention_lib.measure.store import is_cuda
+from attention_lib.measure.sizes import realistic, sizes_named
+from attention_lib.measure.store import check_device
 from attention_lib.measure.timing import peak_memory, time_together
 
 
@@ -109,13 +109,13 @@ def side_by_side(
         axis, size: what the rows say that was grown.
         device, dtype, backward, seconds, seed: as in `sweep`.
     """
-    if is_cuda(device) and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch sees no GPU here")
+    check_device(device)
     found = [find(card) for card in cards]
-    made = {str(card): build_with_inputs(card, device, dtype, seed) for card in found}
-    runs = {name: timed_pass(*made[name], backward, seed) for name in made}
-    timings = time_together(runs, device=device, seconds=seconds, seed=seed)
-    costs = {name: measure(*made[name]) for name in made}
+    with sizes_named(*found):
+        made = {str(card): build_with_inputs(card, device, dtype, seed) for card in found}
+        runs = {name: timed_pass(*made[name], backward, seed) for name in made}
+        timings = time_together(runs, device=device, seconds=seconds, seed=seed)
+        costs = {name: measure(*made[name]) for name in made}
     kind = str(dtype).removeprefix("torch.")
     return [
         Row(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 from attention_lib.core.precision import wide
 
@@ -42,6 +42,7 @@ class GlobalFilter(nn.Module):
         ValueError: if a number is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, table_height: int = 14, table_width: int = 14):
         super().__init__()
         at_least(1, channels=channels, table_height=table_height, table_width=table_width)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.branches import weighted_sum
 from attention_lib.core.guards import at_least, between, divides
 
@@ -44,6 +44,7 @@ class VisionPermutator(nn.Module):
             if `reduction` is above `channels`.
     """
 
+    @typed
     def __init__(
         self, channels: int, height: int, width: int, segment_size: int = 8, reduction: int = 4
     ):

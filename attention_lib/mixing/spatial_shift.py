@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import between
 from attention_lib.core.precision import wide
 
@@ -44,6 +44,7 @@ class SpatialShift(nn.Module):
         ValueError: if fewer than one unit is left in the middle.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
         between(1, reduction=reduction, channels=channels)

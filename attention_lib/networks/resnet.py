@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from attention_lib.cards.card import Card, Preset
 from attention_lib.cards.shape import shaped
 from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import as_tuple, at_least, divides
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import at_least, divides
 
 Attention = Callable[[int], nn.Module]  # makes a module on maps of so many channels
 
@@ -90,8 +90,10 @@ class ResNet(nn.Module):
     Raises:
         ValueError: if one of the numbers is below 1, `groups` does not divide the inner channels,
             or `stride_in` is neither.
+        TypeError: if what `attention` makes is no module.
     """
 
+    @typed
     def __init__(
         self,
         classes: int = 1000,
@@ -103,7 +105,6 @@ class ResNet(nn.Module):
         stride_in: str = "3x3",
     ):
         super().__init__()
-        depths = as_tuple(depths=depths)
         at_least(1, classes=classes, depths=depths, channels=channels, group_width=group_width)
         inner = channels * group_width // 64 * groups
         divides(groups=groups, **{"inner channels": inner})
@@ -121,6 +122,8 @@ class ResNet(nn.Module):
                 blocks.append(
                     Bottleneck(channels, wide, out_channels, stride, groups, attention, stride_in)
                 )
+                if not isinstance(made := blocks[-1].attention, nn.Module):
+                    raise TypeError(f"attention={attention!r} must make a module, not {made!r}")
                 channels = out_channels
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(channels, classes)

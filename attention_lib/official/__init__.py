@@ -32,7 +32,16 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor], prefix: str = 
 
     Raises:
         ValueError: if no table of this module's fits the state, with the names that are left over.
+        TypeError: if they are no module and no mapping of tensors.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"a module to load the weights into is wanted, got {module!r}")
+    if not isinstance(state, Mapping):
+        raise TypeError(f"a state, name to tensor, is wanted, got {type(state).__name__}")
+    others = [k for k, v in state.items() if {type(k), isinstance(v, Tensor)} != {str, True}]
+    if others:
+        got = f"{others[0]!r} with {type(state[others[0]]).__name__}"
+        raise TypeError(f"a state, name to tensor, is wanted, got {got}")
     card = find(module)
     state = {
         name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)

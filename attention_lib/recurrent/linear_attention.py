@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Tokens, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
 from attention_lib.core.precision import at_least_float32
@@ -45,6 +45,7 @@ class LinearAttention(nn.Module):
             1, or `eps` is below 0; in `prefill` and `step`, if `causal` is False.
     """
 
+    @typed
     def __init__(
         self, dim: int, heads: int = 8, causal: bool = True, chunk: int = 64, eps: float = 1e-6
     ):

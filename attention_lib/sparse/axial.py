@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import as_tuple, divides
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
 
 
@@ -43,6 +43,7 @@ class AxialAttention(nn.Module):
             there are no `axes`, or others than -1 and -2.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -52,7 +53,6 @@ class AxialAttention(nn.Module):
     ):
         super().__init__()
         divides(heads=heads, channels=channels)
-        axes = as_tuple(axes=axes)
         if not axes or not {*axes} <= {-1, -2}:
             raise ValueError(f"axes={axes} must be -1, the width, or -2, the height")
         self.channels, self.heads, self.axes, self.bias = channels, heads, axes, bias

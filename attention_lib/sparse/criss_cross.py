@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, between
 from attention_lib.core.precision import at_least_float32
 
@@ -40,6 +40,7 @@ class CrissCrossAttention(nn.Module):
         ValueError: if fewer than one channel is left for the queries, or a number is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 8, recurrence: int = 2):
         super().__init__()
         between(1, reduction=reduction, channels=channels)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import above, at_least, divides, odd
 from attention_lib.core.precision import biased_attention
 
@@ -49,6 +49,7 @@ class DeformableAttention(nn.Module):
         ValueError: if h does not divide C, or G not h; if k is even; if a number is not above 0.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

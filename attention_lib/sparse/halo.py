@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 
@@ -43,6 +43,7 @@ class HaloAttention(nn.Module):
         ValueError: if `channels` is no multiple of `heads`, the halo negative, a number below 1.
     """
 
+    @typed
     def __init__(self, channels: int, heads: int = 8, block_size: int = 8, halo_size: int = 3):
         super().__init__()
         divides(heads=heads, channels=channels)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -46,6 +46,7 @@ class LongShortDistanceAttention(nn.Module):
         ValueError: if C is not a multiple of `heads`, or a number is below 1, or `hidden` below 2.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

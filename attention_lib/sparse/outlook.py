@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.around import neighborhood_attention
 from attention_lib.core.guards import between, divides, odd
 
@@ -39,6 +39,7 @@ class OutlookAttention(nn.Module):
             `stride` exceeds it, so that pixels would lie in no window; if one is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, heads: int = 8, kernel_size: int = 3, stride: int = 1):
         super().__init__()
         divides(heads=heads, channels=channels)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, SignatureError, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
@@ -48,6 +48,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
             if `reduction` leaves no channel; if a map has more than `max_windows` along an axis.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

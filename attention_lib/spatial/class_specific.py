@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
-from attention_lib.core.guards import above, as_tuple, at_least
+from attention_lib.core.arguments import constructor_arguments, typed
+from attention_lib.core.guards import above, at_least
 from attention_lib.core.precision import wide
 
 
@@ -45,6 +45,7 @@ class ClassSpecificResidualAttention(nn.Module):
             above 0, or if `lam` is below 0.
     """
 
+    @typed
     def __init__(
         self,
         channels: int,
@@ -53,9 +54,8 @@ class ClassSpecificResidualAttention(nn.Module):
         lam: float = 0.1,
     ):
         super().__init__()
-        temperatures = as_tuple(temperatures=temperatures)
         at_least(1, channels=channels, classes=classes)
-        above(0, temperatures=temperatures)
+        above(0, infinite=True, temperatures=temperatures)
         at_least(0.0, lam=lam)
         self.channels, self.classes, self.heads = channels, classes, len(temperatures)
         self.temperatures, self.lam = temperatures, lam

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
 
 
@@ -38,6 +38,7 @@ class CoordinateAttention(nn.Module):
         ValueError: if a number is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, reduction: int = 32, min_hidden: int = 8):
         super().__init__()
         at_least(1, channels=channels, reduction=reduction, min_hidden=min_hidden)

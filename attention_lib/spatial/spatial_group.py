@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
-from attention_lib.core.arguments import constructor_arguments
+from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides
 from attention_lib.core.precision import wide
 
@@ -37,6 +37,7 @@ class SpatialGroupEnhance(nn.Module):
         ValueError: if `channels` is not a multiple of `groups`, or one of them is below 1.
     """
 
+    @typed
     def __init__(self, channels: int, groups: int = 64):
         super().__init__()
         divides(groups=groups, channels=channels)

@@ -63,9 +63,17 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
 
 
 def stamp(preset: str, device: str) -> Page:
-    """With what a page was made: preset, machine, versions, date."""
-    from attention_lib.measure.store import provenance
+    """With what a page was made: preset, machine, versions, date.
 
+    Raises:
+        ValueError: if there is no such preset, or no such device here.
+    """
+    from attention_lib.measure.store import check_device, provenance
+    from attention_lib.teaching.train import PRESETS
+
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    check_device(device)
     made = provenance(device)
     machine = made.get("gpu") or f"{made['processor']}, {made['threads']} of {made['cores']} cores"
     return Page(

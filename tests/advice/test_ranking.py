@@ -102,3 +102,14 @@ def test_memory_is_a_matter_of_the_precision():
 def test_an_unknown_order_is_refused():
     with pytest.raises(ValueError, match="by='speed' must be one of macs, params"):
         recommend(COUNTED[0], by="speed")
+
+
+@pytest.mark.parametrize("need", ["maps", None, dict(layout="maps")], ids=repr)
+def test_what_is_no_need_is_named(need):
+    with pytest.raises(TypeError, match=r"^a Need is wanted, got "):
+        recommend(need)
+
+
+def test_a_size_that_nobody_can_count_is_a_reason():
+    advice = recommend(Need("tokens", 2**30, tokens=2**31 - 1))
+    assert any("cannot be made" in why or "too large" in why for _, why in advice.left_out)

@@ -57,13 +57,33 @@ def test_help_is_a_page_with_every_command(say):
         ("compare se mha --tokens 9", "tokens=9 says nothing of a map: give --height and --width"),
         ("compare se eca heads=2", "none of them has an axis or argument heads"),
         ("compare se --height 0", "Invalid value for '--height'"),
+        ("cost mha tokens=100000000000000000000", "tokens=100000000000000000000 is too large"),
+        ("cost se channels=100000000000000000000", "channels=100000000000000000000 is too large"),
+        ("cost mha tokens=2000000000 batch=2000000000", "tokens=2000000000, dim=512): too large"),
+        ("cost mha tokens=1e9", "tokens=1000000000.0 must be a number, at least 1"),
+        ("cost mha dim=x", "dim='x' must be an integer"),
+        ("cost mha causal=3", "causal=3 must be True or False"),
+        ("check se --sizes tokens=3", "no axis 'tokens'; it has batch, channels, height, width"),
+        ("check se --sizes height=0", "height=0 must be a number, at least 1"),
+        ("check STOPS:Gate", "STOPS does not run: SystemExit: bye"),
+        (
+            "bench se --axis height --sizes 8 --device cuda:99",
+            "device='cuda:99', but torch sees no",
+        ),
+        ("peers se --device gpu", "device='gpu' must be cpu or cuda"),
+        ("compare se eca --height 1000000000", "height=1000000000, width=1000000000"),
+        ("compare se eca --threads 100000000000000000000", "Invalid value for '--threads'"),
+        ("recommend --layout tokens --tokens 100000000000000000000", "tokens=1000000000000000000"),
+        ("recommend --layout maps --height 8 --memory HUGETiB", "must be a number and a unit"),
         ("compare mha --features 12", "dim=12 must be a multiple of heads=8"),
     ],
 )
 def test_errors_are_one_line(say, gates, line, said):
     for name in ("broken.py", "broken.py.txt"):
         (gates / name).write_text("def\n")
-    for word, name in (("GATES", "gates.py"), ("BROKEN", "broken.py")):
+    (gates / "stops.py").write_text("raise SystemExit('bye')\n")
+    line = line.replace("HUGE", "9" * 400)
+    for word, name in (("GATES", "gates.py"), ("BROKEN", "broken.py"), ("STOPS", "stops.py")):
         line, said = line.replace(word, f"{gates}/{name}"), said.replace(word, f"{gates}/{name}")
     code, out, error = say(*line.split())
     assert code == 2 and out == ""

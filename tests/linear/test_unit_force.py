@@ -37,9 +37,9 @@ def test_every_layer_has_a_bias_and_gamma_starts_at_one():
         (dict(dim=0), "^dim=0 must be at least 1$"),
         (dict(dim=8, heads=0), "^heads=0 must be at least 1$"),
         (dict(dim=10, heads=4), "^dim=10 must be a multiple of heads=4$"),
-        (dict(dim=8, eps=0.0), "^eps=0.0 must be above 0$"),
-        (dict(dim=8, eps=-1.0), "^eps=-1.0 must be above 0$"),
-        (dict(dim=8, eps=float("nan")), "^eps=nan must be above 0$"),
+        (dict(dim=8, eps=0.0), "^eps=0.0 must be above 0 and finite$"),
+        (dict(dim=8, eps=-1.0), "^eps=-1.0 must be above 0 and finite$"),
+        (dict(dim=8, eps=float("nan")), "^eps=nan must be above 0 and finite$"),
     ],
 )
 def test_senseless_arguments_are_named(arguments, message):

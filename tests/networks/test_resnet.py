@@ -64,3 +64,9 @@ def test_where_the_steps_are_taken(stride_in, macs):
     block = network.layer2[0]
     steps = {"1x1": block.conv1.stride, "3x3": block.conv2.stride}
     assert {name for name, stride in steps.items() if stride == (2, 2)} == {stride_in}
+
+
+@pytest.mark.parametrize("attention", [int, lambda channels: None])
+def test_what_makes_no_module_is_no_attention(attention):
+    with pytest.raises(TypeError, match=r"^attention=.* must make a module, not (16|None)$"):
+        find("resnet").build(attention=attention)
