@@ -34,8 +34,8 @@ class OnTokens(nn.Module):
 
     @shaped
     def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Tensor:
-        y = self.mechanism(x.mT.unflatten(-1, (self.height, self.width)))
-        return y.flatten(-2).mT if y.dim() == 4 else y
+        y = self.mechanism(x.transpose(-2, -1).unflatten(-1, (self.height, self.width)))
+        return y.flatten(-2).transpose(-2, -1) if y.dim() == 4 else y
 
 
 class OnMaps(nn.Module):
@@ -51,8 +51,8 @@ class OnMaps(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         size = x.shape[-2:]
         sizes = dict(zip(("height", "width"), size, strict=True))
-        y = self.mechanism(x.flatten(-2).mT, **_asked(self.mechanism, sizes))
-        return y.mT.unflatten(-1, size)
+        y = self.mechanism(x.flatten(-2).transpose(-2, -1), **_asked(self.mechanism, sizes))
+        return y.transpose(-2, -1).unflatten(-1, size)
 
 
 class _Sized(nn.Module):

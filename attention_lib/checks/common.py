@@ -15,6 +15,10 @@ from attention_lib.cards.shape import SignatureError, Wanted, measured, wanted
 
 Module = TypeVar("Module", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# the layers of torch that learn, by what they are made of
+NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+LAYERS = *NORMS, *MAPS, nn.Embedding
 FIRST = torch.tensor(0)
 Check = Callable[[Card], None]
 ONLY: dict[Check, tuple[Callable[[Card], object], str]] = {}  # check -> (where it applies, or why)
@@ -37,6 +41,17 @@ def seeded() -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
         yield
+
+
+class Network(nn.Module):
+    """A network that holds the module, and gives it what is no symbol."""
+
+    def __init__(self, part: nn.Module, rest: list):
+        super().__init__()
+        self.part, self.rest = part, rest
+
+    def forward(self, x: Tensor) -> object:
+        return self.part(x, *self.rest)
 
 
 def randomize(mechanism: Module) -> Module:

@@ -6,7 +6,8 @@ from attention_lib.cards.card import Card
 from attention_lib.checks import answers, facts, learning, order, travel, use
 from attention_lib.checks.common import ONLY, Check, seeded
 
-SLOW = (travel.check_onnx,)  # these need more packages, and seconds
+# these need more packages (onnx, onnxscript, onnxruntime), and seconds
+SLOW = (travel.check_onnx, travel.check_onnx_masks, travel.check_torchscript)
 CONTRACT = tuple(
     check
     for room in (answers, order, learning, travel, use, facts)

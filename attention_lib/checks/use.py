@@ -6,11 +6,7 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import loss, optional_inputs, ready
-
-NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
-MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
-LAYERS = *NORMS, *MAPS, nn.Embedding
+from attention_lib.checks.common import LAYERS, MAPS, NORMS, Network, loss, optional_inputs, ready
 
 
 class _Replaced(nn.Module):
@@ -25,21 +21,10 @@ class _Replaced(nn.Module):
         return y * torch.linspace(1, 2, y.numel(), dtype=y.dtype, device=y.device).view_as(y)
 
 
-class _Network(nn.Module):
-    """A network that holds the module, and gives it what is no symbol."""
-
-    def __init__(self, part: nn.Module, rest: list):
-        super().__init__()
-        self.part, self.rest = part, rest
-
-    def forward(self, x: Tensor) -> object:
-        return self.part(x, *self.rest)
-
-
 def check_fx_trace(card: Card) -> None:
     """torch.fx traces a network that holds it, and the graph gives the same answer."""
     mechanism, [x, *rest] = ready(card)
-    graph = torch.fx.symbolic_trace(_Network(mechanism, rest).eval())
+    graph = torch.fx.symbolic_trace(Network(mechanism, rest).eval())
     assert_close(graph(x), mechanism(x, *rest))
 
 

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_lib.core.precision import wide
+
 
 def shifted_views(
     maps: Float[Tensor, "*batch height width"],
@@ -48,6 +50,8 @@ def neighborhood_attention(
 ) -> Float[Tensor, "batch *groups rows columns"]:
     """The weighted sum of the values around each pixel: products of whole maps, place by place.
 
+    The sum is float32 or better on the way, as parts of it may be beyond float16.
+
     Args:
         weights: of each place of the square, row by row; an axis of size one is shared.
         values: the maps that are gathered from.
@@ -55,9 +59,9 @@ def neighborhood_attention(
         stride: steps from one pixel that gathers to the next.
         mirror: whether the map goes on beyond its border, mirrored; if not, zeros lie there.
     """
-    gathered = torch.zeros_like(values[..., ::stride, ::stride])
-    for weight, near in zip(
-        weights.unbind(dim=-3), shifted_views(values, size, stride, mirror=mirror), strict=True
-    ):
+    first, *others = weights.unbind(dim=-3)
+    views = shifted_views(values, size, stride, mirror=mirror)
+    gathered = wide(first) * next(views)
+    for weight, near in zip(others, views, strict=True):
         gathered = torch.addcmul(gathered, weight, near)
-    return gathered
+    return gathered.to(values.dtype)

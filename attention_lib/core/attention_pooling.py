@@ -16,4 +16,4 @@ def pooled(
     weights: Float[Tensor, "batch 1 height*width"],
 ) -> Float[Tensor, "batch channels"]:
     """The sum over the positions j of weight_j x_j."""
-    return (maps.flatten(-2) @ weights.mT).squeeze(-1)
+    return (maps.flatten(-2) @ weights.transpose(-2, -1)).squeeze(-1)

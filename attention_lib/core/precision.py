@@ -50,11 +50,14 @@ def biased_attention(
 ) -> Float[Tensor, "... tokens features"]:
     """softmax(QKᵀ / √features + bias) V; no row of the bias may hide everything."""
     # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower;
-    # whether one is wanted the bias itself does not tell inside of vmap
-    if torch.is_grad_enabled() and bias.device.type == "cpu":
+    # whether one is wanted the bias itself does not tell inside of vmap, and a trace is for both
+    learns = torch.is_grad_enabled() or torch.jit.is_tracing()
+    if learns and bias.device.type == "cpu":
         return biased_weights(query, key, bias) @ value
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
 def _scaled_products(query: Tensor, key: Tensor) -> Tensor:
-    return query / query.shape[-1] ** 0.5 @ key.mT  # fewer numbers to divide than products
+    return (
+        query / query.shape[-1] ** 0.5 @ key.transpose(-2, -1)
+    )  # fewer numbers to divide than products

@@ -109,12 +109,14 @@ class EfficientMultiHeadAttention(nn.Module):
         parts = self.query(x), *self.key_value(reduced).chunk(2, dim=-1)
         query, key, value = (wide(split_heads(part, self.heads)) for part in parts)
         if self.mix_heads is None:
-            return (query @ (key / key.shape[-1] ** 0.5).mT).softmax(dim=-1), value
+            return (query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1)).softmax(dim=-1), value
         mix = wide(self.mix_heads)[..., None, None]
         # no name for what is large and needed once: memory holds two such tensors, not three
-        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).mT, mix).softmax(dim=-1)
+        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1), mix).softmax(
+            dim=-1
+        )
         # the same as an instance norm, which refuses to train on a map of one
-        return F.layer_norm(chosen, chosen.shape[-2:]), value
+        return torch.group_norm(chosen, self.heads), value
 
     def _reduce(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """What keys and values are projected from."""

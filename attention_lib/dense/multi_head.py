@@ -1,6 +1,5 @@
 """Multi-head attention (Vaswani et al., 2017)."""
 
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import causal_mask, masked_softmax
+from attention_lib.core.masks import causal_mask, masked_attention, masked_softmax
 from attention_lib.core.precision import scaled_products
 
 
@@ -67,10 +66,7 @@ class MultiHeadAttention(nn.Module):
         """
         query, key, value = self._project(x, context)
         allowed = self._allowed(query, key, attn_mask, key_mask)
-        gathered = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=allowed, is_causal=self.causal and allowed is None
-        )
-        return self.out(merge_heads(gathered))
+        return self.out(merge_heads(masked_attention(query, key, value, allowed, self.causal)))
 
     @shaped
     def weights(

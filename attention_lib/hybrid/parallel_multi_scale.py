@@ -10,6 +10,8 @@ from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments
 from attention_lib.core.guards import as_tuple, at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.masks import masked_attention
+from attention_lib.core.precision import wide
 
 
 class ParallelMultiScaleAttention(nn.Module):
@@ -92,10 +94,11 @@ class ParallelMultiScaleAttention(nn.Module):
         query, key, value = self._project(x, key_mask)
         allowed = None if key_mask is None else key_mask[:, None, None, :]
         queries, keys, values = (split_heads(part, self.heads) for part in (query, key, value))
-        gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
+        gathered = masked_attention(queries, keys, values, allowed)
         far = self.out_attention(merge_heads(gathered))
         near = self.out_convolution(self._convolved(value, self._kernel(value)))
-        return far + near + self.contract(self.expand(x).relu())
+        feed = self.contract(self.expand(x).relu())
+        return (wide(far) + near + feed).to(far.dtype)  # two of three may be beyond float16
 
     @shaped
     def kernel(

@@ -63,7 +63,7 @@ class DualAttention(nn.Module):
     @shaped
     def position(self, x: Maps) -> Maps:
         """The map p: x and, α-fold, what each place gathers from the places."""
-        tokens = x.flatten(-2).mT
+        tokens = x.flatten(-2).transpose(-2, -1)
         query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
         # One quarter of the places after another, so that the logits of all pairs are never there
         # at once.  Torch's fused kernels would store none, but they take only queries as long as
@@ -72,7 +72,7 @@ class DualAttention(nn.Module):
         for quarter in range(4):
             some = query[:, size * quarter // 4 : size * (quarter + 1) // 4]
             parts.append(_attend(some, key, value))
-        gathered = torch.cat(parts, dim=1).mT
+        gathered = torch.cat(parts, dim=1).transpose(-2, -1)
         return torch.addcmul(x, self.position_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
@@ -85,7 +85,7 @@ class DualAttention(nn.Module):
     @shaped
     def position_weights(self, x: Maps) -> Float[Tensor, "batch tokens keys"]:
         """The weights by which places mix places; made for looking, not for speed."""
-        tokens = x.flatten(-2).mT
+        tokens = x.flatten(-2).transpose(-2, -1)
         return _weights(self.query(tokens), self.key(tokens))
 
     @shaped
@@ -109,7 +109,7 @@ def _weights(query: Tensor, key: Tensor) -> Tensor:
 
 
 def _softmax(query: Tensor, key: Tensor) -> Tensor:
-    return (query @ key.mT).softmax(dim=-1)
+    return (query @ key.transpose(-2, -1)).softmax(dim=-1)
 
 
 CARD = Card(

@@ -91,7 +91,7 @@ class AttentionFree(nn.Module):
         most = len(query)
         if tokens > most:
             raise SignatureError(f"AttentionFree: tokens={tokens} is more than max_tokens={most}")
-        bias = at_least_float32(torch.matmul, query[:tokens], key[:tokens].mT)
+        bias = at_least_float32(torch.matmul, query[:tokens], key[:tokens].transpose(-2, -1))
         if self.window is not None:
             bias = bias.triu(1 - self.window).tril(self.window - 1)
         return [(bias - bias.detach().amax(dim=-1, keepdim=True)).exp_()]

@@ -59,7 +59,7 @@ class SeparableAttention(nn.Module):
             key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
         """
         weights = _softmax(self.score(x), key_mask)
-        context = self.key(weights.mT @ x)
+        context = self.key(weights.transpose(-2, -1) @ x)
         if key_mask is not None:
             context = context * key_mask.any(dim=1)[:, None, None]
         return self.out(self.value(x).relu() * context)

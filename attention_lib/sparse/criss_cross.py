@@ -77,7 +77,7 @@ class CrissCrossAttention(nn.Module):
         return torch.cat([columns.transpose(1, 2), rows], dim=-1)
 
     def _gather(self, value: Tensor, weights: Tensor) -> Tensor:
-        columns, rows = weights.tensor_split([value.shape[-2]], dim=-1)
+        columns, rows = weights.split([*value.shape[-2:]], dim=-1)
         down = columns.transpose(1, 2) @ rearrange(value, "b c h w -> b w h c")
         across = rows @ rearrange(value, "b c h w -> b h w c")
         return rearrange(down, "b w h c -> b c h w") + rearrange(across, "b h w c -> b c h w")

@@ -98,7 +98,7 @@ class DeformableAttention(nn.Module):
         key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
         y = biased_attention(query, key, value, self._bias(x, points))
-        return self.out(y.mT.reshape(x.shape))
+        return self.out(y.transpose(-2, -1).reshape(x.shape))
 
     @shaped
     def points(self, x: Maps) -> Float[Tensor, "batch groups rows columns 2"]:
@@ -109,7 +109,7 @@ class DeformableAttention(nn.Module):
         """Where each group reads, column first: (batch · groups, rows, columns, 2)."""
         around = self.gather(self._grouped(query)).movedim(1, -1)
         row, column = self.offset(F.gelu(self.norm(around))).unbind(-1)
-        row = self._moved(row.mT).mT
+        row = self._moved(row.transpose(1, 2)).transpose(1, 2)
         return torch.stack([self._moved(column), row], dim=-1)
 
     def _moved(self, offset: Tensor) -> Tensor:

@@ -144,4 +144,8 @@ CARD = Card(
         dict(channels=8, halo_size=-1),
     ],
     oracles=("timm.layers.halo_attn.HaloAttn", "halonet_pytorch.HaloAttention"),
+    cannot=dict(
+        check_torchscript="the older ONNX exporter cuts overlapping windows only out of what it"
+        " knows the size of, and loses that where the map is filled up to whole blocks"
+    ),
 )

@@ -69,7 +69,7 @@ class OutlookAttention(nn.Module):
         logits = self.logits(rearrange(pooled, "b c h w -> b (h w) c"))
         logits = logits * (self.channels // self.heads) ** -0.5
         places = self.kernel_size**2
-        return logits.unflatten(-1, (self.heads, places, places)).softmax(dim=-1)
+        return rearrange(logits, "b n (h i j) -> b n h i j", h=self.heads, i=places).softmax(dim=-1)
 
     def _by_offset(self, weights: Tensor, height: int, width: int) -> Tensor:
         """What each pixel takes of the value at each of (2k - 1)² offsets, over all its windows."""
