@@ -110,9 +110,9 @@ def test_our_attention_takes_the_place_of_its_own(exact):
     for layer in exact.layers:
         theirs = layer.attention
         ours = MultiHeadAttention(384, heads=12, bias=True).double()
-        parts = (theirs.query, theirs.key, theirs.value)
-        ours.query_key_value.weight.data = torch.cat([part.weight for part in parts])
-        ours.query_key_value.bias.data = torch.cat([part.bias for part in parts])
+        ours.query.load_state_dict(theirs.query.state_dict())
+        ours.key_value.weight.data = torch.cat([theirs.key.weight, theirs.value.weight])
+        ours.key_value.bias.data = torch.cat([theirs.key.bias, theirs.value.bias])
         ours.out.load_state_dict(theirs.out.state_dict())
         layer.attention = ours
     for old, new in zip(before, exact(ids, key_mask), strict=True):

@@ -4,8 +4,11 @@ import re
 
 import pytest
 
+from attention_lib.catalog import catalog, every_card
+from attention_lib.official import published, without
 from tools.chapters import chapters
 from tools.pages import reading
+from tools.pages.mechanism import mechanism_page
 
 SAYS = "# {title}: of what\n\n**You need** time. Reading takes\nabout {minutes} minutes; more.\n"
 
@@ -66,3 +69,21 @@ def test_nobody_reads_a_chapter_twice():
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 def test_every_chapter_says_its_minutes(chapter):
     assert 10 <= reading.minutes(chapter) <= 120
+
+
+@pytest.mark.parametrize("card", catalog(), ids=str)
+def test_the_page_says_from_where_weights_load(card):
+    _, _, told = mechanism_page(card).partition("## Published weights")
+    told, _, _ = told.partition("\n## ")
+    for source in published(card):
+        repository, commit, path = re.split("[@:]", source.source)
+        assert f"(https://github.com/{repository}/blob/{commit}/{path})" in told
+        assert source.needs in told
+    assert ("There is no table" in told) == (not published(card))
+    assert without(card) in told
+
+
+def test_what_a_network_loads_is_its_evidence():
+    for card in {*every_card()} - {*catalog()}:
+        text = mechanism_page(card)
+        assert "## Published weights" not in text and "**Published weights**" in text

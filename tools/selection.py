@@ -33,7 +33,7 @@ from attention_lib.advice.traits import (
 from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import catalog, find
 from attention_lib.cli.tables import with_unit
-from attention_lib.measure.cost import trace_fake
+from attention_lib.measure.trace import trace_fake
 from tools.flowchart import flowchart
 from tools.stale import outdated
 

@@ -25,8 +25,8 @@ from attention_lib.advice.traits import (
 )
 from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import catalog, find
-from attention_lib.measure.cost import trace_fake
 from attention_lib.measure.sizes import realistic, sizes_named
+from attention_lib.measure.trace import trace_fake
 
 UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms are not"
 ORDERS = ("macs", "params", "memory", "time")

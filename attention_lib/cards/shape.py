@@ -13,6 +13,8 @@ Tensors must be dense and on the device of the module's parameters.  A floating 
 dtype too, unless autocast is on; in a tuple, such as a state, it may have a wider one.  An argument
 that is annotated with `int` must be a whole number.
 
+To torch.fx, which traces a network with symbols in place of tensors, it is a leaf of the graph.
+
 The compiler of torch 2.6, the oldest that is supported, reads these lines too.  It takes neither
 `vars(module)`, nor `next` with a default, nor `zip` of unequal lengths: see `make versions`.
 """
@@ -29,6 +31,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, Union, get_
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 INTEGERS = (Integral, torch.SymInt)  # numpy's are among them, and those of an export
 Maps = Float[Tensor, "batch channels height width"]
@@ -153,6 +156,8 @@ def shaped(
         named = zip(names[: len(args)], args[: len(names)], strict=True)
         given = [*named, *kwargs.items()]
         for name, value in given:
+            if isinstance(value, Proxy):
+                return _traced(value.tracer, forward, self, *args, **kwargs)
             if name in expected:
                 _check(self, name, value, expected[name], known)
             elif name in counts and not _is_integer(value):
@@ -165,6 +170,23 @@ def shaped(
         return forward(self, *args, **kwargs)
 
     return checked
+
+
+# ---- traced with symbols -----------------------------------------------------------------------
+
+
+def _traced(
+    tracer: Any, forward: Callable[..., Any], module: nn.Module, *args: Any, **kwargs: Any
+) -> Any:
+    """One node of the graph that torch.fx draws; what is no part of a network is looked into."""
+    try:
+        if forward.__name__ == "forward" and module is not tracer.root:
+            return tracer.create_proxy("call_module", tracer.path_of_module(module), args, kwargs)
+        return forward(module, *args, **kwargs)
+    except Exception as error:  # whatever a symbol that is taken for a tensor leads to
+        name = type(module).__name__
+        problem = "torch.fx cannot look into it: trace a network that holds it, as a leaf"
+        raise TypeError(f"{name}: {problem}") from error
 
 
 # ---- reading an annotation ---------------------------------------------------------------------

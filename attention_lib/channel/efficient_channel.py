@@ -24,7 +24,8 @@ class EfficientChannelAttention(nn.Module):
     replaced by one small convolution along the channels: k weights, no bias, and zeros beyond
     the first and the last channel.  The order of the channels now matters.
 
-    The published ResNets use kernels 3, 5, 5, 7 chosen by hand; the paper's rule gives 5, 5, 5, 7.
+    The paper's rule gives kernels 5, 5, 5, 7 in the four stages of a deep ResNet.  Those of the
+    released models are chosen by hand: 3, 5, 5, 7 for ResNet-50, 3, 3, 5, 7 for 101 and 152 layers.
 
     Args:
         channels: channels of the map, C.

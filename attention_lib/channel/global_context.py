@@ -48,7 +48,7 @@ class GlobalContext(nn.Module):
         between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
         self.reduction, self.multiply = reduction, multiply
-        self.query = nn.Linear(channels, 1, bias=False)
+        self.query = nn.Conv2d(channels, 1, 1, bias=False)
         self.squash = nn.Linear(channels, self.hidden)
         self.norm = nn.LayerNorm(self.hidden)
         self.excite = nn.Linear(self.hidden, channels)
@@ -59,14 +59,14 @@ class GlobalContext(nn.Module):
 
     @shaped
     def forward(self, x: Maps) -> Maps:
-        context = pooled(x, position_weights(self.query.weight, x))
+        context = pooled(x, position_weights(self.query(x)))
         term = self.excite(self.norm(self.squash(context)).relu())[..., None, None]
         return term.sigmoid() * x if self.multiply else x + term
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch height width"]:
         """The weight a of each position; over the map they sum to 1."""
-        weights = position_weights(self.query.weight, x)
+        weights = position_weights(self.query(x))
         return weights.squeeze(1).unflatten(-1, x.shape[-2:])
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
-from attention_lib.core.guards import between, divides, odd
+from attention_lib.core.guards import at_least, between, divides, odd
 
 
 class PyramidSplitAttention(nn.Module):
@@ -24,19 +24,21 @@ class PyramidSplitAttention(nn.Module):
     gate; a softmax over the branches makes the gates compete; the branches are laid side by
     side.  Larger kernels have more groups, which keeps their cost down.
 
-    The authors' code lays the branches down from last to first, so weights copied from it need
-    the channels of the answer permuted.  As there, the layers of the gate have biases.
+    The authors' code lays the branches down from last to first: `kernel_sizes=(9, 7, 5, 3)` and
+    `groups=(16, 8, 4, 1)` give its order.  As there, the layers of the gate have biases.
 
     Args:
         channels: channels of the map, C, coming in and going out.
         kernel_sizes: the size of each branch's kernel, odd; 3, 5, 7, 9 in the paper.
         groups: the groups of each branch's convolution; 1, 4, 8, 16 in the paper.
         reduction: the gate narrows C / S numbers to C / S // r, r; 16 in the paper.
+        stride: steps between the positions that are answered; 2 where the authors' networks halve a
+            map.
 
     Raises:
         ValueError: if `kernel_sizes` and `groups` do not pair up; if C is not a multiple of S, or
             C / S of each entry of `groups`; if a kernel size is even or below 1; or if fewer than
-            one unit is left in the middle of the gate.
+            one unit is left in the middle of the gate, or `stride` is below 1.
     """
 
     @typed
@@ -46,20 +48,22 @@ class PyramidSplitAttention(nn.Module):
         kernel_sizes: tuple[int, ...] = (3, 5, 7, 9),
         groups: tuple[int, ...] = (1, 4, 8, 16),
         reduction: int = 16,
+        stride: int = 1,
     ):
         super().__init__()
         if len(kernel_sizes) != len(groups):
             raise ValueError(f"kernel_sizes={kernel_sizes} and groups={groups} must pair up")
         odd(1, kernel_sizes=kernel_sizes)
+        at_least(1, stride=stride)
         divides(branches=len(groups), channels=channels)
         width = channels // len(groups)
         divides(groups=groups, **{"channels / branches": width})
         between(1, reduction=reduction, **{"channels / branches": width})
         self.channels, self.kernel_sizes, self.groups = channels, kernel_sizes, groups
-        self.reduction = reduction
+        self.reduction, self.stride = reduction, stride
         self.branches, self.hidden = len(groups), width // reduction
         self.split = nn.ModuleList(
-            nn.Conv2d(channels, width, size, padding=size // 2, groups=group, bias=False)
+            nn.Conv2d(channels, width, size, stride, size // 2, groups=group, bias=False)
             for size, group in zip(kernel_sizes, groups, strict=True)
         )
         self.squash = nn.Linear(width, self.hidden)
@@ -68,7 +72,9 @@ class PyramidSplitAttention(nn.Module):
     extra_repr = constructor_arguments
 
     @shaped
-    def forward(self, x: Maps) -> Maps:
+    def forward(
+        self, x: Maps
+    ) -> Float[Tensor, "batch channels ceil(height/stride) ceil(width/stride)"]:
         maps = [branch(x) for branch in self.split]
         weights = self._compete(maps)[..., None, None].unbind(dim=1)
         return torch.cat([w * branch_map for w, branch_map in zip(weights, maps, strict=True)], 1)
@@ -93,13 +99,14 @@ CARD = Card(
     variants=[
         dict(kernel_sizes=(3, 5, 7, 9), groups=(1, 2, 1, 4)),
         dict(kernel_sizes=(1,), groups=(2,)),
+        dict(stride=2),
     ],
     sizes=dict(batch=2, height=7, width=5),
     params="channels**2 / branches * Sum(kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
     " + 2 * hidden * channels / branches + hidden + channels / branches",
     macs="channels**2 / branches * Sum(kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
-    " * height * width + 2 * hidden * channels",
-    memory="channels * height * width",
+    " * ceiling(height / stride) * ceiling(width / stride) + 2 * hidden * channels",
+    memory="channels * ceiling(height / stride) * ceiling(width / stride)",
     rejects=[
         dict(channels=64, kernel_sizes=(3, 4), groups=(1, 1)),
         dict(channels=64, kernel_sizes=(3, 5), groups=(1, 3)),
@@ -107,5 +114,6 @@ CARD = Card(
         dict(channels=66),
         dict(channels=64, reduction=17),
         dict(channels=64, reduction=0),
+        dict(channels=64, stride=0),
     ],
 )

@@ -30,6 +30,8 @@ class SelectiveKernel(nn.Module):
         groups: groups of each 3×3 convolution, G; 32 in the paper.
         reduction: how much shorter than C the description z is, r; 16 in the paper.
         min_hidden: the least that z is shortened to, L; 32 in the paper.
+        stride: steps between the positions that are answered; 2 where the authors' networks halve a
+            map.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
@@ -46,18 +48,17 @@ class SelectiveKernel(nn.Module):
         groups: int = 32,
         reduction: int = 16,
         min_hidden: int = 32,
+        stride: int = 1,
     ):
         super().__init__()
-        at_least(1, branches=branches, reduction=reduction, min_hidden=min_hidden)
+        at_least(1, branches=branches, reduction=reduction, min_hidden=min_hidden, stride=stride)
         divides(groups=groups, channels=channels)
-        self.channels, self.branches = channels, branches
+        self.channels, self.branches, self.stride = channels, branches, stride
         self.hidden = max(channels // reduction, min_hidden)
         self.groups, self.reduction, self.min_hidden = groups, reduction, min_hidden
         self.split = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(
-                    channels, channels, 3, padding=scale, dilation=scale, groups=groups, bias=False
-                ),
+                nn.Conv2d(channels, channels, 3, stride, scale, scale, groups, bias=False),
                 nn.BatchNorm2d(channels),
                 nn.ReLU(),
             )
@@ -71,7 +72,9 @@ class SelectiveKernel(nn.Module):
     extra_repr = constructor_arguments
 
     @shaped
-    def forward(self, x: Maps) -> Maps:
+    def forward(
+        self, x: Maps
+    ) -> Float[Tensor, "batch channels ceil(height/stride) ceil(width/stride)"]:
         maps = [branch(x) for branch in self.split]
         return weighted_sum(maps, self._choose(maps))
 
@@ -94,19 +97,26 @@ CARD = Card(
     elsewhere=("SKAttention", "SKConvBlock"),
     networks=[("SKNet", "li2019selective")],
     example=dict(channels=9, groups=3, reduction=3, min_hidden=2),
-    variants=[dict(branches=3), dict(branches=1), dict(min_hidden=11), dict(groups=1)],
+    variants=[
+        dict(branches=3),
+        dict(branches=1),
+        dict(min_hidden=11),
+        dict(groups=1),
+        dict(stride=2),
+    ],
     sizes=dict(batch=2, height=5, width=4),
     params="branches * (9 * channels**2 / groups + 2 * channels)"
     " + hidden * channels + 2 * hidden + branches * hidden * channels",
-    macs="branches * 9 * channels**2 / groups * height * width"
+    macs="branches * 9 * channels**2 / groups * ceiling(height / stride) * ceiling(width / stride)"
     " + hidden * channels + branches * hidden * channels",
-    memory="channels * height * width",
+    memory="channels * ceiling(height / stride) * ceiling(width / stride)",
     rejects=[
         dict(channels=16, groups=5),
         dict(channels=-32),
         dict(channels=16, groups=4, branches=0),
         dict(channels=16, groups=4, reduction=0),
         dict(channels=16, groups=4, min_hidden=0),
+        dict(channels=16, groups=4, stride=0),
     ],
     oracles=("timm.layers.SelectiveKernel", "pytorchcv.models.sknet.SKConvBlock"),
 )

@@ -4,12 +4,12 @@ from copy import deepcopy
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import FLOATS, cast, each, floats, only, ready, refused
+from attention_lib.checks.common import FLOATS, LAYERS, cast, each, floats, only, ready, refused
 
 
 def check_shape(card: Card) -> None:
@@ -147,3 +147,36 @@ def check_extremes(card: Card) -> None:
             torch.stack([y.mean() for y in answers]).sum().backward()
             grads = [x.grad for x in (*wanted, *mechanism.parameters()) if isinstance(x, Tensor)]
             assert all(t.isfinite().all() for t in (*answers, *grads)), (dtype, scale)
+
+
+@only(lambda card: card.layout != "ids", "its input is whole numbers, which have no scale")
+def check_float16_to_its_end(card: Card) -> None:
+    """Where its answer fits float16 it is finite, if so does all that layers are given and give."""
+    for pattern in (torch.tanh, torch.abs, torch.ones_like):
+        half, inputs = ready(card, torch.float16)
+        exact = deepcopy(half).double()
+        shapes = floats(inputs, lambda x, pattern=pattern: pattern(x) / pattern(x).abs().max())
+        for scale in torch.logspace(4.8, 0, 100).tolist():  # from 63,000 to 1
+            inputs = floats(shapes, lambda x, scale=scale: scale * x)
+            wanted, seen = _with_layers(exact, cast(inputs, torch.float64))
+            if all(_fits(x).all() for x in seen):
+                break
+        for found, y in zip(tree_leaves(half(*inputs)), wanted, strict=True):
+            lost = _fits(y) & ~found.isfinite()
+            assert not lost.any(), f"at {scale:,.0f} times {pattern.__name__}"
+
+
+def _fits(x: Tensor) -> Tensor:
+    """Where float16 holds it, and twice as much: rounding moves large logits, and so the answer."""
+    return (2 * x).half().isfinite()
+
+
+def _with_layers(mechanism: nn.Module, inputs: list) -> tuple[list[Tensor], list[Tensor]]:
+    """The answers, and all that layers are given and give on the way."""
+    seen: list[Tensor] = []
+    layers = [layer for layer in mechanism.modules() if type(layer) in LAYERS]
+    note = [layer.register_forward_hook(lambda _, x, y: seen.extend((*x, y))) for layer in layers]
+    answers = tree_leaves(mechanism(*inputs))
+    for hook in note:
+        hook.remove()
+    return answers, seen

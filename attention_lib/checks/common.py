@@ -1,6 +1,7 @@
 """What checks share: to which cards one applies, a random instance, inputs for it."""
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -10,10 +11,15 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.cards.shape import SignatureError
+from attention_lib.cards.shape import SignatureError, Wanted, measured, wanted
 
 Module = TypeVar("Module", bound=nn.Module)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# the layers of torch that learn, by what they are made of
+NORMS = nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+MAPS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+LAYERS = *NORMS, *MAPS, nn.Embedding
+FIRST = torch.tensor(0)
 Check = Callable[[Card], None]
 ONLY: dict[Check, tuple[Callable[[Card], object], str]] = {}  # check -> (where it applies, or why)
 
@@ -37,6 +43,17 @@ def seeded() -> Iterator[None]:
         yield
 
 
+class Network(nn.Module):
+    """A network that holds the module, and gives it what is no symbol."""
+
+    def __init__(self, part: nn.Module, rest: list):
+        super().__init__()
+        self.part, self.rest = part, rest
+
+    def forward(self, x: Tensor) -> object:
+        return self.part(x, *self.rest)
+
+
 def randomize(mechanism: Module) -> Module:
     """Give every parameter and statistic a random value: a zero at the start may hide a path."""
     generator = torch.Generator().manual_seed(0)
@@ -56,6 +73,22 @@ def ready(
     with seeded():
         mechanism = randomize(card.build(**arguments)).to(dtype).eval()
         return mechanism, card.inputs(dtype, **sizes)
+
+
+def optional_inputs(card: Card, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
+    """A random tensor for each argument of `forward` that may be left out, by name.
+
+    Masks let through about half, but the first of each row; an axis of no other name is as long as
+    the tokens.
+    """
+    words = card.words()
+    sizes = defaultdict(lambda: words["tokens"], words)
+    found = {}
+    for name, note in wanted(card.mechanism.forward).items():
+        if isinstance(note, Wanted) and note.optional and name != "return":
+            x = torch.randn([measured(axis, sizes) for axis in note.sizes], dtype=dtype)
+            found[name] = x if note.kind != "boolean" else (x > 0).index_fill(-1, FIRST, True)
+    return found
 
 
 def arguments_of(card: Card) -> Collection[str]:

@@ -2,16 +2,19 @@
 
 import pickle
 import warnings
+from collections.abc import Iterable
 from copy import deepcopy
 from functools import lru_cache
+from io import BytesIO
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.card import Card
-from attention_lib.checks.common import ready
+from attention_lib.checks.common import Network, only, optional_inputs, ready
 
 
 def check_leaves_no_trace(card: Card) -> None:
@@ -60,8 +63,6 @@ def check_export(card: Card) -> None:
 
 def check_onnx(card: Card) -> None:
     """As an ONNX file it computes the same elsewhere, for any size."""
-    from onnxruntime import InferenceSession  # needs onnx, onnxscript and some seconds
-
     program = _exported(card)
     mechanism, inputs = ready(card, torch.float32)
     with warnings.catch_warnings():
@@ -69,14 +70,78 @@ def check_onnx(card: Card) -> None:
         # not made smaller, which takes as long as the export and is no promise of the module's
         file = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
     assert file is not None
-    session = InferenceSession(file.model_proto.SerializeToString())
     for other in (inputs, *_other_sizes(card)):
-        tensors = [x for x in other if isinstance(x, Tensor)]
-        names = [given.name for given in session.get_inputs()]
-        fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
-        found = [torch.from_numpy(answer) for answer in session.run(None, fed)]
-        answers = [y.detach() for y in tree_leaves(mechanism(*other))]
-        assert_close(found, answers, rtol=1e-4, atol=1e-5)
+        _same_in_onnx(file.model_proto.SerializeToString(), mechanism, other)
+
+
+@only(lambda card: _masks(card), "it has no mask")
+def check_onnx_masks(card: Card) -> None:
+    """So it does with masks, also for a token that may read nothing."""
+    mechanism, [x, *rest] = ready(card, torch.float32)
+    masks = _masks(card)
+    for mask in masks.values():
+        mask[1] = False  # a sample without a real token, or a token that may read none
+    network = _Masked(mechanism, rest, masks).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = torch.onnx.export(
+            network, (x, *masks.values()), dynamo=True, verbose=False, optimize=False
+        )
+    assert file is not None
+    _same_in_onnx(file.model_proto.SerializeToString(), network, [x, *masks.values()])
+
+
+def check_torchscript(card: Card) -> None:
+    """Traced, and as a file of the older ONNX exporter, it is the same for any batch."""
+    mechanism, [x, *rest] = ready(card, torch.float32)
+    network = Network(mechanism, rest).eval()
+    file: Any = BytesIO()  # which its annotations leave out
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes that are taken for constants: they are
+        traced = torch.jit.trace(network, x)
+        torch.onnx.export(
+            network,
+            (x,),
+            file,
+            dynamo=False,
+            opset_version=18,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "batch"}},
+        )
+    for given in (x, card.inputs(batch=5)[0]):
+        assert_close(traced(given), network(given))
+        _same_in_onnx(file.getvalue(), network, [given])
+
+
+class _Masked(Network):
+    """A network that hands masks on by name."""
+
+    def __init__(self, part: nn.Module, rest: list, names: Iterable[str]):
+        super().__init__(part, rest)
+        self.names = list(names)
+
+    def forward(self, x: Tensor, *masks: Tensor) -> object:
+        return self.part(x, *self.rest, **dict(zip(self.names, masks, strict=True)))
+
+
+def _masks(card: Card) -> dict[str, Tensor]:
+    options = optional_inputs(card)
+    return {name: given for name, given in options.items() if given.dtype == torch.bool}
+
+
+def _same_in_onnx(file: bytes, mechanism: nn.Module, inputs: list) -> None:
+    """What the file computes from the tensors of the inputs is what the mechanism does."""
+    from onnxruntime import InferenceSession, SessionOptions  # some seconds
+
+    options = SessionOptions()
+    options.log_severity_level = 3  # not that a batch is larger than that of the example
+    session = InferenceSession(file, options)
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    names = [given.name for given in session.get_inputs()]
+    fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
+    found = [torch.from_numpy(answer) for answer in session.run(None, fed)]
+    answers = [y.detach() for y in tree_leaves(mechanism(*inputs))]
+    assert_close(found, answers, rtol=1e-4, atol=1e-5)
 
 
 @lru_cache(maxsize=1)

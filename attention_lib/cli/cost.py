@@ -37,3 +37,5 @@ def cost(name: str, settings: Settings = None) -> None:
         rows.append([title, f"{getattr(counted, kind):,}", shown, formula])
     console_for().print(instance(card), soft_wrap=True)
     print_table(["", "counted", "declared", "formula, for one sample"], rows, right=(1, 2))
+    if counted.uncounted:
+        console_for().print(f"Not counted: {', '.join(counted.uncounted)}", soft_wrap=True)

@@ -11,14 +11,19 @@ from torch import Tensor
 Answer = TypeVar("Answer")
 
 
+def wide(x: Tensor) -> Tensor:
+    """The same in float32 or better."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def at_least_float32(function: Callable[..., Answer], *tensors: Tensor) -> Answer:
     """What `function` makes of the tensors in float32 or better, also where autocast is on."""
-    wide = [x.to(torch.promote_types(x.dtype, torch.float32)) for x in tensors]
+    widened = [wide(x) for x in tensors]
     device = tensors[0].device.type
     if device == "meta" or not torch.is_autocast_enabled(device):  # which does not know of meta
-        return function(*wide)
+        return function(*widened)
     with torch.autocast(device, enabled=False):
-        return function(*wide)
+        return function(*widened)
 
 
 def scaled_products(
@@ -44,11 +49,15 @@ def biased_attention(
     bias: Float[Tensor, "... tokens keys"],
 ) -> Float[Tensor, "... tokens features"]:
     """softmax(QKᵀ / √features + bias) V; no row of the bias may hide everything."""
-    # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower
-    if bias.requires_grad and bias.device.type == "cpu":
+    # torch's fused kernel has no gradient of a bias on a CPU, and what it falls back to is slower;
+    # whether one is wanted the bias itself does not tell inside of vmap, and a trace is for both
+    learns = torch.is_grad_enabled() or torch.jit.is_tracing()
+    if learns and bias.device.type == "cpu":
         return biased_weights(query, key, bias) @ value
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
 def _scaled_products(query: Tensor, key: Tensor) -> Tensor:
-    return query / query.shape[-1] ** 0.5 @ key.mT  # fewer numbers to divide than products
+    return (
+        query / query.shape[-1] ** 0.5 @ key.transpose(-2, -1)
+    )  # fewer numbers to divide than products

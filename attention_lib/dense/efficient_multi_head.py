@@ -11,6 +11,7 @@ from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.precision import wide
 
 
 class EfficientMultiHeadAttention(nn.Module):
@@ -31,8 +32,7 @@ class EfficientMultiHeadAttention(nn.Module):
 
     Biases that make no difference are left out: of keys and of the mixing, because a softmax does
     not see a shift; of values and of the layer norm, because normed weights sum to zero.  Hence
-    there is no mask either: the norm would give what it hides a weight other than zero.  Of a
-    single head the authors' code drops w and norm, where the paper makes no exception.
+    there is no mask either: the norm would give what it hides a weight other than zero.
 
     The kernel of D is s + 1, padded with zeros by s / 2, rounded so that any map has ⌈H/s⌉ × ⌈W/s⌉
     keys.  From s = 4 on, up to ⌊s/2⌋ - 1 of the last rows and columns are then read by no key.
@@ -43,6 +43,8 @@ class EfficientMultiHeadAttention(nn.Module):
         sr_ratio: how many times fewer the rows and the columns of keys are, s; 8, 4, 2 and 1 in the
             paper's four stages.  With 1 there is neither convolution nor layer norm.
         bias: whether queries have a bias, as in the authors' released models.
+        plain: whether w and IN are left out, as in the authors' code where there is a single head;
+            the paper makes no exception.
 
     Raises:
         ValueError: if `dim` is not a multiple of `heads`; if an argument is below 1; if the tokens
@@ -50,20 +52,28 @@ class EfficientMultiHeadAttention(nn.Module):
     """
 
     @typed
-    def __init__(self, dim: int, heads: int = 4, sr_ratio: int = 2, bias: bool = True):
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 4,
+        sr_ratio: int = 2,
+        bias: bool = True,
+        plain: bool = False,
+    ):
         super().__init__()
         at_least(1, sr_ratio=sr_ratio)
         divides(heads=heads, dim=dim)
         self.dim, self.heads, self.sr_ratio = dim, heads, sr_ratio
-        self.bias = bias
+        self.bias, self.plain = bias, plain
         self.query = nn.Linear(dim, dim, bias=bias)
         self.key_value = nn.Linear(dim, 2 * dim, bias=False)
         if sr_ratio > 1:
             self.reduce = nn.Conv2d(
                 dim, dim, sr_ratio + 1, sr_ratio, padding=sr_ratio // 2, groups=dim
             )
-            self.norm = nn.LayerNorm(dim, bias=False)
-        self.mix_heads = nn.Conv2d(heads, heads, 1, bias=False)
+            self.norm_weight = nn.Parameter(torch.ones(dim))
+        # no layer: logits are wider
+        self.mix_heads = None if plain else nn.Linear(heads, heads, bias=False).weight
         self.out = nn.Linear(dim, dim)
 
     extra_repr = constructor_arguments
@@ -88,7 +98,7 @@ class EfficientMultiHeadAttention(nn.Module):
         width: int,
         context: Float[Tensor, "batch source dim"] | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
-        """The normed weights by which each head mixes the values; those of a token sum to zero."""
+        """The weights by which each head mixes the values; normed, those of a token sum to zero."""
         chosen, _ = self._compare(x, height, width, context)
         return chosen.to(x.dtype)
 
@@ -98,13 +108,16 @@ class EfficientMultiHeadAttention(nn.Module):
         """The normed weights, and the values that they mix."""
         reduced = self._reduce(x if context is None else context, height, width)
         parts = self.query(x), *self.key_value(reduced).chunk(2, dim=-1)
-        wide = torch.promote_types(x.dtype, torch.float32)
-        query, key, value = (split_heads(part, self.heads).to(wide) for part in parts)
-        mix = self.mix_heads.weight.to(wide)
+        query, key, value = (wide(split_heads(part, self.heads)) for part in parts)
+        if self.mix_heads is None:
+            return (query @ (key / key.shape[-1] ** 0.5).mT).softmax(dim=-1), value
+        mix = wide(self.mix_heads)[..., None, None]
         # no name for what is large and needed once: memory holds two such tensors, not three
-        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).mT, mix).softmax(dim=-1)
+        chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1), mix).softmax(
+            dim=-1
+        )
         # the same as an instance norm, which refuses to train on a map of one
-        return F.layer_norm(chosen, chosen.shape[-2:]), value
+        return torch.group_norm(chosen, self.heads), value
 
     def _reduce(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """What keys and values are projected from."""
@@ -118,7 +131,8 @@ class EfficientMultiHeadAttention(nn.Module):
         maps = rearrange(tokens, "b (h w) d -> b d h w", h=height)
         if self.sr_ratio % 2:  # an even kernel: one place more below and on the right
             maps = F.pad(maps, (0, 1, 0, 1))
-        return self.norm(rearrange(self.reduce(maps), "b d h w -> b (h w) d"))
+        reduced = rearrange(self.reduce(maps), "b d h w -> b (h w) d")
+        return F.layer_norm(reduced, (self.dim,), self.norm_weight)
 
 
 CARD = Card(
@@ -133,11 +147,12 @@ CARD = Card(
         dict(sr_ratio=3),
         dict(sr_ratio=4),
         dict(bias=False),
+        dict(plain=True, heads=1),
     ],
     sizes=dict(batch=2, height=7, width=5, tokens=("height", "width")),
-    params="4 * dim**2 + dim + bias * dim + heads**2"
+    params="4 * dim**2 + dim + bias * dim + (1 - plain) * heads**2"
     " + Min(1, sr_ratio - 1) * ((sr_ratio + 1)**2 + 2) * dim",
-    macs="2 * height * width * dim**2 + (2 * dim**2 + heads**2 * height * width"
+    macs="2 * height * width * dim**2 + (2 * dim**2 + (1 - plain) * heads**2 * height * width"
     " + 2 * dim * height * width + Min(1, sr_ratio - 1) * (sr_ratio + 1)**2 * dim)"
     " * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",
     memory="heads * height * width * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",

@@ -1,6 +1,5 @@
 """Multi-head attention (Vaswani et al., 2017)."""
 
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ from attention_lib.cards.shape import SignatureError, Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import causal_mask, masked_softmax
+from attention_lib.core.masks import causal_mask, masked_attention, masked_softmax
 from attention_lib.core.precision import scaled_products
 
 
@@ -44,7 +43,8 @@ class MultiHeadAttention(nn.Module):
         divides(heads=heads, dim=dim)
         self.dim, self.heads, self.causal = dim, heads, causal
         self.bias = bias
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
+        self.query = nn.Linear(dim, dim, bias=bias)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=bias)
         self.out = nn.Linear(dim, dim, bias=bias)
 
     extra_repr = constructor_arguments
@@ -67,10 +67,7 @@ class MultiHeadAttention(nn.Module):
         """
         query, key, value = self._project(x, context)
         allowed = self._allowed(query, key, attn_mask, key_mask)
-        gathered = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=allowed, is_causal=self.causal and allowed is None
-        )
-        return self.out(merge_heads(gathered))
+        return self.out(merge_heads(masked_attention(query, key, value, allowed, self.causal)))
 
     @shaped
     def weights(
@@ -88,15 +85,10 @@ class MultiHeadAttention(nn.Module):
         return masked_softmax(scaled_products(query, key), allowed).to(x.dtype)
 
     def _project(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        if context is None:
-            parts = self.query_key_value(x).chunk(3, dim=-1)
-        else:
-            if self.causal:
-                raise SignatureError("MultiHeadAttention: causal=True takes no context")
-            weight, bias = self.query_key_value.weight, self.query_key_value.bias
-            query_bias, other_bias = (None, None) if bias is None else bias.tensor_split([self.dim])
-            query = F.linear(x, weight[: self.dim], query_bias)
-            parts = query, *F.linear(context, weight[self.dim :], other_bias).chunk(2, dim=-1)
+        if self.causal and context is not None:
+            raise SignatureError("MultiHeadAttention: causal=True takes no context")
+        context = x if context is None else context
+        parts = self.query(x), *self.key_value(context).chunk(2, dim=-1)
         query, key, value = (split_heads(part, self.heads) for part in parts)
         return query, key, value
 
@@ -131,7 +123,7 @@ CARD = Card(
     sizes=dict(batch=2, tokens=7),
     params="4 * dim**2 + bias * 4 * dim",
     macs="4 * tokens * dim**2 + 2 * tokens**2 * dim",
-    memory="3 * tokens * dim",
+    memory="2 * tokens * dim",
     properties={properties.token_permutation_equivariant},
     rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=-8), dict(dim=0)],
     oracles=("torch.nn.MultiheadAttention",),

@@ -1,6 +1,5 @@
 """Simplified self-attention (from the repository External-Attention-pytorch, 2021)."""
 
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides
 from attention_lib.core.heads import merge_heads, split_heads
-from attention_lib.core.masks import causal_mask, masked_softmax
+from attention_lib.core.masks import causal_mask, masked_attention, masked_softmax
 from attention_lib.core.precision import scaled_products
 
 
@@ -63,10 +62,7 @@ class SimplifiedSelfAttention(nn.Module):
         parts = split_heads(x, self.heads)
         fused = self.causal and key_mask is None  # torch's own causality needs no N × N mask
         allowed = None if fused else self._allowed(x, key_mask)
-        gathered = F.scaled_dot_product_attention(
-            parts, parts, parts, attn_mask=allowed, is_causal=fused
-        )
-        return self.out(merge_heads(gathered))
+        return self.out(merge_heads(masked_attention(parts, parts, parts, allowed, self.causal)))
 
     @shaped
     def weights(

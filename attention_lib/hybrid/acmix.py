@@ -1,16 +1,15 @@
 """ACmix: self-attention and convolution mixed (Pan et al., 2021)."""
 
 import torch
-import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
-from attention_lib.cards.shape import Maps, shaped
+from attention_lib.cards.shape import Maps, SignatureError, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.around import neighborhood_attention, shifted_views
 from attention_lib.core.guards import at_least, divides, odd
+from attention_lib.core.precision import wide
 
 
 class ACmix(nn.Module):
@@ -26,10 +25,9 @@ class ACmix(nn.Module):
     weighs the K × K pixels N_K(i) around a pixel i.  For the convolution, W mixes the pieces into
     k² maps of d_h channels, and k² learned kernels S_t, shifts at first, make h channels of each.
     The position p = W_p (column, row), both from -1 to 1, says where a key lies; what p_i adds, all
-    logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.
-
-    Outside the map there are no keys; the authors' code mirrors the map, which small ones do not
-    allow, and loses the bias of S, which is kept here.  It can also dilate the square.
+    logits of a pixel share, and so it is not computed.  α and β are learned, from ½ on.  The
+    channels of z lie feature by feature, so that neither path moves a map; those of the authors'
+    code lie head by head.  It loses the bias of S, which is kept here.
 
     Args:
         channels: channels of the map, C, coming in and going out.
@@ -37,9 +35,12 @@ class ACmix(nn.Module):
         heads: heads, h; each works on d_h = C / h channels; 4 in that code.
         kernel_convolution: side of the convolution's kernels, k, odd; 3 in that code.
         stride: steps between the pixels that are answered, s, so ⌈H / s⌉ × ⌈W / s⌉ of them.
+        mirror: whether attention sees the map mirrored beyond its border, as in the authors' code;
+            it must then be more than K // 2 pixels high and wide.  If not, no key lies there.
 
     Raises:
-        ValueError: if a kernel is even, a number too small, or C not a multiple of `heads`.
+        ValueError: if a kernel is even, a number too small, or C not a multiple of `heads`; if a
+            map is too small to be mirrored.
     """
 
     @typed
@@ -50,6 +51,7 @@ class ACmix(nn.Module):
         heads: int = 4,
         kernel_convolution: int = 3,
         stride: int = 1,
+        mirror: bool = False,
     ):
         super().__init__()
         at_least(1, stride=stride)
@@ -58,10 +60,10 @@ class ACmix(nn.Module):
         odd(1, kernel_convolution=kernel_convolution)
         self.channels, self.heads, self.head_dim = channels, heads, channels // heads
         self.kernel_attention, self.kernel_convolution = kernel_attention, kernel_convolution
-        self.stride, maps = stride, kernel_convolution**2
+        self.stride, self.mirror, maps = stride, mirror, kernel_convolution**2
         self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
-        self.position = nn.Linear(2, self.head_dim, bias=False)
-        self.mix = nn.Linear(3 * heads, maps, bias=False)
+        self.position = nn.Conv2d(2, self.head_dim, 1, bias=False)
+        self.mix = nn.Conv2d(3 * heads, maps, 1, bias=False)
         self.shift = nn.Conv2d(
             maps * self.head_dim,
             channels,
@@ -73,8 +75,8 @@ class ACmix(nn.Module):
         nn.init.zeros_(self.shift.get_parameter("bias"))
         with torch.no_grad():  # map t reads the t-th place of the kernel
             self.shift.weight.copy_(torch.eye(maps).view(maps, *self.shift.kernel_size))
-        self.attention_rate = nn.Parameter(torch.tensor(0.5))
-        self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+        self.attention_rate = nn.Parameter(torch.tensor([0.5]))
+        self.convolution_rate = nn.Parameter(torch.tensor([0.5]))
 
     extra_repr = constructor_arguments
 
@@ -84,11 +86,9 @@ class ACmix(nn.Module):
     ) -> Float[Tensor, "batch channels ceil(height/stride) ceil(width/stride)"]:
         pieces, query, key, value = self._project(x)
         weights = self._weights(query, key)[:, :, None]  # a head's features share them
-        gathered = neighborhood_attention(
-            weights, value, self.kernel_attention, self.stride
-        ).flatten(1, 2)
-        mix = self.mix.weight[..., None, None].repeat(self.head_dim, 1, 1, 1)
-        mixed = F.conv2d(pieces, mix, groups=self.head_dim)
+        gathered = neighborhood_attention(weights, value, **self._square()).flatten(1, 2)
+        mixed = self.mix(pieces.unflatten(1, (self.head_dim, -1)).flatten(0, 1))
+        mixed = mixed.unflatten(0, (-1, self.head_dim)).flatten(1, 2)
         return self.attention_rate * gathered + self.convolution_rate * self.shift(mixed)
 
     @shaped
@@ -99,30 +99,37 @@ class ACmix(nn.Module):
 
     def _project(self, x: Tensor) -> tuple[Tensor, ...]:
         """z, one feature of the heads after another; q, k, v: (batch, heads, head_dim, …) of it."""
-        order = dict(part=3, h=self.heads)  # the weights are few: they are reordered, not the map
-        weight = rearrange(self.query_key_value.weight, "(part h d) ... -> (d part h) ...", **order)
-        bias = rearrange(self.query_key_value.bias, "(part h d) -> (d part h)", **order)
-        pieces = F.conv2d(x, weight, bias)
+        reach = self.kernel_attention // 2
+        if self.mirror and min(x.shape[-2:]) <= reach:
+            raise SignatureError(
+                f"ACmix: x must be more than kernel_attention // 2 = {reach} pixels high and wide"
+                f" to be mirrored, got {tuple(x.shape)}"
+            )
+        pieces = self.query_key_value(x)
         parts = pieces.unflatten(1, (self.head_dim, 3, self.heads)).transpose(1, 3)
         return pieces, *parts.unbind(dim=2)
 
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
-        wide = torch.promote_types(query.dtype, torch.float32)  # products may be too large for half
-        query = query[..., :: self.stride, :: self.stride].to(wide) / self.head_dim**0.5
-        square = dict(size=self.kernel_attention, stride=self.stride)
-        keys = shifted_views(key - self._position(key), **square)
-        edges = shifted_views(key.new_zeros(key.shape[-2:]), outside=-torch.inf, **square)
+        query = query[..., :: self.stride, :: self.stride]
+        query = wide(query) / self.head_dim**0.5  # products may be too large for half
+        keys = shifted_views(key - self._position(key), **self._square())
+        around = self._square() | dict(outside=-torch.inf)
+        edges = shifted_views(key.new_zeros(key.shape[-2:]), **around)
         pairs = zip(keys, edges, strict=True)
         logits = [(query * near).sum(dim=2) + edge for near, edge in pairs]
         return torch.stack(logits, dim=2).softmax(dim=2).to(key.dtype)
 
+    def _square(self) -> dict:
+        """Around which pixels, and how far, attention sees what."""
+        return dict(size=self.kernel_attention, stride=self.stride, mirror=self.mirror)
+
     def _position(self, like: Tensor) -> Tensor:
-        """p of each pixel, (head_dim, height, width)."""
+        """p of each pixel, (1, head_dim, height, width)."""
         sides, kind, device = like.shape[-2:], like.dtype, like.device
         numbers = [torch.arange(side, dtype=kind, device=device) for side in sides]
         down, right = (2 * n / n[-1:].clamp(min=1) - 1 for n in numbers)
-        by_column, by_row = self.position.weight[..., None, None].unbind(dim=1)
-        return by_column * right + by_row * down[:, None]
+        grid = torch.stack(torch.meshgrid(right, down, indexing="xy"))
+        return self.position(grid[None])
 
 
 CARD = Card(
@@ -133,11 +140,13 @@ CARD = Card(
     variants=[
         *(dict(kernel_attention=5), dict(kernel_attention=7), dict(heads=1), dict(heads=3)),
         *(dict(kernel_convolution=1), dict(kernel_convolution=5), dict(stride=2), dict(stride=3)),
+        *(dict(mirror=True), dict(mirror=True, kernel_attention=7, stride=2)),
     ],
     sizes=dict(batch=2, height=7, width=5),
     params="3 * channels**2 + 4 * channels + 2 * head_dim + 2"
     " + kernel_convolution**2 * (3 * heads + channels * kernel_convolution**2)",
     macs="height * width * (3 * channels**2 + 3 * channels * kernel_convolution**2)"
+    " + 2 * head_dim * height * width / batch"
     " + ceiling(height / stride) * ceiling(width / stride) * channels * kernel_convolution**4",
     memory="Max(3 * channels * height * width, kernel_convolution**2 * head_dim * height * width,"
     " kernel_attention**2 * heads * ceiling(height / stride) * ceiling(width / stride))",

@@ -98,7 +98,7 @@ class ContextualTransformer(nn.Module):
         dynamic = F.silu(self.normalize(mixed.flatten(1, 2)))
         squeezed = dynamic.mean(dim=(-2, -1)) + static.mean(dim=(-2, -1))
         logits = self.excite(self.squash(squeezed)).unflatten(-1, (self.channels, 2))
-        return weighted_sum([dynamic, static], logits.softmax(dim=-1).mT)
+        return weighted_sum([dynamic, static], logits.softmax(dim=-1).transpose(-2, -1))
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch planes places height width"]:

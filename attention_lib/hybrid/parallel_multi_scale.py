@@ -10,6 +10,8 @@ from attention_lib.cards.shape import Tokens, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.heads import merge_heads, split_heads
+from attention_lib.core.masks import masked_attention
+from attention_lib.core.precision import wide
 
 
 class ParallelMultiScaleAttention(nn.Module):
@@ -28,9 +30,10 @@ class ParallelMultiScaleAttention(nn.Module):
     Attention and convolution read the *same* values V, so that near and far are told in the same
     terms; beyond the ends V is zero.  The third term, the feed-forward layer, reads no neighbour.
 
-    Residual sum and LayerNorm belong to the network.  The projections have no biases, as in the
-    paper's formulas; the authors' code has them.  It also has a decoder's form, which reads only
-    what came before, and leaves out kernel weights at random in training: neither is here.
+    Residual sum and LayerNorm belong to the network.  The authors' code has a bias behind the heads
+    too, for which that of the feed-forward layer does as well.  It also has a decoder's form, which
+    reads only what came before, and leaves out kernel weights at random in training: neither is
+    here.
 
     Args:
         dim: features of a token, d.
@@ -38,6 +41,10 @@ class ParallelMultiScaleAttention(nn.Module):
         kernel_sizes: tokens that each convolution reads, k_s; 3 and 15 in the authors' code.
         expansion: how many times wider than d the middle of the feed-forward layer is, e; 4 in
             the authors' larger models, 2 in the smallest.
+        bias: whether queries, keys and values have biases, as in the authors' code; the paper's
+            formulas have none.
+        read_padding: whether the convolutions read the values of padding, as in the authors'
+            released models; if not, these are zero.
 
     Raises:
         ValueError: if `dim` is not a multiple of `heads`, if a number is below 1, or if there is
@@ -51,15 +58,17 @@ class ParallelMultiScaleAttention(nn.Module):
         heads: int = 8,
         kernel_sizes: tuple[int, ...] = (3, 15),
         expansion: int = 4,
+        bias: bool = False,
+        read_padding: bool = False,
     ):
         super().__init__()
         at_least(1, expansion=expansion)
         divides(heads=heads, dim=dim)
         at_least(2, kernel_sizes=kernel_sizes)
         self.dim, self.heads, self.kernel_sizes = dim, heads, kernel_sizes
-        self.expansion = expansion
+        self.expansion, self.bias, self.read_padding = expansion, bias, read_padding
         self.scales, self.widest = len(kernel_sizes), max(kernel_sizes)
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
+        self.query_key_value = nn.Linear(dim, 3 * dim, bias=bias)
         self.out_attention = nn.Linear(dim, dim, bias=False)
         self.kernels = nn.ModuleList(nn.Linear(dim, heads * k, bias=False) for k in kernel_sizes)
         equal = torch.zeros(self.scales)
@@ -76,7 +85,7 @@ class ParallelMultiScaleAttention(nn.Module):
         x: Tokens,
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Tokens:
-        """Read the real tokens only: padding is no key, and its value is zero.
+        """Read the real tokens only: padding is no key, and its value is zero, if it is not read.
 
         Args:
             x: the tokens.
@@ -85,10 +94,11 @@ class ParallelMultiScaleAttention(nn.Module):
         query, key, value = self._project(x, key_mask)
         allowed = None if key_mask is None else key_mask[:, None, None, :]
         queries, keys, values = (split_heads(part, self.heads) for part in (query, key, value))
-        gathered = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
+        gathered = masked_attention(queries, keys, values, allowed)
         far = self.out_attention(merge_heads(gathered))
         near = self.out_convolution(self._convolved(value, self._kernel(value)))
-        return far + near + self.contract(self.expand(x).relu())
+        feed = self.contract(self.expand(x).relu())
+        return (wide(far) + near + feed).to(far.dtype)  # two of three may be beyond float16
 
     @shaped
     def kernel(
@@ -101,7 +111,7 @@ class ParallelMultiScaleAttention(nn.Module):
 
     def _project(self, x: Tensor, key_mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = self.query_key_value(x).chunk(3, dim=-1)
-        if key_mask is not None:
+        if key_mask is not None and not self.read_padding:
             value = value.masked_fill(~key_mask[..., None], 0)
         return query, key, value
 
@@ -138,9 +148,11 @@ CARD = Card(
         dict(heads=1),
         dict(expansion=4),
         dict(heads=6, kernel_sizes=(31,)),
+        dict(bias=True),
+        dict(read_padding=True),
     ],
     sizes=dict(batch=2, tokens=7),
-    params="5 * dim**2 + Min(scales - 1, 1) * scales"
+    params="5 * dim**2 + bias * 3 * dim + Min(scales - 1, 1) * scales"
     " + dim * heads * Sum(kernel_sizes[i], (i, 0, scales - 1))"
     " + 2 * expansion * dim**2 + (expansion + 1) * dim",
     macs="5 * tokens * dim**2 + 2 * tokens**2 * dim"

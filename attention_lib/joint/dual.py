@@ -29,24 +29,26 @@ class DualAttention(nn.Module):
     In the authors' network each module has a 3×3 convolution of its own before it and after it,
     and the sum is taken behind these.  They belong to the head of that network: to build it, use
     `position` and `channel` apart.  In the paper queries and keys have C numbers; C / 8 is from the
-    authors' code.  That code subtracts the channels' likeness from its maximum before the softmax,
-    so that a channel gathers from the *least* alike; here it is as in the paper.  The keys have
-    no bias: it would add the same to all logits of a place, which a softmax does not see.
+    authors' code.  The keys have no bias: it would add the same to all logits of a place, which a
+    softmax does not see.
 
     Args:
         channels: channels of the map, C.
         reduction: how many times shorter than C queries and keys are, r; 8 in the authors' code.
+        least_alike: whether a channel gathers from those least alike, by the softmax of their
+            likeness subtracted from its maximum, as in the authors' code.  They say that they tried
+            the paper's form too, and that it did less well.
 
     Raises:
         ValueError: if queries and keys would have fewer than one number.
     """
 
     @typed
-    def __init__(self, channels: int, reduction: int = 8):
+    def __init__(self, channels: int, reduction: int = 8, least_alike: bool = False):
         super().__init__()
         between(1, reduction=reduction, channels=channels)
         self.channels, self.hidden = channels, channels // reduction
-        self.reduction = reduction
+        self.reduction, self.least_alike = reduction, least_alike
         self.query = nn.Linear(channels, self.hidden)
         self.key = nn.Linear(channels, self.hidden, bias=False)
         self.value = nn.Linear(channels, channels)
@@ -62,7 +64,7 @@ class DualAttention(nn.Module):
     @shaped
     def position(self, x: Maps) -> Maps:
         """The map p: x and, α-fold, what each place gathers from the places."""
-        tokens = x.flatten(-2).mT
+        tokens = x.flatten(-2).transpose(-2, -1)
         query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
         # One quarter of the places after another, so that the logits of all pairs are never there
         # at once.  Torch's fused kernels would store none, but they take only queries as long as
@@ -71,27 +73,31 @@ class DualAttention(nn.Module):
         for quarter in range(4):
             some = query[:, size * quarter // 4 : size * (quarter + 1) // 4]
             parts.append(_attend(some, key, value))
-        gathered = torch.cat(parts, dim=1).mT
+        gathered = torch.cat(parts, dim=1).transpose(-2, -1)
         return torch.addcmul(x, self.position_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
     def channel(self, x: Maps) -> Maps:
         """The map c: x and, β-fold, what each channel gathers from the channels."""
         maps = x.flatten(-2)
-        gathered = _attend(maps, maps, maps)
+        gathered = _attend(self._sought(maps), maps, maps)
         return torch.addcmul(x, self.channel_scale, gathered.unflatten(-1, x.shape[-2:]))
 
     @shaped
     def position_weights(self, x: Maps) -> Float[Tensor, "batch tokens keys"]:
         """The weights by which places mix places; made for looking, not for speed."""
-        tokens = x.flatten(-2).mT
+        tokens = x.flatten(-2).transpose(-2, -1)
         return _weights(self.query(tokens), self.key(tokens))
 
     @shaped
     def channel_weights(self, x: Maps) -> Float[Tensor, "batch channels keys"]:
         """The weights by which channels mix channels; made for looking."""
         maps = x.flatten(-2)
-        return _weights(maps, maps)
+        return _weights(self._sought(maps), maps)
+
+    def _sought(self, maps: Tensor) -> Tensor:
+        """What each channel looks for among the channels: its own map, or the opposite."""
+        return -maps if self.least_alike else maps
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -104,7 +110,7 @@ def _weights(query: Tensor, key: Tensor) -> Tensor:
 
 
 def _softmax(query: Tensor, key: Tensor) -> Tensor:
-    return (query @ key.mT).softmax(dim=-1)
+    return (query @ key.transpose(-2, -1)).softmax(dim=-1)
 
 
 CARD = Card(
@@ -114,7 +120,13 @@ CARD = Card(
     elsewhere=("DAModule", "DANetHead"),
     networks=[("DANet", "fu2019dual")],
     example=dict(channels=12, reduction=5),
-    variants=[dict(reduction=8), dict(reduction=3), dict(reduction=12), dict(reduction=1)],
+    variants=[
+        dict(reduction=8),
+        dict(reduction=3),
+        dict(reduction=12),
+        dict(reduction=1),
+        dict(least_alike=True),
+    ],
     sizes=dict(batch=2, height=7, width=5),
     params="2 * channels * hidden + hidden + channels**2 + channels + 2",
     macs="(2 * channels * hidden + channels**2) * height * width"

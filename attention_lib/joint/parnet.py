@@ -10,6 +10,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least
+from attention_lib.core.precision import wide
 
 
 class ParNetAttention(nn.Module):
@@ -57,7 +58,9 @@ class ParNetAttention(nn.Module):
     def forward(self, x: Maps) -> Maps:
         skip = self.skip(x)
         gate = self._gate(skip)[..., None, None]
-        return F.silu(torch.addcmul(self.point(x) + self.square(x), gate, skip))
+        # wide, as SiLU makes little of a sum far below zero, but nothing of -inf
+        total = torch.addcmul(wide(self.point(x)) + self.square(x), gate, skip)
+        return F.silu(total).to(x.dtype)
 
     @shaped
     def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:

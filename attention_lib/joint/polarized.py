@@ -30,30 +30,42 @@ class PolarizedSelfAttention(nn.Module):
     Both sums are linear in the values, so the values are projected after they are summed: W_v
     sees one vector of a map, and W'_v is folded to one vector, in place of one for each place.
 
-    The authors' code departs from the paper.  Its softmax in the place branch is over the places:
-    of the gate's logits (in parallel) or of the values (in sequence).  The LayerNorm is missing (in
-    parallel) or inside a bottleneck that stands for W_z (in sequence).
-
     Args:
         channels: channels of the map, C.
         parallel: whether both branches read the map and their answers are added; if not, the
             places are gated by what the channel branch has made of it.
+        released: whether it departs from the paper as the authors' code does.  The softmax of the
+            place branch is over the places: of the gate's logits (in parallel) or of the values (in
+            sequence).  The LayerNorm is missing (in parallel) or inside a bottleneck with C // 8
+            units and biases, which stands for W_z (in sequence).
 
     Raises:
-        ValueError: if `channels` is below 2, of which half is kept inside.
+        ValueError: if `channels` is below 2, of which half is kept inside, or below 8 where an
+            eighth is.
     """
 
     @typed
-    def __init__(self, channels: int, parallel: bool = True):
+    def __init__(self, channels: int, parallel: bool = True, released: bool = False):
         super().__init__()
-        at_least(2, channels=channels)
+        narrow = released and not parallel
+        at_least(8 if narrow else 2, channels=channels)
         self.channels, self.hidden, self.parallel = channels, channels // 2, parallel
-        self.channel_query = nn.Linear(channels, 1, bias=False)
+        self.released, self.bottleneck = released, self.hidden // 4 if narrow else 0
+        self.channel_query = nn.Conv2d(channels, 1, 1, bias=False)
         self.channel_value = nn.Linear(channels, self.hidden, bias=False)
-        self.channel_out = nn.Linear(self.hidden, channels, bias=False)
-        self.norm = nn.LayerNorm(channels)
+        self.channel_out: nn.Module = nn.Linear(self.hidden, channels, bias=False)
+        if narrow:
+            self.channel_out = nn.Sequential(
+                nn.Linear(self.hidden, self.bottleneck),
+                nn.LayerNorm(self.bottleneck),
+                nn.ReLU(),
+                nn.Linear(self.bottleneck, channels),
+            )
+        self.norm = nn.Identity() if released else nn.LayerNorm(channels)
         self.spatial_query = nn.Linear(channels, self.hidden, bias=False)
-        self.spatial_value = nn.Linear(channels, self.hidden, bias=False)
+        # W'_v, transposed where it makes one vector of the query
+        wide = (channels, self.hidden) if narrow else (self.hidden, channels)
+        self.spatial_value = nn.Linear(*wide, bias=False)
 
     extra_repr = constructor_arguments
 
@@ -68,7 +80,7 @@ class PolarizedSelfAttention(nn.Module):
     @shaped
     def channel_gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
         """The gate s of each channel, between 0 and 1."""
-        seen = pooled(x, position_weights(self.channel_query.weight, x))
+        seen = pooled(x, position_weights(self.channel_query(x)))
         return self.norm(self.channel_out(self.channel_value(seen))).sigmoid()
 
     @shaped
@@ -78,9 +90,15 @@ class PolarizedSelfAttention(nn.Module):
         return self._spatial_gate(read).squeeze(1)
 
     def _spatial_gate(self, x: Tensor) -> Tensor:
-        weights = self.spatial_query(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        wanted = weights @ self.spatial_value.weight  # how much of each channel to look for
-        return (wanted[:, None] @ x.flatten(-2)).unflatten(-1, x.shape[-2:]).sigmoid()
+        query, maps = self.spatial_query(x.mean(dim=(-2, -1))), x.flatten(-2)
+        if self.bottleneck:
+            logits = (self.spatial_value(maps.mT).softmax(dim=1) @ query[..., None]).mT
+        else:
+            weights = query if self.released else query.softmax(dim=-1)
+            wanted = self.spatial_value(weights)  # how much of each channel to look for
+            logits = wanted[:, None] @ maps
+            logits = logits.softmax(dim=-1) if self.released else logits
+        return logits.unflatten(-1, x.shape[-2:]).sigmoid()
 
 
 CARD = Card(
@@ -89,16 +107,22 @@ CARD = Card(
     aliases=("polarized",),
     elsewhere=("psa", "ParallelPolarizedSelfAttention"),
     example=dict(channels=12),
-    variants=[dict(parallel=False), dict(channels=9), dict(channels=2)],
+    variants=[
+        *(dict(parallel=False), dict(channels=9), dict(channels=2)),
+        *(dict(released=True), dict(released=True, parallel=False, channels=17)),
+    ],
     sizes=dict(batch=2, height=7, width=5),
-    params="4 * channels * hidden + 3 * channels",
-    macs="4 * channels * hidden + 3 * channels * height * width",
+    params="4 * channels * hidden + 3 * channels - 2 * released * channels"
+    " + Min(1, bottleneck) * (bottleneck * (hidden + channels + 3) + channels - channels * hidden)",
+    macs="4 * channels * hidden + 3 * channels * height * width + Min(1, bottleneck)"
+    " * (bottleneck * (hidden + channels) - 2 * channels * hidden"
+    " + (channels * hidden + hidden - channels) * height * width)",
     memory="channels * height * width",
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,
         properties.mirror_equivariant,
     },
-    rejects=[dict(channels=1), dict(channels=0)],
+    rejects=[dict(channels=1), dict(channels=0), dict(channels=7, parallel=False, released=True)],
     oracles=("fightingcv_attention.attention.PolarizedSelfAttention",),
 )

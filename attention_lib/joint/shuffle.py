@@ -48,7 +48,8 @@ class ShuffleAttention(nn.Module):
         self.channel_shift = nn.Parameter(torch.ones(self.share))
         self.spatial_scale = nn.Parameter(torch.zeros(self.share))
         self.spatial_shift = nn.Parameter(torch.ones(self.share))
-        self.norm = nn.GroupNorm(self.share, self.share)  # each channel by itself
+        self.norm_scale = nn.Parameter(torch.ones(self.share))
+        self.norm_shift = nn.Parameter(torch.zeros(self.share))
 
     extra_repr = constructor_arguments
 
@@ -77,10 +78,9 @@ class ShuffleAttention(nn.Module):
 
     def _spatial_gate(self, second: Tensor) -> Tensor:
         # the norm's scale and shift, and then ours, are one scale and one shift
-        scale = self.spatial_scale * self.norm.weight
-        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm.bias)
-        # torch's function, because the layer refuses a map that is a single number
-        normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift, self.norm.eps)
+        scale = self.spatial_scale * self.norm_scale
+        shift = torch.addcmul(self.spatial_shift, self.spatial_scale, self.norm_shift)
+        normed = torch.group_norm(second.flatten(0, 1), self.share, scale, shift)
         return normed.sigmoid().view_as(second)
 
     def _halves(self, x: Tensor) -> tuple[Tensor, ...]:

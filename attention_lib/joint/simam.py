@@ -1,7 +1,6 @@
 """SimAM (Yang et al., 2021)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attention_lib.cards import properties
@@ -60,9 +59,8 @@ class SimAM(nn.Module):
         # s² and λ are halved alike, so that no number grows: in half precision it could become
         # infinite, as could its square, which the norm takes in a wider one
         lines = (unbiased / 2) ** 0.5 * x.flatten(-2)
-        shape, quarter = lines.shape[-1:], 1 / (4 * unbiased)
-        weight = lines.new_full(shape, quarter**0.5)
-        distance = F.layer_norm(lines, shape, weight, eps=self.regularization / 2)
+        weight = lines.new_full((self.channels,), (1 / (4 * unbiased)) ** 0.5)
+        distance = torch.group_norm(lines, self.channels, weight, eps=self.regularization / 2)
         half = torch.full_like(distance[..., :1], 0.5)
         return torch.addcmul(half, distance, distance).sigmoid().view_as(x)
 

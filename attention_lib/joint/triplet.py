@@ -64,7 +64,7 @@ class TripletAttention(nn.Module):
     def gate(self, x: Maps) -> Maps:
         """The mean of the three gates that see each number, between 0 and 1."""
         along_height = self.channel_width(max_and_mean(x, dim=2))
-        along_width = self.height_channel(max_and_mean(x, dim=3).mT)
+        along_width = self.height_channel(max_and_mean(x, dim=3).transpose(-2, -1))
         along_channels = self.height_width(max_and_mean(x, dim=1))
         return (  # divided by 3 while they are small
             rearrange(along_height / 3, "b 1 c w -> b c 1 w")

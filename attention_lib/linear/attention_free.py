@@ -1,7 +1,6 @@
 """Attention Free Transformer (Zhai et al., 2021)."""
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -60,7 +59,10 @@ class AttentionFree(nn.Module):
             raise ValueError(f"window={window} is for position biases: max_tokens is missing")
         self.dim, self.max_tokens, self.window, self.causal = dim, max_tokens, window, causal
         self.rank = 0 if max_tokens is None else rank
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
+        # three layers: the values of a fused one would keep queries and keys in memory
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.value = nn.Linear(dim, dim, bias=False)
         self.query_position = self.key_position = None
         if max_tokens is not None:
             self.query_position = nn.Parameter(torch.randn(max_tokens, rank) / 10)
@@ -70,16 +72,14 @@ class AttentionFree(nn.Module):
 
     @shaped
     def forward(self, x: Tokens) -> Tokens:
-        # three projections: the values of a fused one would keep queries and keys in memory
-        query = F.linear(x, self.query_key_value.weight[: self.dim])
+        query = self.query(x)
         mean = self._mean(x)
         return query.sigmoid() * mean
 
     def _mean(self, x: Tensor) -> Tensor:
         weights = self._position_weights(x.shape[1])
-        _, key, value = self.query_key_value.weight.chunk(3)
         # the features of all samples side by side: one matrix product for the batch
-        key, value = (rearrange(F.linear(x, each), "b n d -> n (b d)") for each in (key, value))
+        key, value = (rearrange(part(x), "b n d -> n (b d)") for part in (self.key, self.value))
         sums = _sums_before if self.causal else _sums
         _, above, below = at_least_float32(sums, key, value, *weights)
         return rearrange((above / below).to(x.dtype), "n (b d) -> b n d", d=self.dim)
@@ -92,7 +92,7 @@ class AttentionFree(nn.Module):
         most = len(query)
         if tokens > most:
             raise SignatureError(f"AttentionFree: tokens={tokens} is more than max_tokens={most}")
-        bias = at_least_float32(torch.matmul, query[:tokens], key[:tokens].mT)
+        bias = at_least_float32(torch.matmul, query[:tokens], key[:tokens].transpose(-2, -1))
         if self.window is not None:
             bias = bias.triu(1 - self.window).tril(self.window - 1)
         return [(bias - bias.detach().amax(dim=-1, keepdim=True)).exp_()]

@@ -67,16 +67,17 @@ class AttentionFreeConvolution(nn.Module):
     ) -> Tensor:
         """The weighted mean of the values around each place."""
         even = F.layer_norm(position, position.shape[1:], eps=self.eps)
-        kernel = (gain[:, None, None] * even + shift[:, None, None]).expm1()[:, None]
+        kernel = (gain[:, None, None] * even + shift[:, None, None]).exp()[:, None] - 1
         power = (key - key.detach().amax(dim=(-2, -1), keepdim=True)).exp()
         above = power[:, :, None] * value.unflatten(1, (self.heads, -1))
-        above = self._sums(above.flatten(1, 2), kernel).unflatten(1, (self.heads, -1))
+        size, share = self.kernel_size, self.channels // self.heads
+        shared = kernel.expand(-1, share, -1, -1).reshape(self.channels, 1, size, size)
+        above = self._sums(above.flatten(1, 2), shared).unflatten(1, (self.heads, -1))
         return (above / self._sums(power, kernel)[:, :, None]).flatten(1, 2)
 
     def _sums(self, maps: Tensor, kernel: Tensor) -> Tensor:
         """Over the whole map, plus what the window adds."""
-        kernel = kernel.repeat_interleave(maps.shape[1] // self.heads, dim=0)
-        near = F.conv2d(maps, kernel, padding=self.kernel_size // 2, groups=len(kernel))
+        near = F.conv2d(maps, kernel, padding=self.kernel_size // 2, groups=kernel.shape[0])
         return maps.sum(dim=(-2, -1), keepdim=True) + near
 
 

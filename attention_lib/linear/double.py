@@ -61,7 +61,7 @@ class DoubleAttention(nn.Module):
 
     @shaped
     def forward(self, x: Maps) -> Maps:
-        pooled = x.flatten(2) @ self.gathering(x).flatten(2).mT
+        pooled = x.flatten(2) @ self.gathering(x).flatten(2).transpose(-2, -1)
         descriptors = self.out(self.feature(pooled[..., None])).squeeze(-1)
         y = descriptors @ self.distribution(x).flatten(2)
         return y.unflatten(-1, x.shape[2:])

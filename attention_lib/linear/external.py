@@ -33,7 +33,8 @@ class ExternalAttention(nn.Module):
 
     Query and memories have no biases: the sum over the tokens would cancel those of query and
     keys, and the last layer has one for the values.  The authors' classifiers keep all three.
-    Their segmentation model starts both memories from the same numbers, this from different ones.
+    In their segmentation model both memories begin as one tensor, which a move to a GPU divides in
+    two and training on a CPU keeps one; here they are two, with different numbers.
 
     Args:
         dim: features of a token, d; 512 in the authors' segmentation model.

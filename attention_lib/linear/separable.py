@@ -1,7 +1,6 @@
 """Separable self-attention (Mehta and Rastegari, 2022)."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -25,9 +24,9 @@ class SeparableAttention(nn.Module):
     The scores sum to one, so the key may be applied to the mean :math:`\sum_j a_j x_j` of the
     tokens as well as to each of them, and one token is cheaper than N.
 
-    Every layer has a bias, as in the published weights.  That of the score is one number that the
-    softmax cancels: it is kept for these weights, has no influence and no gradient.  The released
-    code applies this to each of the P places within the patches of a map, over the N patches.
+    The layers have biases, as in the published weights, but for the score: the softmax would cancel
+    it.  The released code applies this to each of the P places within the patches of a map, over
+    the N patches.
 
     Args:
         dim: features of a token, d; 128, 192 and 256 in the authors' models, times their width.
@@ -41,7 +40,9 @@ class SeparableAttention(nn.Module):
         super().__init__()
         at_least(1, dim=dim)
         self.dim = dim
-        self.score_key_value = nn.Linear(dim, 1 + 2 * dim)
+        self.score = nn.Linear(dim, 1, bias=False)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
 
     extra_repr = constructor_arguments
@@ -58,12 +59,11 @@ class SeparableAttention(nn.Module):
             x: the tokens.
             key_mask: (batch, tokens), True for a real token, False for padding; None is all True.
         """
-        score, key, value = self._layers()
-        weights = _softmax(F.linear(x, *score), key_mask)
-        context = F.linear(weights.mT @ x, *key)
+        weights = _softmax(self.score(x), key_mask)
+        context = self.key(weights.transpose(-2, -1) @ x)
         if key_mask is not None:
             context = context * key_mask.any(dim=1)[:, None, None]
-        return self.out(F.linear(x, *value).relu() * context)
+        return self.out(self.value(x).relu() * context)
 
     @shaped
     def weights(
@@ -72,14 +72,7 @@ class SeparableAttention(nn.Module):
         key_mask: Bool[Tensor, "batch tokens"] | None = None,
     ) -> Float[Tensor, "batch tokens"]:
         """The share a of each token in the context."""
-        score, _, _ = self._layers()
-        return _softmax(F.linear(x, *score), key_mask).squeeze(-1)
-
-    def _layers(self) -> zip:
-        """Weight and bias of score, key and value."""
-        rows = 1, self.dim, self.dim
-        both = self.score_key_value.weight.split(rows), self.score_key_value.bias.split(rows)
-        return zip(*both, strict=True)
+        return _softmax(self.score(x), key_mask).squeeze(-1)
 
 
 def _softmax(scores: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -99,7 +92,7 @@ CARD = Card(
     networks=[("MobileViTv2", "mehta2022separable")],
     example=dict(dim=12),
     sizes=dict(batch=2, tokens=7),
-    params="3 * dim**2 + 4 * dim + 1",
+    params="3 * dim**2 + 4 * dim",
     macs="2 * tokens * dim**2 + 2 * tokens * dim + dim**2",
     memory="tokens * dim",
     properties={properties.token_permutation_equivariant},

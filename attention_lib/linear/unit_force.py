@@ -60,8 +60,8 @@ class UnitForceAttention(nn.Module):
 
     def _read(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The product of each query with what keys and values add up to."""
-        force = self._unit(value.mT @ key)
-        return self._unit(query) @ force.mT
+        force = self._unit(value.transpose(-2, -1) @ key)
+        return self._unit(query) @ force.transpose(-2, -1)
 
     def _unit(self, vectors: Tensor) -> Tensor:
         """XNorm along the last axis."""

@@ -1,25 +1,24 @@
 """What a mechanism costs, counted on tensors without numbers: no memory, no arithmetic, any size.
 
 Counted are the multiply-adds of matrix products, convolutions and fused attention; sums, means,
-softmax and gates are not.  The largest tensor is the largest that an operation returns on a CPU;
-what an operation allocates inside itself and frees again is not seen.
+softmax and gates are not.  Operations that multiply and cannot be counted, such as Fourier
+transforms or somebody's own kernel, are named.  The largest tensor is the largest that an operation
+returns on a CPU; what an operation allocates inside itself and frees again is not seen.
 """
 
-import warnings
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from attention_lib.measure.trace import trace_fake
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Cost:
     params: int
     macs: int  # multiply-adds in matrix products, convolutions and fused attention
     memory: int  # numbers in the largest tensor made on the way
+    uncounted: tuple[str, ...] = ()  # operations whose multiply-adds are not in `macs`
 
 
 def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
@@ -34,48 +34,10 @@ def measure(mechanism: nn.Module, *inputs: Tensor | int) -> Cost:
 
     The inputs may lie on any device, `meta` included: only their shapes and dtypes are read.
     """
-    counter, largest = FlopCounterMode(display=False, custom_mapping=_FUSED), _Largest()
-    trace_fake(mechanism, *inputs, watched_by=(counter, largest))
+    counter, seen = FlopCounterMode(display=False, custom_mapping=_MORE), _Seen()
+    trace_fake(mechanism, *inputs, watched_by=(counter, seen))
     params = sum(p.numel() for p in mechanism.parameters())
-    return Cost(params, counter.get_total_flops() // 2, largest.size)
-
-
-def trace_fake(
-    mechanism: nn.Module,
-    *inputs: Tensor | int,
-    backward: bool = False,
-    watched_by: Sequence[AbstractContextManager] = (),
-) -> None:
-    """One pass in eval mode: shapes are worked out, and nothing is computed or stored.
-
-    Forward alone, or with `backward` that and the gradients of all inputs and parameters.
-    """
-    with FakeTensorMode() as ghosts:
-        weights = {name: _ghost(p, backward) for name, p in mechanism.named_parameters()}
-        buffers = {name: _ghost(tensor) for name, tensor in mechanism.named_buffers()}
-        given = tuple(_ghost(x, backward) if isinstance(x, Tensor) else x for x in inputs)
-    training = {module: module.training for module in mechanism.modules()}
-    mechanism.eval()
-    try:
-        modes: list[AbstractContextManager] = [ghosts, torch.set_grad_enabled(backward)]
-        with warnings.catch_warnings(), ExitStack() as stack:
-            # torch 2.6 made for a GPU warns that a convolution will be slow there; none is run here
-            warnings.filterwarnings("ignore", "cuDNN cannot be used", UserWarning)
-            for mode in (*modes, *watched_by):
-                stack.enter_context(mode)
-            answer = functional_call(mechanism, weights | buffers, given)
-            if backward:
-                leaves = [*weights.values(), *(x for x in given if isinstance(x, Tensor))]
-                leaves = [leaf for leaf in leaves if leaf.requires_grad]
-                torch.autograd.grad(answer, leaves, torch.ones_like(answer))
-    finally:
-        for module, was_training in training.items():
-            module.training = was_training
-
-
-def _ghost(tensor: Tensor, learns: bool = False) -> Tensor:
-    ghost = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-    return ghost.requires_grad_(learns and tensor.is_floating_point())
+    return Cost(params, counter.get_total_flops() // 2, seen.largest, tuple(sorted(seen.uncounted)))
 
 
 def _fused_attention(
@@ -85,8 +47,28 @@ def _fused_attention(
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-# torch counts the fused attention of a GPU, but that of a CPU only from some version on
-_FUSED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_attention}
+def _matrix_and_vector(matrix: torch.Size, *_: object, **__: object) -> int:
+    return 2 * prod(matrix)
+
+
+def _added_to(first: torch.Size, *rest: torch.Size, **__: object) -> int:
+    return _matrix_and_vector(*rest)
+
+
+# what torch's own counter leaves out, or counts only from some version on
+_ATEN = torch.ops.aten
+_MORE = {
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: _fused_attention,
+    _ATEN.mv: _matrix_and_vector,
+    _ATEN.dot: _matrix_and_vector,
+    _ATEN.addmv: _added_to,
+}
+_UNCOUNTED = (
+    *("_fft", "grid_sampler", "_cdist", "_pdist", "_trilinear", "_embedding_bag", "addr"),
+    *("_linalg", "linalg_inv", "linalg_lu", "linalg_qr", "linalg_eig", "linalg_cholesky"),
+    *("linalg_ldl", "linalg_lstsq", "linalg_householder", "linalg_matrix_exp"),
+    *("triangular_solve", "mkldnn_rnn", "_thnn_fused"),
+)
 
 
 def live_bytes(mechanism: nn.Module, *inputs: Tensor | int, backward: bool = False) -> int:
@@ -133,16 +115,23 @@ class _Living(TorchDispatchMode):
         self.now -= self.held.pop(key, 0)
 
 
-class _Largest(TorchDispatchMode):
-    """Watches every operation and remembers the largest tensor one returned."""
+class _Seen(TorchDispatchMode):
+    """Watches every operation: the largest tensor that one returned, and what cannot be counted."""
 
-    size = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+        self.uncounted: set[str] = set()
 
     def __torch_dispatch__(
         self, operation: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         returned = operation(*args, **(kwargs or {}))
+        library, _, name = str(operation).partition(".")
+        if library not in ("aten", "prim", "prims") or name.startswith(_UNCOUNTED):
+            self.uncounted.add(f"{library}.{name.partition('.')[0]}")
         for leaf in tree_leaves(returned):
             if isinstance(leaf, Tensor):  # an expanded view is as small as what it views
-                self.size = max(self.size, leaf.untyped_storage().nbytes() // leaf.itemsize)
+                size = leaf.untyped_storage().nbytes() // leaf.itemsize
+                self.largest = max(self.largest, size)
         return returned

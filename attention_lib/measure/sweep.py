@@ -4,12 +4,12 @@ rows = sweep(["se", "eca"], "height,width", [8, 16, 32, 64, 128], fixed=dict(cha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from attention_lib.cards.card import Card
+from attention_lib.cards.card import COSTS, Card
 from attention_lib.catalog import find
 from attention_lib.measure.cost import measure
 from attention_lib.measure.sizes import realistic, sizes_named
@@ -115,6 +115,7 @@ def side_by_side(
         made = {str(card): build_with_inputs(card, device, dtype, seed) for card in found}
         runs = {name: timed_pass(*made[name], backward, seed) for name in made}
         timings = time_together(runs, device=device, seconds=seconds, seed=seed)
+        costs = {name: measure(*made[name]) for name in made}
     kind = str(dtype).removeprefix("torch.")
     return [
         Row(
@@ -128,7 +129,7 @@ def side_by_side(
             *timing.spread,
             len(timing.rounds),
             peak_memory(runs[name], device),
-            **asdict(measure(*made[name])),
+            *(getattr(costs[name], kind) for kind in COSTS),
         )
         for name, timing in timings.items()
     ]

@@ -10,7 +10,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import between
-from attention_lib.core.precision import at_least_float32
+from attention_lib.core.precision import wide
 
 WIDTH, HEIGHT = -2, -3  # axes of (batch, height, width, channels)
 
@@ -82,16 +82,14 @@ class SpatialShift(nn.Module):
         return torch.cat(moved, dim=-1)
 
     def _compete(self, branches: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        # a sum over all places: too large for float16 on a large map
-        wide = torch.promote_types(branches[0].dtype, torch.float32)
-        first, second, third = (branch.sum(dim=(1, 2), dtype=wide) for branch in branches)
-        summed = first + second + third
-        weights = at_least_float32(self._weigh, summed, self.squash.weight, self.excite.weight)
-        return weights.to(branches[0].dtype)
-
-    def _weigh(self, summed: Tensor, squash: Tensor, excite: Tensor) -> Tensor:
-        logits = F.linear(F.gelu(F.linear(summed, squash)), excite)
-        return logits.unflatten(-1, (3, self.channels)).softmax(dim=1)
+        # sums over all places are too large for float16: the layers, which have no biases, are
+        # given means, and what comes out is multiplied by the number of places
+        _, height, width, _ = branches[0].shape
+        places, dtype = 3 * height * width, branches[0].dtype
+        squashed = self.squash(sum(branch.mean(dim=(1, 2)) / 3 for branch in branches))
+        hidden = F.gelu(wide(squashed) * places) / places
+        logits = wide(self.excite(hidden.to(dtype))) * places
+        return logits.unflatten(-1, (3, self.channels)).softmax(dim=1).to(dtype)
 
 
 def _forth(x: Tensor, axis: int) -> Tensor:

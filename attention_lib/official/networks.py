@@ -1,15 +1,16 @@
 """Networks: torchvision's and timm's names."""
 
-from attention_lib.official.tables import Rule, squeezed
+from attention_lib.official.tables import Published, Rule, squeezed
 
 # The names of convolutions and norms are torchvision's and timm's own.
 TABLES = {
-    "ResNet": {
-        "timm": (
-            Rule(r"\.se\.fc1\.weight$", ".attention.squash.weight", squeezed),
-            Rule(r"\.se\.fc2\.weight$", ".attention.excite.weight", squeezed),
-            Rule(r"\.se\.fc1\.bias$", ".attention.squash.bias"),
-            Rule(r"\.se\.fc2\.bias$", ".attention.excite.bias"),
+    "ResNet": (
+        Published(
+            "timm",
+            (
+                Rule(r"\.se\.fc1\.", ".attention.squash.", squeezed),
+                Rule(r"\.se\.fc2\.", ".attention.excite.", squeezed),
+            ),
         ),
-    },
+    ),
 }

@@ -98,7 +98,7 @@ class LinearAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The answer of each token, from the memory and all tokens here."""
         query, key, value = _features(query, key, value)
-        memory = memory + key.mT @ value
+        memory = memory + key.transpose(-2, -1) @ value
         return self._divide(query @ memory), memory
 
     def _read_chunks(
@@ -108,11 +108,11 @@ class LinearAttention(nn.Module):
         query, key, value = _features(query, key, value)
         tokens, size = query.shape[-2], self.chunk
         query, key, value = (
-            F.pad(part, (0, 0, 0, -tokens % size)).unfold(-2, size, size).mT
+            F.pad(part, (0, 0, 0, -tokens % size)).unflatten(-2, (-1, size))
             for part in (query, key, value)
         )
-        near = (query @ key.mT).tril() @ value
-        after = (key.mT @ value).cumsum(dim=2) + memory[:, :, None]
+        near = (query @ key.transpose(-2, -1)).tril() @ value
+        after = (key.transpose(-2, -1) @ value).cumsum(dim=2) + memory[:, :, None]
         before = torch.cat([memory[:, :, None], after[:, :, :-1]], dim=2)
         sums = (near + query @ before).flatten(2, 3)
         # a slice does the same, but ties an export to numbers of tokens that chunks do not divide

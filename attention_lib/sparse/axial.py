@@ -29,13 +29,14 @@ class AxialAttention(nn.Module):
     Layers follow one another, as in the paper; other implementations add up the axes' answers.
     What the paper puts around each layer (LayerNorm, the residual sum, a feed-forward layer) is
     left to the network, as is the mask of its decoder: `axes=(-1,)` is a layer for such a block.
-    The projections have no biases, as in the formulas of the paper; the authors' code has them.
 
     Args:
         channels: channels of the map, C, coming in and going out; 2048 in the paper's largest.
         heads: heads, h; each works on d_h = C / h features; 16 in the paper.
         axes: the axes to attend along, one layer each: -1 the width, -2 the height; in the
             paper rows and columns take turns, rows first.
+        bias: whether the projections have biases, as in the authors' code; the paper's formulas
+            have none.
 
     Raises:
         ValueError: if `channels` is not a multiple of `heads`, or one of them is below 1; if
@@ -43,17 +44,23 @@ class AxialAttention(nn.Module):
     """
 
     @typed
-    def __init__(self, channels: int, heads: int = 16, axes: tuple[int, ...] = (-1, -2)):
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 16,
+        axes: tuple[int, ...] = (-1, -2),
+        bias: bool = False,
+    ):
         super().__init__()
         divides(heads=heads, channels=channels)
         if not axes or not {*axes} <= {-1, -2}:
             raise ValueError(f"axes={axes} must be -1, the width, or -2, the height")
-        self.channels, self.heads, self.axes = channels, heads, axes
+        self.channels, self.heads, self.axes, self.bias = channels, heads, axes, bias
         self.row_layers, self.column_layers = axes.count(-1), axes.count(-2)
         self.query_key_value = nn.ModuleList(
-            nn.Linear(channels, 3 * channels, bias=False) for _ in axes
+            nn.Linear(channels, 3 * channels, bias=bias) for _ in axes
         )
-        self.out = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in axes)
+        self.out = nn.ModuleList(nn.Linear(channels, channels, bias=bias) for _ in axes)
 
     extra_repr = constructor_arguments
 
@@ -79,9 +86,9 @@ CARD = Card(
     aliases=("axial",),
     networks=[("Axial Transformer", "ho2019axial")],
     example=dict(channels=8, heads=4),
-    variants=[dict(axes=(-1,)), dict(axes=(-2, -1, -2)), dict(heads=1)],
+    variants=[dict(axes=(-1,)), dict(axes=(-2, -1, -2)), dict(heads=1), dict(bias=True)],
     sizes=dict(batch=2, height=5, width=3),
-    params="4 * channels**2 * (row_layers + column_layers)",
+    params="4 * (channels**2 + bias * channels) * (row_layers + column_layers)",
     macs="4 * channels**2 * height * width * (row_layers + column_layers)"
     " + 2 * channels * height * width * (row_layers * width + column_layers * height)",
     memory="3 * channels * height * width",

@@ -50,7 +50,7 @@ class CrissCrossAttention(nn.Module):
         self.query = nn.Conv2d(channels, self.hidden, 1)
         self.key = nn.Conv2d(channels, self.hidden, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
-        self.scale = nn.Parameter(torch.zeros(()))
+        self.scale = nn.Parameter(torch.zeros(1))
 
     extra_repr = constructor_arguments
 
@@ -78,7 +78,7 @@ class CrissCrossAttention(nn.Module):
         return torch.cat([columns.transpose(1, 2), rows], dim=-1)
 
     def _gather(self, value: Tensor, weights: Tensor) -> Tensor:
-        columns, rows = weights.tensor_split([value.shape[-2]], dim=-1)
+        columns, rows = weights.split([*value.shape[-2:]], dim=-1)
         down = columns.transpose(1, 2) @ rearrange(value, "b c h w -> b w h c")
         across = rows @ rearrange(value, "b c h w -> b h w c")
         return rearrange(down, "b w h c -> b c h w") + rearrange(across, "b h w c -> b c h w")

@@ -28,18 +28,22 @@ class DeformableAttention(nn.Module):
     way.  The table of biases too is read between its entries, B̂_i, at the steps from key to pixel.
 
     Rows and columns run from -1 to 1 on map and grid, with zeros beyond; an offset stays below
-    ρ / rows (columns) of the grid.  The authors' code has its grid half a cell inside, and biases
-    on the projections; its layer norm in θ is kept.
+    ρ / rows (columns) of the grid.  The authors' layer norm in θ is kept.  Their first release has
+    its grid half a cell inside the map; their present one is `bias` and `clamp`.
 
     Args:
         channels: channels of the map, C; 512 in the third stage of DAT-B, as are the other values.
         heads: heads, h, each of C / h channels; 16.
         groups: groups of channels with points of their own, G; 4.
         kernel_size: rows and columns of queries that an offset depends on, k, odd; 5.
-        stride: pixels from a reference point to the next, s; 2, but 1 in the authors' settings.
+        stride: pixels from a reference point to the next, s; 2, but 1 in the authors' first
+            settings, and 8, 4, 2, 1 in the stages of the present ones.
         offset_range: how far a point may move, ρ; 2.
         table_height: rows of the map that the table of biases is made for, H_0; 14.
         table_width: its columns, W_0; 14.
+        bias: whether the projections have biases, as in the authors' code.
+        clamp: whether offsets have no range, and points beyond the map are moved to its edge, on a
+            grid that lies half a step further to the right and below, as in the authors' code.
 
     Raises:
         ValueError: if h does not divide C, or G not h; if k is even; if a number is not above 0.
@@ -56,6 +60,8 @@ class DeformableAttention(nn.Module):
         offset_range: float = 2.0,
         table_height: int = 14,
         table_width: int = 14,
+        bias: bool = False,
+        clamp: bool = False,
     ):
         super().__init__()
         divides(heads=heads, channels=channels)
@@ -70,15 +76,16 @@ class DeformableAttention(nn.Module):
             table_height,
             table_width,
         )
-        self.offset_range, share, padding = offset_range, channels // groups, kernel_size // 2
-        self.query = nn.Conv2d(channels, channels, 1, bias=False)
+        self.offset_range, self.bias, self.clamp = offset_range, bias, clamp
+        share, padding = channels // groups, kernel_size // 2
+        self.query = nn.Conv2d(channels, channels, 1, bias=bias)
         self.gather = nn.Conv2d(share, share, kernel_size, stride, padding, groups=share)
         self.norm = nn.LayerNorm(share)
         self.offset = nn.Linear(share, 2, bias=False)  # row and column
-        self.key_value = nn.Linear(channels, 2 * channels, bias=False)
+        self.key_value = nn.Linear(channels, 2 * channels, bias=bias)
         steps = 2 * table_height - 1, 2 * table_width - 1
         self.position_bias = nn.Parameter(torch.empty(heads, *steps))
-        self.out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.out = nn.Conv2d(channels, channels, 1, bias=bias)
         nn.init.trunc_normal_(self.position_bias, std=0.01)
 
     extra_repr = constructor_arguments
@@ -92,7 +99,7 @@ class DeformableAttention(nn.Module):
         key, value = self.key_value(read).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query = rearrange(query, "b (h d) i j -> b h (i j) d", h=self.heads).contiguous()
         y = biased_attention(query, key, value, self._bias(x, points))
-        return self.out(y.mT.reshape(x.shape))
+        return self.out(y.transpose(-2, -1).reshape(x.shape))
 
     @shaped
     def points(self, x: Maps) -> Float[Tensor, "batch groups rows columns 2"]:
@@ -102,10 +109,16 @@ class DeformableAttention(nn.Module):
     def _points(self, query: Tensor) -> Tensor:
         """Where each group reads, column first: (batch · groups, rows, columns, 2)."""
         around = self.gather(self._grouped(query)).movedim(1, -1)
-        row, column = self.offset(F.gelu(self.norm(around))).tanh().unbind(-1)
-        rows, columns = row.shape[1:]
-        row = _even(rows, row)[:, None] + row * self.offset_range / rows
-        return torch.stack([_even(columns, row) + column * self.offset_range / columns, row], -1)
+        row, column = self.offset(F.gelu(self.norm(around))).unbind(-1)
+        row = self._moved(row.mT).mT
+        return torch.stack([self._moved(column), row], dim=-1)
+
+    def _moved(self, offset: Tensor) -> Tensor:
+        """The places of the grid along the last axis, moved."""
+        size = offset.shape[-1]
+        if self.clamp:
+            return (_even(size, offset) + 1 / max(size - 1, 1) + offset).clamp(-1, 1)
+        return _even(size, offset) + offset.tanh() * self.offset_range / size
 
     def _bias(self, x: Tensor, points: Tensor) -> Tensor:
         """The table of each head, read at half the way from each point to each pixel."""
@@ -138,9 +151,10 @@ CARD = Card(
     variants=[
         *(dict(heads=2), dict(groups=1), dict(kernel_size=5), dict(stride=3)),
         *(dict(offset_range=7.0), dict(table_height=1), dict(table_width=7)),
+        *(dict(bias=True), dict(clamp=True)),
     ],
     sizes=dict(batch=2, height=5, width=3),
-    params="4 * channels**2 + channels / groups * (kernel_size**2 + 5)"
+    params="4 * channels**2 + bias * 4 * channels + channels / groups * (kernel_size**2 + 5)"
     " + heads * (2 * table_height - 1) * (2 * table_width - 1)",
     macs="2 * channels**2 * height * width + (2 * channels * height * width + 2 * channels**2"
     " + channels * (kernel_size**2 + 2)) * ceiling(height / stride) * ceiling(width / stride)",

@@ -28,10 +28,8 @@ class LongShortDistanceAttention(nn.Module):
     No table has the biases b of two places: a small network makes them of the steps between them.
 
     In the paper a map measures S = GI a side, and a long-distance group spans it; a larger map is
-    tiled with such blocks, as in the authors' code for detection.  Places beyond the edge of the
-    map are hidden.  The network of the bias is as wide as in the paper, C / 4; in the authors' code
-    it has C / 16.  Theirs has biases on Q, K, V, of which the paper does not speak and that of K
-    has no effect; the last layer of b needs none, as a softmax ignores it.
+    tiled with such blocks, as in the authors' code.  Places beyond the edge of the map are hidden.
+    The last layer of b needs no bias, as a softmax ignores it.
 
     Args:
         channels: channels of the map, C, coming in and going out; 64 in the first stage of the
@@ -40,20 +38,33 @@ class LongShortDistanceAttention(nn.Module):
         group_size: places along a side of a group, G; 7 in the paper.
         interval: steps from a place of a group to the next, I; 1 for short distance; for long
             distance 8, 4, 2, 1 in the paper's stages.
+        bias: whether Q, K and V have biases, as in the authors' code; the paper speaks of none.
+        hidden: width of the network that makes b; if None, C / 4 as in the paper; C / 16 in the
+            authors' code.
 
     Raises:
-        ValueError: if C is not a multiple of `heads`, or a number is below 1.
+        ValueError: if C is not a multiple of `heads`, or a number is below 1, or `hidden` below 2.
     """
 
     @typed
-    def __init__(self, channels: int, heads: int = 2, group_size: int = 7, interval: int = 1):
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 2,
+        group_size: int = 7,
+        interval: int = 1,
+        bias: bool = False,
+        hidden: int | None = None,
+    ):
         super().__init__()
         at_least(1, group_size=group_size, interval=interval)
         divides(heads=heads, channels=channels)
         self.channels, self.heads = channels, heads
-        self.group_size, self.interval = group_size, interval
-        self.hidden = max(channels // 4, 2)  # the norm of a single number would be its bias alone
-        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.group_size, self.interval, self.bias = group_size, interval, bias
+        # the norm of a single number would be its bias alone
+        self.hidden = max(channels // 4, 2) if hidden is None else hidden
+        at_least(2, hidden=self.hidden)
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1, bias=bias)
         self.position_bias = nn.Sequential(
             *(nn.Linear(2, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
@@ -105,7 +116,7 @@ class LongShortDistanceAttention(nn.Module):
         """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
         sides, (below, right) = self._sides(x), self._margin(x)
         steps = torch.arange(1 - self.group_size, self.group_size, device=x.device)
-        apart = torch.cartesian_prod(steps, steps).to(self.out.weight.dtype)
+        apart = torch.cartesian_prod(steps, steps).to(x.dtype)
         table = rearrange(self.position_bias(apart), "(u v) h -> h u v", u=len(steps))
         bias = relative_bias(table, self.group_size, self.group_size)
         real = F.pad(x.new_ones(x.shape[-2:], dtype=torch.bool), (0, right, 0, below))
@@ -127,9 +138,12 @@ CARD = Card(
         dict(heads=1),
         dict(group_size=1),
         dict(channels=7, heads=1),
+        dict(bias=True),
+        dict(hidden=2),
     ],
     sizes=dict(batch=2, height=7, width=5),
-    params="4 * channels**2 + channels + 2 * hidden**2 + 11 * hidden + hidden * heads",
+    params="4 * channels**2 + channels + bias * 3 * channels"
+    " + 2 * hidden**2 + 11 * hidden + hidden * heads",
     macs="4 * channels**2 * height * width"
     " + 2 * channels * group_size**2 * (group_size * interval)**2"
     " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))"
@@ -142,6 +156,7 @@ CARD = Card(
         dict(channels=-12, heads=3),
         dict(channels=12, group_size=0),
         dict(channels=12, interval=0),
+        dict(channels=12, hidden=1),
     ],
     oracles=("vit_pytorch.crossformer.Attention",),
 )

@@ -26,8 +26,7 @@ class OutlookAttention(nn.Module):
 
     Beyond the border lie zeros, which take part as values.  The algorithm printed in the paper
     has one head, no stride, no scale and no W_o; these are as in the authors' models, and so is a
-    W_v without a bias.  Their code departs from the algorithm where the stride is 1: there every
-    pixel uses its own logits alone, for all of the (2k - 1)² pixels that windows over it reach.
+    W_v without a bias.
 
     Args:
         channels: channels of the map, C, coming in and going out.
@@ -56,13 +55,9 @@ class OutlookAttention(nn.Module):
 
     @shaped
     def forward(self, x: Maps) -> Maps:
-        # several windows give a pixel the value at one offset; their weights are added up first,
-        # so that values are multiplied once an offset, and no window of them is ever laid out
-        values = self.value(x).unflatten(1, (self.heads, -1))
-        weights = self._by_offset(self.weights(x), *x.shape[-2:])[:, :, None]
-        return self.out(
-            neighborhood_attention(weights, values, 2 * self.kernel_size - 1).flatten(1, 2)
-        )
+        weights, values = self.weights(x), self.value(x)
+        mix = self._by_offset if self.stride == 1 else self._by_window
+        return self.out(mix(weights, values))
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch windows heads places values"]:
@@ -71,25 +66,38 @@ class OutlookAttention(nn.Module):
         logits = self.logits(rearrange(pooled, "b c h w -> b (h w) c"))
         logits = logits * (self.channels // self.heads) ** -0.5
         places = self.kernel_size**2
-        return logits.unflatten(-1, (self.heads, places, places)).softmax(dim=-1)
+        return rearrange(logits, "b n (h i j) -> b n h i j", h=self.heads, i=places).softmax(dim=-1)
 
-    def _by_offset(self, weights: Tensor, height: int, width: int) -> Tensor:
-        """What each pixel takes of the value at each of (2k - 1)² offsets, over all its windows."""
-        size, gap, last = self.kernel_size, self.stride - 1, self.kernel_size - 1
-        rows = (height + gap) // self.stride
-        grid = dict(y=rows, c=size)  # of the windows; (c, d) is the place of a value in one
-        planes = rearrange(weights, "b (y x) h i (c d) -> i b h c d y 1 x 1", **grid)
+    def _by_window(self, weights: Tensor, values: Tensor) -> Tensor:
+        """Unfold, mix and fold, as the formula says."""
+        window = dict(kernel_size=self.kernel_size, padding=self.kernel_size // 2)
+        unfolded = F.unfold(values, stride=self.stride, **window)
+        unfolded = rearrange(
+            unfolded, "b (h d j) n -> b n h j d", h=self.heads, j=weights.shape[-1]
+        )
+        mixed = rearrange(weights @ unfolded, "b n h i d -> b (h d i) n")
+        return F.fold(mixed, values.shape[-2:], stride=self.stride, **window)
+
+    def _by_offset(self, weights: Tensor, values: Tensor) -> Tensor:
+        """The same where a window lies at each pixel, and no window of values is ever laid out.
+
+        Several windows give a pixel the value at one offset: their weights are added up first.
+        """
+        size, last = self.kernel_size, self.kernel_size - 1
+        height, width = values.shape[-2:]
+        grid = dict(y=height, c=size)  # of the windows; (c, d) is the place of a value in one
+        planes = rearrange(weights, "b (y x) h i (c d) -> i b h c d y x", **grid)
         taken = weights.new_zeros(())
         for place, plane in enumerate(planes):
-            # a window at each pixel; those that a stride leaves out take nothing
-            plane = F.pad(plane, (0, gap, 0, 0, 0, gap)).flatten(-4, -3).flatten(-2)
             # what lies at (c, d) is (c - up, d - left) away from the place that takes
             up, left = divmod(place, size)
             down, right = last - up, last - left
             shifts = (left, right, up, down, right, left, down, up)
-            taken = taken + F.pad(plane[..., :height, :width], shifts)
+            taken = taken + F.pad(plane, shifts)
         edge = size // 2
-        return taken[..., edge : edge + height, edge : edge + width].flatten(2, 3)
+        taken = taken[..., edge : edge + height, edge : edge + width].flatten(2, 3)
+        values = values.unflatten(1, (self.heads, -1))
+        return neighborhood_attention(taken[:, :, None], values, size + last).flatten(1, 2)
 
 
 CARD = Card(
@@ -108,9 +116,15 @@ CARD = Card(
     sizes=dict(batch=2, height=7, width=5),
     params="2 * channels**2 + channels + (channels + 1) * heads * kernel_size**4",
     macs="2 * channels**2 * height * width"
-    " + ceiling(height / stride) * ceiling(width / stride) * channels * heads * kernel_size**4",
-    memory="Max(channels * (height + 2 * kernel_size - 2) * (width + 2 * kernel_size - 2),"
-    " heads * (height + kernel_size - 1) * (width + kernel_size - 1) * (2 * kernel_size - 1)**2,"
+    " + ceiling(height / stride) * ceiling(width / stride) * channels * kernel_size**4"
+    " * (heads + Min(1, stride - 1))",
+    memory="Max(channels * height * width,"
+    " Max(0, 2 - stride) * channels * (height + 2 * kernel_size - 2)"
+    " * (width + 2 * kernel_size - 2),"
+    " Max(0, 2 - stride) * heads * (height + kernel_size - 1) * (width + kernel_size - 1)"
+    " * (2 * kernel_size - 1)**2,"
+    " Min(1, stride - 1) * channels * kernel_size**2 * ceiling(height / stride)"
+    " * ceiling(width / stride),"
     " heads * kernel_size**4 * ceiling(height / stride) * ceiling(width / stride))",
     rejects=[
         dict(channels=10, heads=4),

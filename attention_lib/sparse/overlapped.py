@@ -12,6 +12,7 @@ from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, between, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
+from attention_lib.core.windows import add_to_windows
 
 
 class MultiResolutionOverlappedAttention(nn.Module):
@@ -83,9 +84,7 @@ class MultiResolutionOverlappedAttention(nn.Module):
         rows, columns = self._sides(x)
         gathered = biased_attention(query, key, value, bias)
         gathered = rearrange(gathered, "b h (r s) d -> b (h d) r s", r=rows, s=columns)
-        size = rows * self.window_size, columns * self.window_size
-        spread = F.interpolate(self.out(gathered), size=size, mode="nearest")
-        return x + F.pad(spread, (0, x.shape[-1] - size[1], 0, x.shape[-2] - size[0]))
+        return add_to_windows(x, self.out(gathered), self.window_size)
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch heads tokens keys"]:

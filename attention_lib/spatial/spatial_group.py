@@ -9,6 +9,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.shape import Maps, shaped
 from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import divides
+from attention_lib.core.precision import wide
 
 
 class SpatialGroupEnhance(nn.Module):
@@ -63,9 +64,9 @@ class SpatialGroupEnhance(nn.Module):
         mean = groups.mean(dim=-1, keepdim=True)
         # c is quadratic in x and may leave float16: its size is taken out, and put back in float32,
         # so that on the whole c does not depend on it, and no gradient is due
-        size = mean.detach().abs().amax(dim=-2).clamp(min=1)
-        alike = (mean / size[..., None]).mT @ groups
-        alike = alike.squeeze(-2).to(torch.promote_types(groups.dtype, torch.float32)) * size
+        top, channels = mean.detach().abs().amax(dim=-2, keepdim=True).clamp(min=1), mean.shape[-2]
+        alike = (mean / top / channels).transpose(-2, -1) @ groups
+        alike = (wide(alike) * wide(top) * channels).squeeze(-2)
         centred = alike - alike.mean(dim=-1, keepdim=True)
         # a norm has a gradient where all places are alike, the root of a mean has none
         deviation = centred.norm(dim=-1, keepdim=True) / centred.shape[-1] ** 0.5

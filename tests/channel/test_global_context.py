@@ -58,13 +58,13 @@ def test_the_weights_sum_to_one_and_follow_the_query():
     weights = context.weights(x)
     assert weights.min() > 0
     assert_close(weights.sum(dim=(-2, -1)), torch.ones(2, dtype=torch.float64))
-    assert_close(weights.log().diff(dim=-1), context.query(x.movedim(1, -1)).squeeze(-1).diff())
+    assert_close(weights.log().diff(dim=-1), context.query(x).squeeze(1).diff())
 
 
 def test_the_context_is_what_lies_where_the_query_points():
     """One position far along the query: the block answers as if the map were that alone."""
     context, x = ready(), maps()
-    x[..., 3, 4] = 1e3 * context.query.weight[0]
+    x[..., 3, 4] = 1e3 * context.query.weight[0, :, 0, 0]
     alone = x[..., 3:4, 4:5]
     assert_close((context(x) - x)[..., :1, :1], context(alone) - alone)
 

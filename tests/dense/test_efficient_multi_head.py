@@ -30,12 +30,12 @@ def test_layers_stand_only_where_they_are_used():
         "query.weight",
         "query.bias",
         "key_value.weight",
-        "mix_heads.weight",
+        "mix_heads",
         "out.weight",
         "out.bias",
     }
     more = {name for name, _ in make(sr_ratio=2).named_parameters()} - names
-    assert more == {"reduce.weight", "reduce.bias", "norm.weight"}
+    assert more == {"reduce.weight", "reduce.bias", "norm_weight"}
 
 
 @pytest.mark.parametrize("name", ["dim", "heads", "sr_ratio"])
@@ -99,7 +99,7 @@ def test_weights_are_those_that_forward_uses(ratio):
         maps = CONTEXT.mT.unflatten(-1, (4, 6))
         odd = ratio % 2
         maps = attention.reduce(F.pad(maps, (0, odd, 0, odd)))
-        seen = attention.norm(maps.flatten(-2).mT)
+        seen = F.layer_norm(maps.flatten(-2).mT, (18,), attention.norm_weight)
     value = attention.key_value(seen)[..., 18:].unflatten(-1, (3, 6)).transpose(1, 2)
     gathered = (weights @ value).transpose(1, 2).flatten(2)
     assert_close(attention(X, 4, 6, CONTEXT), attention.out(gathered))
@@ -117,12 +117,12 @@ def test_heads_meet_before_the_softmax():
     attention = make(sr_ratio=1)
     with torch.no_grad():
         attention.key_value.weight[:6] = attention.key_value.weight[12:18] = 0
-        attention.mix_heads.weight[:, 1] = 2.0
+        attention.mix_heads[:, 1] = 2.0
     weights = attention.weights(X, 7, 5)
     assert_close(weights[:, 0], weights[:, 1])
     assert_close(weights[:, 2], weights[:, 1])
     with torch.no_grad():
-        attention.mix_heads.weight[2, 1] = 0.0
+        attention.mix_heads[2, 1] = 0.0
     assert attention.weights(X, 7, 5)[:, 2].abs().max() < 1e-9  # uniform, so normed to nothing
 
 

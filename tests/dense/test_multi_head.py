@@ -31,8 +31,8 @@ def theirs(ours):
     """nn.MultiheadAttention with the same weights."""
     layer = nn.MultiheadAttention(18, 3, batch_first=True).double()
     with torch.no_grad():
-        layer.in_proj_weight.copy_(ours.query_key_value.weight)
-        layer.in_proj_bias.copy_(ours.query_key_value.bias)
+        layer.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+        layer.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
         layer.out_proj.weight.copy_(ours.out.weight)
         layer.out_proj.bias.copy_(ours.out.bias)
     return layer
@@ -41,7 +41,8 @@ def theirs(ours):
 def test_defaults_are_the_papers():
     attention = MultiHeadAttention(512)
     assert attention.heads == 8 and not attention.causal
-    assert attention.query_key_value.bias is None and attention.out.bias is None
+    layers = attention.query, attention.key_value, attention.out
+    assert all(layer.bias is None for layer in layers)
 
 
 @pytest.mark.parametrize("attn_mask", [None, MASK], ids=["", "attn_mask"])
@@ -117,7 +118,7 @@ def test_a_batch_without_a_single_real_token_gives_zeros(attention):
 
 def test_weights_are_those_that_forward_uses(attention):
     weights = attention.weights(X)
-    value = attention.query_key_value(X)[..., 36:].unflatten(-1, (3, 6)).transpose(1, 2)
+    value = attention.key_value(X)[..., 18:].unflatten(-1, (3, 6)).transpose(1, 2)
     gathered = (weights @ value).transpose(1, 2).flatten(2)
     assert_close(attention.out(gathered), attention(X))
     assert_close(weights.sum(-1), torch.ones(2, 3, 5).double())
@@ -154,5 +155,5 @@ def test_no_pair_of_tokens_is_stored():
 def test_a_single_feature_is_enough():
     tiny = randomize(MultiHeadAttention(1, heads=1)).double()
     x = X[..., :1]
-    value = x * tiny.query_key_value.weight[2]
+    value = x * tiny.key_value.weight[1]
     assert_close(tiny(x), tiny.weights(x)[:, 0] @ value * tiny.out.weight)

@@ -56,8 +56,10 @@ def test_likeness_goes_both_ways():
 def test_it_is_multi_head_attention_without_projections(attention, key_mask):
     full = MultiHeadAttention(18, heads=3, bias=True, causal=attention.causal).double()
     with torch.no_grad():
-        full.query_key_value.weight.copy_(torch.eye(18).repeat(3, 1))
-        full.query_key_value.bias.zero_()
+        full.query.weight.copy_(torch.eye(18))
+        full.key_value.weight.copy_(torch.eye(18).repeat(2, 1))
+        full.query.bias.zero_()
+        full.key_value.bias.zero_()
     full.out = attention.out
     assert_close(attention(X, key_mask), full(X, key_mask=key_mask))
     assert_close(attention.weights(X, key_mask), full.weights(X, key_mask=key_mask))

@@ -43,13 +43,19 @@ def test_it_begins_as_shifts_and_adds():
         expected[t // 3, t % 3] = 1
         assert_close(acmix.shift.weight[:, t], expected.expand(6, 3, 3))
     assert not acmix.shift.bias.any()
-    pieces = F.conv2d(X, acmix.query_key_value.weight, acmix.query_key_value.bias)
-    pieces = pieces.unflatten(1, (6, 3))  # (3 parts × 2 heads) × 3 features
+    pieces = acmix.query_key_value(X).unflatten(1, (3, 6))  # 3 features × (3 parts × 2 heads)
     for feature in range(3):
-        whole = acmix.mix.weight.mT.view(1, 6, 3, 3)
-        expected = F.conv2d(pieces[:, :, feature], whole, padding=1)
+        whole = acmix.mix.weight[..., 0, 0].mT.view(1, 6, 3, 3)
+        expected = F.conv2d(pieces[:, feature], whole, padding=1)
         for o in (2 * feature, 2 * feature + 1):
             assert_close(alone(acmix, "convolution")(X)[:, o : o + 1], expected)
+
+
+def test_a_map_too_small_to_be_mirrored_is_refused_by_name():
+    mirrored = ACmix(6, kernel_attention=7, heads=2, mirror=True)
+    assert mirrored(torch.randn(1, 6, 4, 5)).isfinite().all()
+    with pytest.raises(ValueError, match=r"x must be more than kernel_attention // 2 = 3 pixels"):
+        mirrored(torch.randn(1, 6, 3, 5))
 
 
 def test_the_bias_of_the_convolution_is_kept(acmix):
@@ -66,13 +72,14 @@ def test_the_bias_of_the_convolution_is_kept(acmix):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_attention_is_that_among_all_pixels_behind_a_mask(stride):
     acmix = randomize(ACmix(6, kernel_attention=5, heads=2, stride=stride)).double()
-    parts = acmix.query_key_value(X).flatten(2).mT.unflatten(-1, (3, 2, 3))
-    query, key, value = parts.permute(2, 0, 3, 1, 4)
+    parts = acmix.query_key_value(X).flatten(2).unflatten(1, (3, 3, 2))
+    query, key, value = parts.permute(2, 0, 3, 4, 1)
     row, column = (
         place.flatten() for place in torch.meshgrid(*map(torch.arange, (7, 5)), indexing="ij")
     )
     position = torch.stack([2 * column / 4 - 1, 2 * row / 6 - 1], dim=-1).double()
-    offsets = acmix.position(position[:, None] - position)  # p_i - p_j, pair by pair
+    apart = (position[:, None] - position).movedim(-1, 0)
+    offsets = acmix.position(apart).movedim(0, -1)  # p_i - p_j, pair by pair
     logits = (query[..., :, None, :] * (key[..., None, :, :] + offsets)).sum(-1) / 3**0.5
     near = ((row[:, None] - row).abs() <= 2) & ((column[:, None] - column).abs() <= 2)
     weights = logits.masked_fill(~near, -torch.inf).softmax(dim=-1)
@@ -105,7 +112,7 @@ def test_weights_are_those_that_forward_uses_and_stay_on_the_map(acmix):
     assert_close(weights.sum(dim=2), torch.ones(3, 2, 7, 5).double())
     assert not weights[:, :, :10, 0].any(), "two rows above the first"
     assert not weights.unflatten(2, (5, 5))[:, :, :, 3:, :, -1].any(), "two columns beyond the last"
-    value = acmix.query_key_value(X)[:, 12:].unflatten(1, (2, 3))
+    value = acmix.query_key_value(X).unflatten(1, (3, 3, 2))[:, :, 2].transpose(1, 2)
     around = F.pad(value, (2, 2, 2, 2)).unfold(3, 5, 1).unfold(4, 5, 1).flatten(5)
     gathered = (weights.movedim(2, -1)[:, :, None] * around).sum(-1).flatten(1, 2)
     assert_close(alone(acmix, "attention")(X), gathered)
@@ -175,7 +182,7 @@ def test_the_largest_tensor_is_declared_whichever_it_is(largest, numbers):
 def test_two_pixels_lie_as_far_apart_as_many(acmix):
     """From one edge of the map to the other there are two units, however many pixels."""
     places = [acmix._position(torch.zeros(3, 2, width).double()) for width in (2, 9)]
-    by_column, by_row = acmix.position.weight.unbind(dim=1)
+    by_column, by_row = acmix.position.weight[..., 0, 0].unbind(dim=1)
     for place in places:
-        assert_close(place[:, 0, -1] - place[:, 0, 0], 2 * by_column)
-        assert_close(place[:, -1, 0] - place[:, 0, 0], 2 * by_row)
+        assert_close(place[0, :, 0, -1] - place[0, :, 0, 0], 2 * by_column)
+        assert_close(place[0, :, -1, 0] - place[0, :, 0, 0], 2 * by_row)

@@ -40,6 +40,17 @@ def test_padding_agrees_with_the_reference(muse):
     assert_close(muse(X, PADDING)[PADDING], expected[PADDING])
 
 
+def test_padding_is_read_by_the_convolutions_alone_where_that_is_asked_for():
+    """Outputs of real tokens, as the authors' code computes them by default."""
+    arguments = dict(kernel_sizes=(2, 5), expansion=2, bias=True, read_padding=True)
+    muse = randomize(ParallelMultiScaleAttention(12, heads=3, **arguments)).double()
+    expected = parallel_multi_scale(muse, X, PADDING)
+    assert_close(muse(X, PADDING)[PADDING], expected[PADDING])
+    far = silent(muse, "out_convolution")
+    changed = X.masked_fill(PADDING[..., None], 0) * 9 + X
+    assert_close(far(changed, PADDING)[PADDING], far(X, PADDING)[PADDING])
+
+
 def test_a_convolution_reads_its_kernels_reach_and_no_further(muse):
     near = silent(muse, "out_attention", "contract")
     x = X.clone().requires_grad_()

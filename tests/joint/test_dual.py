@@ -48,6 +48,13 @@ def test_any_channels_height_and_width(channels, height, width):
     assert_close(dual(x), 2 * x + found.view_as(x))
 
 
+def test_the_least_alike_channel_counts_most_where_that_is_asked_for():
+    x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [-2.0, 0.0]]).double()[None, :, None]
+    alike, unlike = (DualAttention(3, 3, least_alike=is_so).double() for is_so in (False, True))
+    assert alike.channel_weights(x)[0].argmax(dim=-1).tolist() == [0, 0, 2]
+    assert unlike.channel_weights(x)[0].argmax(dim=-1).tolist() == [2, 2, 0]
+
+
 def test_places_gather_by_the_weights_shown():
     dual = ready()
     x = torch.randn(2, 16, 5, 7, dtype=torch.float64)

@@ -64,3 +64,11 @@ def test_statistics_of_one_place_cannot_be_trained_on():
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         ParNetAttention(6)(torch.randn(1, 6, 1, 1))
     assert ParNetAttention(6)(torch.randn(1, 6, 1, 2)).isfinite().all()
+
+
+def test_a_sum_beyond_float16_is_no_answer_where_it_is_far_below_zero():
+    """Each convolution fits, both together are below -65504, and SiLU makes 0 of that."""
+    block = ParNetAttention(1).eval().half()
+    for layer in (block.point[0], block.square[0]):
+        torch.nn.init.constant_(layer.weight, -1 / layer.weight.numel())
+    assert (block(torch.full((1, 1, 5, 5), 5e4).half())[..., 2, 2] == 0).all()

@@ -18,8 +18,8 @@ def ready(channels=8, parallel=True):
 def test_defaults_are_the_papers():
     polarized = PolarizedSelfAttention(64)
     assert polarized.parallel
-    assert polarized.channel_query.out_features == 1
-    layers = (polarized.channel_value, polarized.spatial_query, polarized.spatial_value)
+    assert polarized.channel_query.out_channels == 1 and polarized.spatial_value.in_features == 32
+    layers = (polarized.channel_value, polarized.spatial_query)
     assert {layer.out_features for layer in layers} == {32}
 
 
@@ -28,6 +28,12 @@ def test_too_few_channels_are_refused_by_name(channels):
     with pytest.raises(ValueError, match=f"channels={channels} must be at least 2"):
         PolarizedSelfAttention(channels)
     assert PolarizedSelfAttention(2).hidden == 1
+
+
+def test_the_released_form_needs_an_eighth_in_sequence():
+    with pytest.raises(ValueError, match="channels=7 must be at least 8"):
+        PolarizedSelfAttention(7, parallel=False, released=True)
+    assert PolarizedSelfAttention(7, released=True).hidden == 3
 
 
 def test_both_arrangements_have_the_same_parts():
@@ -59,7 +65,7 @@ def test_the_channel_gate_looks_where_its_query_points():
     """One place far along the query: what is seen there alone decides."""
     polarized = ready()
     x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
-    x[..., 3, 4] = 1e3 * polarized.channel_query.weight[0]
+    x[..., 3, 4] = 1e3 * polarized.channel_query.weight[0, :, 0, 0]
     seen = x[..., 3, 4]
     widened = polarized.channel_out(polarized.channel_value(seen))
     assert_close(polarized.channel_gate(x), polarized.norm(widened).sigmoid())
@@ -72,7 +78,7 @@ def test_the_place_gate_mixes_the_values_of_each_place():
     channels_last = x.movedim(1, -1)
     weights = polarized.spatial_query(channels_last).mean(dim=(1, 2)).softmax(dim=-1)
     assert_close(weights.sum(dim=-1), torch.ones(2, dtype=torch.float64))
-    values = polarized.spatial_value(channels_last)
+    values = channels_last @ polarized.spatial_value.weight
     logits = torch.einsum("bhwm,bm->bhw", values, weights)
     assert_close(polarized.spatial_gate(x), logits.sigmoid())
 

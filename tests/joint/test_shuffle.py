@@ -63,11 +63,11 @@ def test_each_group_has_a_half_of_either_kind():
     )
     second = groups[:, :, 1]
     mean, var = second.mean((-2, -1), keepdim=True), second.var((-2, -1), False, keepdim=True)
-    normed = (second - mean) / (var + shuffle.norm.eps).sqrt()
+    normed = (second - mean) / (var + 1e-5).sqrt()
     weight, bias, scale, shift = (
         vector[:, None, None]
         for vector in (
-            shuffle.norm.weight, shuffle.norm.bias, shuffle.spatial_scale, shuffle.spatial_shift
+            shuffle.norm_scale, shuffle.norm_shift, shuffle.spatial_scale, shuffle.spatial_shift
         )
     )  # fmt: skip
     logits = scale * (weight * normed + bias) + shift
@@ -85,7 +85,7 @@ def test_gates_are_those_that_forward_uses():
 def test_one_number_a_map_is_enough():
     x = torch.randn(1, 2, 1, 1, dtype=torch.float64)
     shuffle = ready(2, groups=1)
-    gate = (shuffle.spatial_scale * shuffle.norm.bias + shuffle.spatial_shift).sigmoid()
+    gate = (shuffle.spatial_scale * shuffle.norm_shift + shuffle.spatial_shift).sigmoid()
     assert_close(shuffle.spatial_gate(x).flatten(), gate)
     gates = torch.cat([shuffle.channel_gate(x).flatten(), gate])
     assert_close(shuffle(x).flatten(), gates * x.flatten())

@@ -22,7 +22,7 @@ def attention(**arguments):
 
 def in_logarithms(m, x):
     """The definition with a softmax over all of k_j + w_ij, which takes N × N × d numbers."""
-    query, key, value = m.query_key_value(x).chunk(3, dim=-1)
+    query, key, value = m.query(x), m.key(x), m.value(x)
     place = torch.arange(x.shape[1])
     gap = (place[:, None] - place).abs()
     bias = torch.zeros(gap.shape, dtype=x.dtype)
@@ -38,7 +38,7 @@ def in_logarithms(m, x):
 def test_defaults_are_the_papers():
     m = AttentionFree(8, max_tokens=5)
     assert m.query_position.shape == m.key_position.shape == (5, 128)
-    assert m.query_key_value.bias is None and m.window is None and not m.causal
+    assert m.query.bias is None and m.window is None and not m.causal
     assert not torch.equal(m.query_position, m.key_position)
     m = AttentionFree(8, max_tokens=500)
     assert [round(p.std().item(), 2) for p in (m.query_position, m.key_position)] == [0.1, 0.1]
@@ -47,7 +47,8 @@ def test_defaults_are_the_papers():
 def test_simple_has_no_positions():
     m = AttentionFree(8)
     assert m.query_position is None and m.key_position is None and m.rank == 0
-    assert [name for name, _ in m.named_parameters()] == ["query_key_value.weight"]
+    assert {name for name, _ in m.named_children()} == {"query", "key", "value"}
+    assert len(list(m.parameters())) == 3
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,7 @@ def test_senseless_arguments_are_named(arguments, message):
 
 def test_one_of_everything_is_enough():
     m, x = randomize(AttentionFree(1, 1, 1, 1)), torch.randn(3, 1, 1)
-    query, _, value = m.query_key_value(x).chunk(3, dim=-1)
-    assert_close(m(x), query.sigmoid() * value)
+    assert_close(m(x), m.query(x).sigmoid() * m.value(x))
 
 
 def test_more_tokens_than_positions_are_refused():
@@ -95,7 +95,7 @@ def test_a_late_large_key_leaves_the_early_tokens_alone(causal, mode, dtype):
     """exp(k) of the last token is larger than any dtype holds beside the others."""
     m = attention(**mode, causal=causal).to(dtype)
     x = X.to(dtype).clone()
-    x[:, -1] = 1000 * m.query_key_value.weight[6:12].detach().sum(0).sign()
+    x[:, -1] = 1000 * m.key.weight.detach().sum(0).sign()
     x.requires_grad_()
     y = m(x)
     y.mean().backward()
@@ -137,7 +137,8 @@ def test_positions_of_fewer_tokens_are_the_first():
     with torch.no_grad():
         few.query_position.copy_(m.query_position[:5])
         few.key_position.copy_(m.key_position[:5])
-        few.query_key_value.weight.copy_(m.query_key_value.weight)
+        for name in ("query", "key", "value"):
+            getattr(few, name).weight.copy_(getattr(m, name).weight)
     assert_close(m(X[:, :5]), few(X[:, :5]))
 
 
@@ -148,9 +149,9 @@ def test_low_precision_is_summed_in_float32(causal, dtype, autocast):
     """300 equal values: a sum in float16 is beyond 65504, one in bfloat16 stops at 256."""
     m = AttentionFree(2, max_tokens=300, rank=1, causal=causal)
     with torch.no_grad():
-        m.query_key_value.weight.copy_(
-            torch.eye(2).repeat(3, 1) * torch.tensor([[0]] * 4 + [[1]] * 2)
-        )
+        m.query.weight.zero_()
+        m.key.weight.zero_()
+        m.value.weight.copy_(torch.eye(2))
     x = torch.full((1, 300, 2), 1000.0)
     if autocast:
         with torch.autocast("cpu", dtype=dtype):

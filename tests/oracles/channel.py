@@ -57,8 +57,7 @@ def mmcv_global_context(m):
 
 def _queried(m, name):
     """Our query as their 1 x 1 convolution, whose bias the softmax ignores."""
-    weight = m.query.weight[..., None, None]
-    return {f"{name}.weight": weight, f"{name}.bias": weight.new_zeros(1)}
+    return {f"{name}.weight": m.query.weight, f"{name}.bias": m.query.weight.new_zeros(1)}
 
 
 def _nothing(*_, **__):
@@ -73,6 +72,7 @@ def timm_selective_kernel(m):
     theirs = layers.SelectiveKernel(
         m.channels,
         kernel_size=[3] * m.branches,
+        stride=m.stride,
         dilation=1,
         groups=m.split[0][0].groups,
         rd_channels=m.hidden,
@@ -93,7 +93,7 @@ def pytorchcv_selective_kernel(m):
     theirs = SKConvBlock(
         m.channels,
         m.channels,
-        stride=1,
+        stride=m.stride,
         groups=m.split[0][0].groups,
         num_branches=m.branches,
         reduction=1,

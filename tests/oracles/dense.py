@@ -23,11 +23,11 @@ class _Attend(nn.Module):
 
 def torch_multi_head(m):
     state = {
-        "attention.in_proj_weight": m.query_key_value.weight,
+        "attention.in_proj_weight": torch.cat([m.query.weight, m.key_value.weight]),
         "attention.out_proj.weight": m.out.weight,
     }
     if m.out.bias is not None:
-        state["attention.in_proj_bias"] = m.query_key_value.bias
+        state["attention.in_proj_bias"] = torch.cat([m.query.bias, m.key_value.bias])
         state["attention.out_proj.bias"] = m.out.bias
     return _Attend(m), state
 
@@ -62,7 +62,7 @@ class _Reduce(nn.Module):
 
         size = m.dim // m.heads
         self.attention = EMSA(m.dim, size, size, m.heads, dropout=0.0, ratio=m.sr_ratio)
-        if m.heads == 1:  # theirs leaves out the mixing and the norm of a single head
+        if m.heads == 1 and not m.plain:  # theirs leaves out mixing and norm of a single head
             self.attention.apply_transform = True
             self.attention.transform = nn.Sequential()
             self.attention.transform.add_module("conv", nn.Conv2d(1, 1, 1))
@@ -87,13 +87,14 @@ def fightingcv_efficient_multi_head(m):
         "fc_v.weight": value,
         "fc_o.weight": m.out.weight,
         "fc_o.bias": m.out.bias,
-        "transform.conv.weight": m.mix_heads.weight,
     }
+    if not m.plain:
+        state["transform.conv.weight"] = m.mix_heads[..., None, None]
     if m.query.bias is not None:
         state["fc_q.bias"] = m.query.bias
     if m.sr_ratio > 1:
         state["sr_conv.weight"], state["sr_conv.bias"] = m.reduce.weight, m.reduce.bias
-        state["sr_ln.weight"] = m.norm.weight
+        state["sr_ln.weight"] = m.norm_weight
     state = {f"attention.{name}": value for name, value in state.items()}
     for name, bias in theirs.state_dict().items():  # ours leaves out the biases without effect
         if name not in state and name.endswith("bias"):

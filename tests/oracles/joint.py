@@ -96,7 +96,8 @@ class _BothModules(DANetHead):
         self.conv = nn.Identity()
         self.branch_pa.att = PosAttBlock(m.channels, m.channels // m.hidden)
         self.branch_pa.att.key_conv.bias = None  # without a gradient, and so not in ours
-        self.branch_ca.att = _GathersFromTheAlike()
+        if not m.least_alike:
+            self.branch_ca.att = _GathersFromTheAlike()
 
     def forward(self, x):
         return super().forward(x)[0]
@@ -133,7 +134,28 @@ def fightingcv_shuffle(m):
     vectors = dict(cweight=m.channel_scale, cbias=m.channel_shift)
     vectors |= dict(sweight=m.spatial_scale, sbias=m.spatial_shift)
     state = {name: vector[None, :, None, None] for name, vector in vectors.items()}
-    return theirs, state | _renamed(m.norm, "gn")
+    return theirs, state | {"gn.weight": m.norm_scale, "gn.bias": m.norm_shift}
+
+
+class _OverPlaces(nn.Module):
+    """A softmax over the places of a map; on what has no places, nothing."""
+
+    def forward(self, x):
+        return x if x.ndim < 4 else x.flatten(2).softmax(dim=2).view_as(x)
+
+
+def _as_released(m, theirs):
+    """What the authors' own code has, in place of what theirs has."""
+    theirs.ln, theirs.softmax_spatial = nn.Identity(), nn.Identity()
+    if m.parallel:
+        theirs.sigmoid = nn.Sequential(_OverPlaces(), nn.Sigmoid())
+        return {}
+    theirs.sp_wv.register_forward_hook(lambda layer, x, y: _OverPlaces()(y))
+    first, last = nn.Conv2d(m.hidden, m.bottleneck, 1), nn.Conv2d(m.bottleneck, m.channels, 1)
+    theirs.ch_wz = nn.Sequential(first, nn.LayerNorm([m.bottleneck, 1, 1]), nn.ReLU(), last)
+    state = m.channel_out.state_dict(prefix="ch_wz.", keep_vars=True)
+    shapes = {name: tensor.shape for name, tensor in theirs.state_dict().items()}
+    return {name: tensor.view(shapes[name]) for name, tensor in state.items()}
 
 
 def fightingcv_polarized(m):
@@ -144,12 +166,16 @@ def fightingcv_polarized(m):
         shelf.SequentialPolarizedSelfAttention,
     )
     theirs = (parallel if m.parallel else sequential)(m.channels)
-    layers = dict(ch_wq=m.channel_query, ch_wv=m.channel_value, ch_wz=m.channel_out)
+    layers = dict(ch_wq=m.channel_query, ch_wv=m.channel_value)
     layers |= dict(sp_wq=m.spatial_query, sp_wv=m.spatial_value)
-    state = _renamed(m.norm, "ln")
+    state = _as_released(m, theirs) if m.released else _renamed(m.norm, "ln")
+    if not m.bottleneck:
+        layers["ch_wz"] = m.channel_out
     for name, layer in layers.items():
         getattr(theirs, name).bias = None  # theirs always has biases
-        state[f"{name}.weight"] = layer.weight[..., None, None]
+        across = layer is m.spatial_value and not m.bottleneck
+        weight = layer.weight.mT if across else layer.weight.flatten(1)
+        state[f"{name}.weight"] = weight[..., None, None]
     return theirs, state
 
 

@@ -49,9 +49,11 @@ class _Patches(nn.Module):
 
 
 def timm_separable(m):
+    weights = m.score.weight, m.key.weight, m.value.weight
+    biases = torch.zeros_like(m.score.weight[:, 0]), m.key.bias, m.value.bias
     return _Patches(m), {
-        "attention.qkv_proj.weight": m.score_key_value.weight[..., None, None],
-        "attention.qkv_proj.bias": m.score_key_value.bias,
+        "attention.qkv_proj.weight": torch.cat(weights)[..., None, None],
+        "attention.qkv_proj.bias": torch.cat(biases),
         "attention.out_proj.weight": m.out.weight[..., None, None],
         "attention.out_proj.bias": m.out.bias,
     }
@@ -126,7 +128,7 @@ def aft_simple(m):
 
 def _projections(m):
     names = ("theirs.to_q.weight", "theirs.to_k.weight", "theirs.to_v.weight")
-    return dict(zip(names, m.query_key_value.weight.chunk(3), strict=True))
+    return dict(zip(names, (m.query.weight, m.key.weight, m.value.weight), strict=True))
 
 
 def _position_biases(m):

@@ -40,7 +40,7 @@ class _OnItself(nn.Module):
 
 def torch_multi_head(m):
     theirs = nn.MultiheadAttention(m.dim, m.heads, bias=False, batch_first=True)
-    state = {"in_proj_weight": m.query_key_value.weight, "out_proj.weight": m.out.weight}
+    state = {"in_proj_weight": _joined(m), "out_proj.weight": m.out.weight}
     return _OnItself(theirs, need_weights=False), _within("theirs", state)
 
 
@@ -48,7 +48,7 @@ def timm_multi_head(m):
     from timm.models.vision_transformer import Attention
 
     theirs = Attention(m.dim, m.heads, proj_bias=False)
-    return theirs, {"qkv.weight": m.query_key_value.weight, "proj.weight": m.out.weight}
+    return theirs, {"qkv.weight": _joined(m), "proj.weight": m.out.weight}
 
 
 def vit_pytorch_multi_head(m):
@@ -56,7 +56,7 @@ def vit_pytorch_multi_head(m):
 
     theirs = Attention(m.dim, m.heads, m.dim // m.heads)
     theirs.norm, theirs.to_out[0].bias = nn.Identity(), None  # theirs begins with a norm
-    return theirs, {"to_qkv.weight": m.query_key_value.weight, "to_out.0.weight": m.out.weight}
+    return theirs, {"to_qkv.weight": _joined(m), "to_out.0.weight": m.out.weight}
 
 
 def fightingcv_multi_head(m):
@@ -64,7 +64,7 @@ def fightingcv_multi_head(m):
 
     size = m.dim // m.heads
     theirs = ScaledDotProductAttention(m.dim, size, size, m.heads, dropout=0.0)
-    parts = (*m.query_key_value.weight.chunk(3), m.out.weight)
+    parts = (m.query.weight, *m.key_value.weight.chunk(2), m.out.weight)
     names = ("fc_q", "fc_k", "fc_v", "fc_o")
     for name in names:
         getattr(theirs, name).bias = None  # theirs always has biases
@@ -79,7 +79,7 @@ def fightingcv_attention_free(m):
     names = ("fc_q", "fc_k", "fc_v")
     for name in names:
         getattr(theirs, name).bias = None
-    parts = m.query_key_value.weight.chunk(3)
+    parts = m.query.weight, m.key.weight, m.value.weight
     state = {f"{name}.weight": part for name, part in zip(names, parts, strict=True)}
     return theirs, state | {"position_biases": m.query_position @ m.key_position.mT}
 
@@ -115,7 +115,7 @@ def fightingcv_criss_cross(m):
     state = _renamed(m.query, "query_conv") | _renamed(m.value, "value_conv")
     state |= {"key_conv.weight": m.key.weight, "key_conv.bias": torch.zeros_like(m.query.bias)}
     theirs = _Recurrent(CrissCrossAttention(m.channels), m.recurrence)
-    return theirs, _within("once", state | {"gamma": m.scale.view(1)})
+    return theirs, _within("once", state | {"gamma": m.scale})
 
 
 def halonet(m):
@@ -133,6 +133,11 @@ def halonet(m):
     for name, table in (("rel_height", m.rows), ("rel_width", m.columns)):
         state[f"rel_pos_emb.{name}"] = pad(table, (0, 0, 2 * m.halo_size, 0))
     return theirs, state
+
+
+def _joined(m):
+    """The projections of our multi-head attention as one."""
+    return torch.cat([m.query.weight, m.key_value.weight])
 
 
 def _within(name, state):

@@ -1,6 +1,5 @@
 """Sparse attention in other people's packages."""
 
-import timm.layers
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -8,6 +7,7 @@ from torch import nn
 from vit_pytorch import crossformer
 
 from tests.oracles.bare import bare
+from tests.oracles.deformable import authors_deformable
 
 
 class _InTurn(nn.Module):
@@ -21,6 +21,9 @@ class _InTurn(nn.Module):
             AxialAttention(m.channels, heads=m.heads, dim_index=1).axial_attentions[axis]
             for axis in m.axes
         )
+        for layer in self.layers if m.bias else ():  # theirs never has them
+            layer.fn.to_q = nn.Linear(m.channels, m.channels)
+            layer.fn.to_kv = nn.Linear(m.channels, 2 * m.channels)
 
     def forward(self, x):
         for layer in self.layers:
@@ -34,7 +37,11 @@ def axial_attention(m):
         query, other = project.weight.tensor_split([m.channels])
         state |= {f"layers.{i}.fn.to_q.weight": query, f"layers.{i}.fn.to_kv.weight": other}
         state |= {f"layers.{i}.fn.to_out.weight": out.weight}
-        state |= {f"layers.{i}.fn.to_out.bias": torch.zeros_like(out.weight[0])}  # ours has none
+        last = torch.zeros_like(out.weight[0]) if out.bias is None else out.bias
+        state |= {f"layers.{i}.fn.to_out.bias": last}  # theirs always has it
+        if project.bias is not None:
+            query, other = project.bias.tensor_split([m.channels])
+            state |= {f"layers.{i}.fn.to_q.bias": query, f"layers.{i}.fn.to_kv.bias": other}
     return _InTurn(m), state
 
 
@@ -80,7 +87,7 @@ def mmcv_criss_cross(m):
         "key_conv.bias": torch.zeros_like(m.query.bias),  # without effect, and ours has none
         "value_conv.weight": m.value.weight,
         "value_conv.bias": m.value.bias,
-        "gamma.scale": m.scale,
+        "gamma.scale": m.scale[0],
     }
     return theirs, {f"once.{name}": tensor for name, tensor in state.items()}
 
@@ -240,6 +247,7 @@ class _CrossFormer(nn.Module):
         kind, head_dim = "short" if m.interval == 1 else "long", m.channels // m.heads
         theirs = crossformer.Attention(m.channels, kind, m.group_size, dim_head=head_dim)
         theirs.norm, theirs.dpb = nn.Identity(), _Bias(m)
+        theirs.to_qkv = nn.Conv2d(m.channels, 3 * m.channels, 1, bias=m.bias)  # theirs has none
         self.attention, self.places = theirs, theirs.rel_pos_indices
 
     def forward(self, x):
@@ -279,84 +287,9 @@ def vit_pytorch_long_short(m):
         "attention.to_out.weight": m.out.weight,
         "attention.to_out.bias": m.out.bias,
     }
+    if m.bias:
+        state["attention.to_qkv.bias"] = m.query_key_value.bias
     return _CrossFormer(m), state
-
-
-class _Table:
-    """Their table of biases, left as large as it is: theirs takes it to be made for this map."""
-
-    def __init__(self, numbers):
-        self.numbers = numbers
-
-    def __getitem__(self, index):
-        return _Table(self.numbers[index])
-
-    def expand(self, *sizes):
-        return _Table(self.numbers.expand(*sizes))
-
-    def reshape(self, batch, heads, *_):
-        return self.numbers.reshape(batch, heads, *self.numbers.shape[-2:])
-
-
-class _Deformable(nn.Module):
-    """The authors' attention, with its points on the grid that the paper describes.
-
-    Theirs puts a point in the middle of a cell, (2i + 1) / n - 1, where it meets no pixel; has one
-    kernel size for each stage; has biases in its projections; and divides the offsets in the
-    default precision.
-    """
-
-    def __init__(self, m):
-        super().__init__()
-        share, kernel = m.channels // m.groups, m.gather.kernel_size[0]
-        helpers = {"timm.models.layers": vars(timm.layers)}  # the old name warns
-        theirs = bare("fightingcv_attention.attention.DAT", helpers).DAttentionBaseline(
-            *((1, 1), (1, 1), m.heads, m.channels // m.heads, m.groups, 0.0, 0.0),
-            *(m.gather.stride[0], m.offset_range, True, False, False, False, 0),
-        )
-        theirs.conv_offset[0] = nn.Conv2d(
-            share, share, kernel, m.gather.stride, kernel // 2, groups=share
-        )
-        for name in ("proj_q", "proj_k", "proj_v", "proj_out"):
-            getattr(theirs, name).bias = None
-        del theirs.rpe_table
-        theirs._get_ref_points = self._reference
-        self.attention, self.groups = theirs, m.groups
-        self.table = nn.Parameter(torch.empty_like(m.position_bias))
-
-    def forward(self, x):
-        self.attention.rpe_table = _Table(self.table)
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(x.dtype)
-        try:
-            return self.attention(x)[0]
-        finally:
-            torch.set_default_dtype(before)
-
-    def _reference(self, rows, columns, batch, dtype, device):
-        row, column = (
-            torch.linspace(-1, 1, n, dtype=dtype) if n > 1 else torch.zeros(1, dtype=dtype)
-            for n in (rows, columns)
-        )
-        grid = torch.stack(torch.meshgrid(row, column, indexing="ij"), dim=-1)
-        return grid.expand(batch * self.groups, -1, -1, -1)
-
-
-def authors_deformable(m):
-    key, value = m.key_value.weight[..., None, None].chunk(2)
-    state = {
-        "table": m.position_bias,
-        "attention.proj_q.weight": m.query.weight,
-        "attention.proj_k.weight": key,
-        "attention.proj_v.weight": value,
-        "attention.proj_out.weight": m.out.weight,
-        "attention.conv_offset.0.weight": m.gather.weight,
-        "attention.conv_offset.0.bias": m.gather.bias,
-        "attention.conv_offset.1.norm.weight": m.norm.weight,
-        "attention.conv_offset.1.norm.bias": m.norm.bias,
-        "attention.conv_offset.3.weight": m.offset.weight[..., None, None],
-    }
-    return _Deformable(m), state
 
 
 ORACLES = {

@@ -58,7 +58,8 @@ def mmpretrain_class_specific(m):
         heads.CSRAModule(m.classes, m.channels, 99 if t == inf else t, m.lam)
         for t in m.temperatures
     ]
-    return _Added(theirs), {f"{i}.head.weight": own.weight for i, own in enumerate(m.classify)}
+    weights = [own[..., None, None] for own in m.classify]
+    return _Added(theirs), {f"{i}.head.weight": own for i, own in enumerate(weights)}
 
 
 class _Base(nn.Module):

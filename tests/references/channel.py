@@ -33,7 +33,7 @@ def global_context(m, x):
     y = []
     for sample in x:
         positions = [sample[:, i, j] for i in range(height) for j in range(width)]
-        powers = [(m.query.weight[0] * position).sum().exp() for position in positions]
+        powers = [(m.query.weight.flatten() * position).sum().exp() for position in positions]
         context = sum(a / sum(powers) * x_j for a, x_j in zip(powers, positions, strict=True))
         hidden = [
             (row * context).sum() + bias
@@ -62,8 +62,8 @@ def selective_kernel(m, x):
             branch_map = []
             for c in range(channels):
                 start = c // share * share
-                for i in range(height):
-                    for j in range(width):
+                for i in range(0, height, m.stride):
+                    for j in range(0, width, m.stride):
                         total = torch.zeros_like(sample[0, 0, 0])
                         for a in (-1, 0, 1):
                             for b in (-1, 0, 1):
@@ -72,9 +72,10 @@ def selective_kernel(m, x):
                                     seen = sample[start : start + share, row, column]
                                     total = total + (conv.weight[c, :, a + 1, b + 1] * seen).sum()
                         branch_map.append(_relu(_normalized(norm, c, total)))
-            maps.append(torch.stack(branch_map).view(channels, height, width))
+            rows = len(range(0, height, m.stride))
+            maps.append(torch.stack(branch_map).view(channels, rows, -1))
         summed = sum(maps)
-        means = torch.stack([summed[c].sum() / (height * width) for c in range(channels)])
+        means = torch.stack([summed[c].sum() / summed[c].numel() for c in range(channels)])
         dense, norm, _ = m.fuse
         z = [_relu(_normalized(norm, u, (row * means).sum())) for u, row in enumerate(dense.weight)]
         z = torch.stack(z)
@@ -83,7 +84,7 @@ def selective_kernel(m, x):
             powers = [logits[s * channels + c].exp() for s in range(len(maps))]
             shares = [power / sum(powers) for power in powers]
             y.append(sum(a * branch_map[c] for a, branch_map in zip(shares, maps, strict=True)))
-    return torch.stack(y).view_as(x)
+    return torch.stack(y).view(len(x), *maps[0].shape)
 
 
 def pyramid_split(m, x):
@@ -102,12 +103,13 @@ def pyramid_split(m, x):
             values = []
             for o in range(filters):
                 first = (o // (filters // conv.groups)) * inputs
-                for r in range(height):
-                    for c in range(width):
+                for r in range(0, height, m.stride):
+                    for c in range(0, width, m.stride):
                         window = padded[first : first + inputs, r : r + size, c : c + size]
                         values.append((conv.weight[o] * window).sum())
-            maps.append(torch.stack(values).reshape(filters, height, width))
-            means = [maps[-1][o].sum() / (height * width) for o in range(filters)]
+            rows = len(range(0, height, m.stride))
+            maps.append(torch.stack(values).reshape(filters, rows, -1))
+            means = [maps[-1][o].sum() / maps[-1][o].numel() for o in range(filters)]
             gates.append(_two_layers(m, means))
         scaled = []  # output channel i * (channels / S) + o, in branch order
         for i in range(len(maps)):

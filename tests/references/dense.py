@@ -7,8 +7,10 @@ import torch
 
 def multi_head(m, x):
     size = m.dim // m.heads
-    weight, bias = m.query_key_value.weight, m.query_key_value.bias
-    bias = torch.zeros_like(weight[:, 0]) if bias is None else bias
+    weight = torch.cat([m.query.weight, m.key_value.weight])
+    bias = torch.zeros_like(weight[:, 0])
+    if m.query.bias is not None:
+        bias = torch.cat([m.query.bias, m.key_value.bias])
     end = torch.zeros_like(weight[0]) if m.out.bias is None else m.out.bias
     y = []
     for tokens in x:
@@ -58,17 +60,18 @@ def efficient_multi_head(m, x, height, width, context=None):
     none is given) after a depthwise convolution of kernel s + 1, stride s and padding s / 2, of
     which s // 2 lie above and left and the rest below and right, and a LayerNorm: M = ceil(H / s) *
     ceil(W / s) keys.  With s = 1 they are projected from c as it is.  Conv is 1 x 1 across the
-    heads; IN centres and scales the (N, M) map of each head by its own mean and biased variance.
+    heads; IN centres and scales the (N, M) map of each head by its own mean and biased variance;
+    if m.plain, there is neither Conv nor IN.
 
     Sizes: m.dim, m.heads, m.sr_ratio; d_h = dim / heads; c is (batch, height * width, dim).
     Weights: m.query.weight (dim, dim), .bias (dim,) or None; m.key_value.weight (2 dim, dim), the
-    keys first, no bias; m.mix_heads.weight, as many numbers as (heads, heads), no bias;
+    keys first, no bias; m.mix_heads (heads, heads), or None if m.plain;
     m.out.weight (dim, dim), .bias (dim,); if s > 1 also m.reduce.weight (dim, 1, s + 1, s + 1),
-    .bias (dim,) and m.norm.weight (dim,), .eps, no bias.
+    .bias (dim,) and m.norm_weight (dim,).
     """
     size, s, eps = m.dim // m.heads, m.sr_ratio, 1e-5
     start = torch.zeros_like(m.out.bias) if m.query.bias is None else m.query.bias
-    mix = m.mix_heads.weight.reshape(m.heads, m.heads)
+    mix = torch.eye(m.heads).to(x) if m.plain else m.mix_heads
     y = []
     for tokens, others in zip(x, x if context is None else context, strict=True):
         places = [(i, j) for i in range(0, height, s) for j in range(0, width, s)]
@@ -91,7 +94,7 @@ def efficient_multi_head(m, x, height, width, context=None):
         for row in weights:
             gathered = torch.zeros_like(values[0])
             for weight, value in zip(row, values, strict=True):
-                normed = (weight - mean) / (variance + eps).sqrt()
+                normed = weight if m.plain else (weight - mean) / (variance + eps).sqrt()
                 gathered = gathered + normed[:, None] * value
             y.append(m.out.weight @ gathered.reshape(m.dim) + m.out.bias)
     return torch.stack(y).view_as(x)
@@ -109,4 +112,4 @@ def _reduced(m, tokens, height, width, i, j):
                 total = total + m.reduce.weight[:, 0, a, b] * tokens[row * width + column]
     centred = total - total.sum() / m.dim
     variance = (centred**2).sum() / m.dim
-    return centred / (variance + m.norm.eps).sqrt() * m.norm.weight
+    return centred / (variance + 1e-5).sqrt() * m.norm_weight

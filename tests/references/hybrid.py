@@ -223,14 +223,15 @@ def parallel_multi_scale(m, x, key_mask=None):
 
     Depth is the dynamic convolution of Wu et al. (2019): each token makes its own kernel, one a
     head, out of its value; h(c) = c // d_h.  Outside the sequence values are zero.  Where
-    `key_mask` is false a token is no key, and its value is zero for the convolution; a token that
-    sees nothing gathers zeros.
+    `key_mask` is false a token is no key, and its value is zero for the convolution, unless
+    m.read_padding; a token that sees nothing gathers zeros.
 
     Sizes: m.dim, m.heads, m.kernel_sizes (each >= 2: a softmax over one tap is 1 and learns
     nothing); d_h = dim / heads.
-    Weights: m.query_key_value.weight (3 dim, dim); m.kernels[s].weight (heads * k_s, dim), the row
-    of head h and tap t is h * k_s + t; m.select (scales,), alpha, or None if there is one scale;
-    m.out_attention.weight and m.out_convolution.weight (dim, dim); none of these has a bias.
+    Weights: m.query_key_value.weight (3 dim, dim), and .bias where m.bias is true;
+    m.kernels[s].weight (heads * k_s, dim), the row of head h and tap t is h * k_s + t; m.select
+    (scales,), alpha, or None if there is one scale; m.out_attention.weight and
+    m.out_convolution.weight (dim, dim); none of these others has a bias.
     m.expand.weight (hidden, dim), .bias; m.contract.weight (dim, hidden), .bias.
     """
     size = m.dim // m.heads
@@ -239,6 +240,9 @@ def parallel_multi_scale(m, x, key_mask=None):
     for sample, tokens in enumerate(x):
         real = [key_mask is None or bool(key_mask[sample, i]) for i in range(len(tokens))]
         parts = [m.query_key_value.weight @ token for token in tokens]
+        if m.bias:
+            parts = [part + m.query_key_value.bias for part in parts]
+        read = [here or m.read_padding for here in real]
         queries = [part[: m.dim] for part in parts]
         keys = [part[m.dim : 2 * m.dim] for part in parts]
         values = [part[2 * m.dim :] for part in parts]
@@ -254,12 +258,12 @@ def parallel_multi_scale(m, x, key_mask=None):
                     sum((w * values[j][head] for w, j in zip(weights, seen, strict=True)), nothing)
                 )
                 total = nothing
-                own = values[i] if real[i] else 0 * values[i]
+                own = values[i] if read[i] else 0 * values[i]
                 for share, k, predict in zip(shares, m.kernel_sizes, m.kernels, strict=True):
                     taps = _shares([(predict.weight[h * k + t] * own).sum() for t in range(k)])
                     for t in range(k):
                         j = i + t - k // 2
-                        if 0 <= j < len(tokens) and real[j]:
+                        if 0 <= j < len(tokens) and read[j]:
                             total = total + share * taps[t] * values[j][head]
                 convolved.append(total)
             hidden = m.expand.weight @ token + m.expand.bias
@@ -282,20 +286,24 @@ def acmix(m, x):
     f_t^c       = sum_u W_{t,u} z_u^c, c < d, over the 3 N pieces z = q^1..q^N, k^1..k^N, v^1..v^N.
 
     N_K(i,j) are the places of the map within K // 2 of (i, j) on both axes: outside the map there
-    is no key.  x_j and y_i run from -1 to 1 over columns and rows (0 on an axis of length 1; the
-    difference alone counts).  With a stride s only places (i, j) = s (r, c) answer, both paths.
+    is no key, or, if m.mirror, that which lies as far inside the outermost row or column.  x_j and
+    y_i run from -1 to 1 over columns and rows (0 on an axis of length 1; the difference alone
+    counts).  With a stride s only places (i, j) = s (r, c) answer, both paths.
 
     Sizes: m.channels, m.heads (N), m.kernel_attention (K) and m.kernel_convolution (k), odd,
     m.stride; d = channels / heads.
-    Weights: m.query_key_value.weight, as many numbers as (3 channels, channels), .bias, rows q, k,
-    v, each head by head; m.position.weight, as many as (d, 2), the column first, no bias;
+    Weights: m.query_key_value.weight, as many numbers as (3 channels, channels), .bias, each
+    channel that of a feature, of q, k or v, and of a head, the feature first; m.position.weight, as
+    many as (d, 2), the column first, no bias;
     m.mix.weight, as many as (k^2, 3 N), no bias; m.shift.weight (channels, k^2, k, k), .bias
     (channels,): d groups, output channel o reads f^c with c = o // N; m.attention_rate and
     m.convolution_rate, one number each.
     """
     batch, channels, height, width = x.shape
     size, s, k = channels // m.heads, m.stride, m.kernel_convolution
-    project = m.query_key_value.weight.reshape(3 * channels, channels)
+    by_part = (size, 3, m.heads)  # our channels: one feature after another, of each part and head
+    project = m.query_key_value.weight.reshape(*by_part, channels).permute(1, 2, 0, 3).flatten(0, 2)
+    start = m.query_key_value.bias.reshape(by_part).permute(1, 2, 0).flatten()
     position = m.position.weight.reshape(size, 2)
     mix = m.mix.weight.reshape(k * k, 3 * m.heads)
     rows, columns = range(0, height, s), range(0, width, s)
@@ -304,14 +312,14 @@ def acmix(m, x):
         places, maps = {}, {}  # at (i, j): q, k and v as (3, heads, size), and f as (k^2, size)
         for i in range(height):
             for j in range(width):
-                projected = project @ sample[:, i, j] + m.query_key_value.bias
+                projected = project @ sample[:, i, j] + start
                 places[i, j] = projected.reshape(3, m.heads, size)
                 maps[i, j] = mix @ projected.reshape(3 * m.heads, size)
         for i in rows:
             for j in columns:
                 gathered = _local(m, places, position, height, width, i, j)
                 convolved = _shifted(m, maps, i, j)
-                y.append(m.attention_rate * gathered + m.convolution_rate * convolved)
+                y.append(m.attention_rate[0] * gathered + m.convolution_rate[0] * convolved)
     y = torch.stack(y).reshape(batch, len(rows), len(columns), channels)
     return y.permute(0, 3, 1, 2)
 
@@ -320,6 +328,10 @@ def _local(m, places, position, height, width, i, j):
     """The attention of place (i, j) to the places of the map around it, head after head."""
     reach, query, logits = m.kernel_attention // 2, places[i, j][0], []
     around = [(a, b) for a, b in places if abs(a - i) <= reach and abs(b - j) <= reach]
+    if m.mirror:
+        rows = [_mirrored(a, height) for a in range(i - reach, i + reach + 1)]
+        columns = [_mirrored(b, width) for b in range(j - reach, j + reach + 1)]
+        around = [(a, b) for a in rows for b in columns]
     for a, b in around:
         right, down = 2 * (j - b) / max(width - 1, 1), 2 * (i - a) / max(height - 1, 1)
         offset = right * position[:, 0] + down * position[:, 1]
@@ -327,6 +339,11 @@ def _local(m, places, position, height, width, i, j):
     weights = _shares(logits)  # one number a head for each place
     mixed = [w[:, None] * places[p][2] for w, p in zip(weights, around, strict=True)]
     return sum(mixed).reshape(m.channels)
+
+
+def _mirrored(place, size):
+    place = abs(place)
+    return place if place < size else 2 * (size - 1) - place
 
 
 def _shifted(m, maps, i, j):

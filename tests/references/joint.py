@@ -78,7 +78,7 @@ def _spatial_branch(m, sample):
 
 def dual(m, x):
     """E_j = alpha sum_i s_ji D_i + A_j over places, and E_j = beta sum_i x_ji A_i + A_j over
-    channels, added."""
+    channels, added.  In the authors' code x is a softmax of the largest likeness less each."""
     _, channels, height, width = x.shape
     y = []
     for sample in x:
@@ -93,6 +93,8 @@ def dual(m, x):
         features = []
         for c in range(channels):
             logits = [(sample[c] * sample[other]).sum() for other in range(channels)]
+            if m.least_alike:
+                logits = [max(logits) - logit for logit in logits]
             features.append(_mixed(logits, list(sample)) * m.channel_scale + sample[c])
         for c in range(channels):
             for i in range(height):
@@ -138,7 +140,7 @@ def shuffle(m, x):
     numbers and serve every group: 3 C / G parameters in all.
 
     Reads m.groups (an int); m.channel_scale, m.channel_shift (W_1, b_1), m.spatial_scale,
-    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm.weight, .bias (C / 2G) and .eps.
+    m.spatial_shift (W_2, b_2), each C / 2G numbers; m.norm_scale, m.norm_shift (C / 2G).
     """
     _, channels, height, width = x.shape
     half, places = channels // (2 * m.groups), height * width
@@ -157,8 +159,8 @@ def shuffle(m, x):
                 channel = sample[start + half + c]
                 mean = channel.sum() / places
                 variance = ((channel - mean) ** 2).sum() / places
-                normed = (channel - mean) / (variance + m.norm.eps).sqrt()
-                normed = normed * m.norm.weight[c] + m.norm.bias[c]
+                normed = (channel - mean) / (variance + 1e-5).sqrt()
+                normed = normed * m.norm_scale[c] + m.norm_shift[c]
                 gated.append(channel * _sigmoid(spatial_scale[c] * normed + spatial_shift[c]))
         for j in range(channels // 2):
             for i in range(2):
@@ -177,7 +179,12 @@ def polarized(m, x):
 
     Reads m.parallel (a bool) and six layers, the first five 1x1 (Linear or Conv2d) without bias:
     m.channel_query (C -> 1), m.channel_value (C -> C // 2), m.channel_out (C // 2 -> C),
-    m.spatial_query (C -> C // 2), m.spatial_value (C -> C // 2); m.norm.weight, .bias (C), .eps.
+    m.spatial_query (C -> C // 2), m.spatial_value (its transpose); m.norm.weight, .bias (C), .eps.
+
+    Where m.released is true, the authors' code.  A_sp has softmax_p in place of softmax_c: of the
+    sum over c if parallel, of W_v' X if sequential.  A_ch has no LN if parallel; if sequential, in
+    place of LN and W_z m.channel_out is a layer, a norm (.eps), a ReLU, and a layer, with biases,
+    and m.spatial_value is not transposed.
     """
     by_channel = torch.stack([_channel_gated(m, sample) for sample in x])
     if m.parallel:
@@ -194,25 +201,42 @@ def _channel_gated(m, sample):
             powers.append((query[0] * sample[:, i, j]).sum().exp())
             values.append(value @ sample[:, i, j])
     context = sum(p / sum(powers) * v for p, v in zip(powers, values, strict=True))
-    widened = m.channel_out.weight.flatten(1) @ context
-    mean = widened.sum() / channels
-    variance = ((widened - mean) ** 2).sum() / channels
-    normed = (widened - mean) / (variance + m.norm.eps).sqrt() * m.norm.weight + m.norm.bias
+    if m.released and not m.parallel:
+        first, norm, _, last = m.channel_out
+        hidden = _layer_normed(norm, first.weight @ context + first.bias)
+        normed = last.weight @ (hidden * (hidden > 0)) + last.bias
+    else:
+        normed = m.channel_out.weight.flatten(1) @ context
+        normed = normed if m.released else _layer_normed(m.norm, normed)
     return torch.stack([_sigmoid(normed[c]) * sample[c] for c in range(channels)])
+
+
+def _layer_normed(norm, z):
+    mean = z.sum() / len(z)
+    variance = ((z - mean) ** 2).sum() / len(z)
+    return (z - mean) / (variance + norm.eps).sqrt() * norm.weight + norm.bias
 
 
 def _place_gated(m, sample):
     channels, height, width = sample.shape
-    query, value = m.spatial_query.weight.flatten(1), m.spatial_value.weight.flatten(1)
+    query, value = m.spatial_query.weight, m.spatial_value.weight
+    if not m.released or m.parallel:
+        value = value.mT
     queries = [query @ sample[:, i, j] for i in range(height) for j in range(width)]
-    powers = [(sum(q[c] for q in queries) / (height * width)).exp() for c in range(len(query))]
-    shares = [power / sum(powers) for power in powers]
-    gated = []
-    for i in range(height):
-        for j in range(width):
-            seen = value @ sample[:, i, j]
-            a = sum(share * seen[c] for c, share in enumerate(shares))
-            gated.append(_sigmoid(a) * sample[:, i, j])
+    shares = [sum(q[c] for q in queries) / (height * width) for c in range(len(query))]
+    places = [sample[:, i, j] for i in range(height) for j in range(width)]
+    seen = [value @ place for place in places]
+    if not m.released:
+        powers = [share.exp() for share in shares]
+        shares = [power / sum(powers) for power in powers]
+    elif not m.parallel:
+        total = sum(s.exp() for s in seen)
+        seen = [s.exp() / total for s in seen]
+    logits = [sum(share * s[c] for c, share in enumerate(shares)) for s in seen]
+    if m.released and m.parallel:
+        total = sum(logit.exp() for logit in logits)
+        logits = [logit.exp() / total for logit in logits]
+    gated = [_sigmoid(logit) * place for logit, place in zip(logits, places, strict=True)]
     return torch.stack(gated, 1).view(channels, height, width)
 
 

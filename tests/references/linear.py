@@ -79,27 +79,25 @@ def attention_free(m, x):
     Local: w_ij only where |i - j| < window, and 0 elsewhere, where tokens are still attended to.
     Simple: w = 0. Causal: j ≤ i. There is no projection at the end.
 
-    m.query_key_value.weight  (3 * dim, dim)     Linear without bias, rows query, key, value
+    m.query, m.key, m.value   .weight (dim, dim)   Linear without bias
     m.query_position          (max_tokens, rank) or None (simple): u
     m.key_position            (max_tokens, rank) or None (simple): u'
     m.window                  int or None (no limit)
     m.causal                  bool
     """
-    dim = x.shape[2]
     y = []
     for tokens in x:
-        projected = [_affine(m.query_key_value, token) for token in tokens]
         for i, _ in enumerate(tokens):
             above, below = 0, 0
             for j in range(i + 1 if m.causal else len(tokens)):
-                key, value = projected[j][dim : 2 * dim], projected[j][2 * dim :]
+                key, value = _affine(m.key, tokens[j]), _affine(m.value, tokens[j])
                 near = m.window is None or abs(i - j) < m.window
                 bias = 0
                 if m.query_position is not None and near:
                     bias = (m.query_position[i] * m.key_position[j]).sum()
                 power = (key + bias).exp()
                 above, below = above + power * value, below + power
-            y.append(_sigmoid(projected[i][:dim]) * above / below)
+            y.append(_sigmoid(_affine(m.query, tokens[i])) * above / below)
     return torch.stack(y).view_as(x)
 
 
@@ -189,20 +187,17 @@ def separable(m, x, key_mask=None):
     Mehta and Rastegari 2022: one score a token, one context vector for
     all tokens. Padded tokens are left out of both sums over j.
 
-    m.score_key_value.weight, .bias   (1 + 2 * dim, dim), (1 + 2 * dim,)
-                                      rows score (1), key (dim), value (dim)
-    m.out.weight, .bias               (dim, dim), (dim,)
+    m.score.weight                    (1, dim)
+    m.key, m.value, m.out             .weight (dim, dim), .bias (dim,)
     """
-    dim = x.shape[2]
     y = []
     for b, tokens in enumerate(x):
-        projected = [_affine(m.score_key_value, token) for token in tokens]
         real = [j for j in range(len(tokens)) if key_mask is None or key_mask[b, j]]
-        powers = [projected[j][0].exp() for j in real]
-        keys = [projected[j][1 : 1 + dim] for j in real]
+        powers = [_affine(m.score, tokens[j])[0].exp() for j in real]
+        keys = [_affine(m.key, tokens[j]) for j in real]
         context = sum(p * key for p, key in zip(powers, keys, strict=True)) / sum(powers)
-        for row in projected:
-            value = row[1 + dim :]
+        for token in tokens:
+            value = _affine(m.value, token)
             y.append(_affine(m.out, value * (value > 0) * context))
     return torch.stack(y).view_as(x)
 

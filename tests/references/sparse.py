@@ -16,13 +16,13 @@ def long_short(m, x):
     size, apart = channels // m.heads, m.interval
     block = m.group_size * apart
     places = [(i, j) for i in range(height) for j in range(width)]
-    weight, biases, y = m.query_key_value.weight.flatten(1), {}, []
+    biases, y = {}, []
     for sample in x:
         queries, keys, values = {}, {}, {}
         for i, j in places:
+            projected = _pointwise(m.query_key_value, sample[:, i, j])
             queries[i, j], keys[i, j], values[i, j] = (
-                weight[part * channels : part * channels + channels] @ sample[:, i, j]
-                for part in range(3)
+                projected[part * channels : part * channels + channels] for part in range(3)
             )
         for i, j in places:
             group = []
@@ -70,7 +70,7 @@ def deformable(m, x):
         query = {}
         for i in range(height):
             for j in range(width):
-                query[i, j] = m.query.weight[:, :, 0, 0] @ sample[:, i, j]
+                query[i, j] = _pointwise(m.query, sample[:, i, j])
         per_group = channels // m.groups
         points, features = [], []
         for g in range(m.groups):
@@ -86,7 +86,7 @@ def deformable(m, x):
         keys, values = [], []
         for n in range(len(points[0])):
             sampled = torch.cat([features[g][n] for g in range(m.groups)])
-            both = m.key_value.weight @ sampled
+            both = _pointwise(m.key_value, sampled)
             keys.append(both[:channels])
             values.append(both[channels:])
         rows = []
@@ -98,7 +98,7 @@ def deformable(m, x):
                     heads.append(
                         _head(m, h, query[i, j], keys, values, points, (i, j), (height, width))
                     )
-                columns.append(m.out.weight[:, :, 0, 0] @ torch.cat(heads))
+                columns.append(_pointwise(m.out, torch.cat(heads)))
             rows.append(torch.stack(columns))
         answer = torch.stack(rows)  # height, width, channels
         y.append(answer.permute(2, 0, 1))
@@ -147,13 +147,15 @@ def _points(m, query, height, width):
             normed = normed * m.norm.weight + m.norm.bias
             active = normed * (1 + torch.erf(normed / sqrt(2))) / 2
             raw_row, raw_column = m.offset.weight @ active
-            points.append(
-                (
-                    _even(r, rows) + m.offset_range * torch.tanh(raw_row) / rows,
-                    _even(c, columns) + m.offset_range * torch.tanh(raw_column) / columns,
-                )
-            )
+            points.append((_place(m, r, rows, raw_row), _place(m, c, columns, raw_column)))
     return points
+
+
+def _place(m, index, count, raw):
+    """The normalised coordinate of a point, from what the network says of its offset."""
+    if m.clamp:  # as in the authors' code: (index + 1/2) / (count - 1), counted from -1 to 1
+        return (_even(index, count) + 1 / max(count - 1, 1) + raw).clamp(-1, 1)
+    return _even(index, count) + m.offset_range * torch.tanh(raw) / count
 
 
 def _even(index, count):
@@ -247,7 +249,7 @@ def axial(m, x):
         samples = []
         for sample in x:
             rows, columns = range(sample.shape[1]), range(sample.shape[2])
-            parts = {(i, j): project.weight @ sample[:, i, j] for i in rows for j in columns}
+            parts = {(i, j): _pointwise(project, sample[:, i, j]) for i in rows for j in columns}
             pixels = []
             for i in rows:
                 for j in columns:
@@ -260,7 +262,7 @@ def axial(m, x):
                         scores = [(parts[i, j][query] * s[key]).sum() / sqrt(size) for s in seen]
                         mixed = [w * s[value] for w, s in zip(_softmax(scores), seen, strict=True)]
                         heads.append(sum(mixed))
-                    pixels.append(out.weight @ torch.cat(heads))
+                    pixels.append(_pointwise(out, torch.cat(heads)))
             samples.append(torch.stack(pixels, 1).view_as(sample))
         x = torch.stack(samples)
     return x
@@ -350,7 +352,7 @@ def _softmax(scores):
     return [power / total for power in powers]
 
 
-def _pointwise(conv, pixel):
-    """A convolution of size 1 at one pixel."""
-    y = conv.weight[:, :, 0, 0] @ pixel
-    return y if conv.bias is None else y + conv.bias
+def _pointwise(layer, pixel):
+    """A linear layer, or a convolution of size 1, at one pixel."""
+    y = layer.weight.flatten(1) @ pixel
+    return y if layer.bias is None else y + layer.bias

@@ -78,7 +78,7 @@ def class_specific(m, x):
         for k in range(m.classes):
             logit = 0
             for t, temperature in enumerate(m.temperatures):
-                row = m.classify[t].weight[k, :, 0, 0]
+                row = m.classify[t][k]
                 length = (row * row).sum().sqrt()
                 scores = [(row * sample[:, i, j]).sum() / length for i, j in places]
                 best = max(scores)

@@ -26,6 +26,7 @@ def test_defaults_are_the_papers():
     attention = AxialAttention(2048)
     assert attention.heads == 16 and attention.axes == (-1, -2)
     assert not [name for name, _ in attention.named_parameters() if "bias" in name]
+    assert AxialAttention(16, bias=True).out[1].bias is not None
 
 
 def test_every_row_is_a_sequence_of_its_own_and_so_is_every_column():

@@ -104,6 +104,7 @@ def test_defaults_are_those_of_the_papers_first_stage():
     assert (attention.heads, attention.group_size, attention.interval) == (2, 7, 1)
     assert attention.hidden == 64 // 4
     assert LongShortDistanceAttention(4, heads=1).hidden == 2
+    assert LongShortDistanceAttention(64, hidden=64 // 16).hidden == 4
 
 
 def test_a_bias_has_no_needless_parameter():
@@ -118,6 +119,7 @@ def test_a_bias_has_no_needless_parameter():
         (dict(heads=0), "heads=0 must be at least 1"),
         (dict(group_size=0), "group_size=0 must be at least 1"),
         (dict(interval=-1), "interval=-1 must be at least 1"),
+        (dict(hidden=1), "hidden=1 must be at least 2"),
     ],
 )
 def test_nonsense_is_refused_by_name(arguments, message):

@@ -23,7 +23,7 @@ def make(*temperatures, lam=1.0):
 def test_defaults_are_the_papers():
     head = ClassSpecificResidualAttention(8, 3)
     assert head.temperatures == (1.0,) and head.lam == 0.1
-    assert head.classify[0].bias is None
+    assert [name for name, _ in head.named_parameters()] == ["classify.0"]
 
 
 @pytest.mark.parametrize("name", ["channels", "classes"])
@@ -31,7 +31,7 @@ def test_defaults_are_the_papers():
 def test_a_number_below_one_is_refused_by_name(name, number):
     with pytest.raises(ValueError, match=f"{name}={number} must be at least 1"):
         ClassSpecificResidualAttention(**{"channels": 8, "classes": 3, name: number})
-    assert ClassSpecificResidualAttention(1, 1).classify[0].weight.numel() == 1
+    assert ClassSpecificResidualAttention(1, 1).classify[0].numel() == 1
 
 
 @pytest.mark.parametrize("temperatures", [(), (0.0,), (1.0, -1.0), (float("nan"),)])
@@ -55,7 +55,7 @@ def test_only_the_direction_of_a_classifier_counts(x):
     expected = head(x)
     with torch.no_grad():
         for classifier in head.classify:
-            classifier.weight *= 10 * torch.rand(3, 1, 1, 1, dtype=torch.float64)
+            classifier *= 10 * torch.rand(3, 1, dtype=torch.float64)
     assert_close(head(x), expected)
 
 
@@ -80,7 +80,7 @@ def test_the_higher_the_temperature_the_nearer_to_the_best_place(x):
 
 def test_without_strength_it_is_a_plain_classifier(x):
     head = make(1.0, lam=0.0)
-    weight = head.classify[0].weight.flatten(1)
+    weight = head.classify[0]
     plain = x.mean(dim=(2, 3)) @ (weight / weight.norm(dim=1, keepdim=True)).mT
     assert_close(head(x), plain)
 
@@ -90,7 +90,7 @@ def test_heads_are_added_and_keep_to_their_own_temperature(x):
     expected = 0
     for i, temperature in enumerate(heads.temperatures):
         alone = make(temperature)
-        alone.classify[0].load_state_dict(heads.classify[i].state_dict())
+        alone.classify[0] = heads.classify[i]
         expected = expected + alone(x)
     assert_close(heads(x), expected)
 
@@ -98,7 +98,7 @@ def test_heads_are_added_and_keep_to_their_own_temperature(x):
 def test_each_class_attends_for_itself():
     """To the place that shows what its classifier looks for."""
     head = make(4.0)
-    head.classify[0].weight.data = torch.eye(3, 8, dtype=torch.float64)[..., None, None]
+    head.classify[0].data = torch.eye(3, 8, dtype=torch.float64)
     x = torch.zeros(1, 8, 2, 5, dtype=torch.float64)
     x[0, 0, 1, 2] = x[0, 1, 0, 4] = x[0, 2, 1, 0] = 1
     assert head.weights(x).flatten(-2).argmax(dim=-1).tolist() == [[[7, 4, 5]]]
@@ -120,6 +120,6 @@ def test_equally_good_places_share_the_weight():
 
 def test_a_large_score_times_a_temperature_does_not_overflow():
     head = ClassSpecificResidualAttention(8, 3, (7.0,)).half()
-    torch.nn.init.constant_(head.classify[0].weight, 0.1)
+    torch.nn.init.constant_(head.classify[0], 0.1)
     x = torch.full((1, 8, 2, 3), 2e4).half()  # T times the score is beyond float16
     assert head(x).isfinite().all()

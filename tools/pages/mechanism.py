@@ -9,6 +9,7 @@ from textwrap import dedent
 from attention_lib.cards import notation, properties
 from attention_lib.cards.card import Card
 from attention_lib.catalog import NETWORKS
+from attention_lib.official import published, without
 from tools.chapters import ROOT
 from tools.pages.markdown import COST_NAMES, Row, growth, page, table, words
 from tools.pages.reading import chapter_of
@@ -97,6 +98,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         *property_blocks(card),
         "## Evidence",
         evidence(card),
+        *weights_blocks(card),
     ]
     if card.cannot:
         rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
@@ -193,3 +195,28 @@ def evidence(card: Card) -> str:
     passed = "every check" if not card.cannot else "every check but those listed below"
     lines.append(f"- **Contract**: it passes {passed} of `attention_lib.checks` for {card.kind}.")
     return "\n".join(lines)
+
+
+def weights_blocks(card: Card) -> list[str]:
+    """From where weights load, as the tables have it; what a network loads is its evidence."""
+    if card.family == NETWORKS:
+        return []
+    sources = published(card)
+    if not sources:
+        reason = without(card)
+        because = f": {reason}" if reason else ""
+        return ["## Published weights", f"There is no table for weights of its authors{because}."]
+    items = []
+    for source in sources:
+        repository, _, rest = source.source.partition("@")
+        commit, _, path = rest.partition(":")
+        link = f"https://github.com/{repository}/blob/{commit}/{path}"
+        needs = f" Needed: {source.needs}." if source.needs else ""
+        items.append(f"- [{repository}]({link}), `{path}` at commit {commit}.{needs}")
+    return [
+        "## Published weights",
+        "`attention_lib.load_official` gives a module the weights of these classes, also with the"
+        " `prefix` that they have in a network. Tests load random weights that are laid out alike,"
+        " and compare the answer with that code's formula.",
+        "\n".join(items),
+    ]
