@@ -1,5 +1,7 @@
 """Checks of what users do: trace a module, shard it, initialize it, replace its layers."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -68,7 +70,10 @@ def check_vmap(card: Card) -> None:
     mechanism, [x, *rest] = ready(card)
     several = torch.stack([x, x.flip(0)])
     leaves = list(mechanism.parameters())
-    together = torch.func.vmap(lambda x: mechanism(x, *rest))(several)
+    with warnings.catch_warnings():
+        # of torch's operations that it runs one after the other
+        warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+        together = torch.func.vmap(lambda x: mechanism(x, *rest))(several)
     one_by_one = [tree_leaves(mechanism(each, *rest)) for each in several]
     wanted = [torch.stack(answers) for answers in zip(*one_by_one, strict=True)]
     assert_close(tree_leaves(together), wanted)

@@ -110,7 +110,7 @@ class EfficientMultiHeadAttention(nn.Module):
         parts = self.query(x), *self.key_value(reduced).chunk(2, dim=-1)
         query, key, value = (wide(split_heads(part, self.heads)) for part in parts)
         if self.mix_heads is None:
-            return (query @ (key / key.shape[-1] ** 0.5).mT).softmax(dim=-1), value
+            return (query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1)).softmax(dim=-1), value
         mix = wide(self.mix_heads)[..., None, None]
         # no name for what is large and needed once: memory holds two such tensors, not three
         chosen = F.conv2d(query @ (key / key.shape[-1] ** 0.5).transpose(-2, -1), mix).softmax(

@@ -92,7 +92,8 @@ class PolarizedSelfAttention(nn.Module):
     def _spatial_gate(self, x: Tensor) -> Tensor:
         query, maps = self.spatial_query(x.mean(dim=(-2, -1))), x.flatten(-2)
         if self.bottleneck:
-            logits = (self.spatial_value(maps.mT).softmax(dim=1) @ query[..., None]).mT
+            values = self.spatial_value(maps.transpose(1, 2)).softmax(dim=1)
+            logits = (values @ query[..., None]).transpose(1, 2)
         else:
             weights = query if self.released else query.softmax(dim=-1)
             wanted = self.spatial_value(weights)  # how much of each channel to look for

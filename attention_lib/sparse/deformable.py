@@ -110,7 +110,7 @@ class DeformableAttention(nn.Module):
         """Where each group reads, column first: (batch · groups, rows, columns, 2)."""
         around = self.gather(self._grouped(query)).movedim(1, -1)
         row, column = self.offset(F.gelu(self.norm(around))).unbind(-1)
-        row = self._moved(row.mT).mT
+        row = self._moved(row.transpose(1, 2)).transpose(1, 2)
         return torch.stack([self._moved(column), row], dim=-1)
 
     def _moved(self, offset: Tensor) -> Tensor:

@@ -64,9 +64,10 @@ class SpatialGroupEnhance(nn.Module):
         mean = groups.mean(dim=-1, keepdim=True)
         # c is quadratic in x and may leave float16: its size is taken out, and put back in float32,
         # so that on the whole c does not depend on it, and no gradient is due
-        top, channels = mean.detach().abs().amax(dim=-2, keepdim=True).clamp(min=1), mean.shape[-2]
+        channels = groups.shape[-2]
+        top = mean.detach().abs().amax(dim=-2, keepdim=True).clamp(min=1)
         alike = (mean / top / channels).transpose(-2, -1) @ groups
-        alike = (wide(alike) * wide(top) * channels).squeeze(-2)
+        alike = (wide(alike) * top * channels).squeeze(-2)
         centred = alike - alike.mean(dim=-1, keepdim=True)
         # a norm has a gradient where all places are alike, the root of a mean has none
         deviation = centred.norm(dim=-1, keepdim=True) / centred.shape[-1] ** 0.5

@@ -18,7 +18,9 @@ def axial(**arguments):
 def line(attention, layer):
     """Plain attention with the weights of one layer."""
     plain = MultiHeadAttention(18, heads=3).double()
-    plain.query_key_value, plain.out = attention.query_key_value[layer], attention.out[layer]
+    query, other = attention.query_key_value[layer].weight.tensor_split([18])
+    plain.query.weight.data, plain.key_value.weight.data = query, other
+    plain.out = attention.out[layer]
     return plain
 
 
