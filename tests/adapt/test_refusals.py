@@ -74,7 +74,7 @@ def shared():
         (network(), dict(where="1.0", layout="nchw"), "layout='nchw' must be 'first' or 'last'"),
         (network(), dict(where="1.0", mechanism=nn.ReLU()), "mechanism is one ReLU; give the clas"),
         (network(), dict(where="1.0", mechanism=7), "mechanism must be a name, a class or a func"),
-        (network(), dict(where="1.0", mechanism=lambda c: "no"), "<lambda> gives str, not a modul"),
+        (network(), dict(where="1.0", mechanism=lambda c: "no"), "<lambda> gives str, not a "),
         (
             network(),
             dict(where="1.0", mechanism=Pools),
