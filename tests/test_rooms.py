@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "measure": KNOWING,
     "official": {"cards", "catalog", "official"},
     "checks": {"checks", *KNOWING},
-    "adapt": {"adapt", *KNOWING},
+    "adapt": {"adapt", "core", *KNOWING},
     "advice": {"advice", "checks", *KNOWING},
     "teaching": {*FAMILIES, *FAMILY, *KNOWING, "adapt", "checks", "networks", "teaching"},
     "cli": {*KNOWING, "advice", "checks", "cli", "teaching"},

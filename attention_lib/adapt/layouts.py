@@ -6,15 +6,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_lib.cards.shape import Maps, Tokens, shaped, signature
+from attention_lib.core.arguments import typed
+from attention_lib.core.guards import at_least
 
 
 class OnTokens(nn.Module):
     """A mechanism that works on maps, given tokens: the pixels of a map, row by row."""
 
+    @typed
     def __init__(self, mechanism: nn.Module, height: int, width: int):
         super().__init__()
-        if height < 1 or width < 1:
-            raise ValueError(f"height={height} and width={width} must be at least 1")
+        at_least(1, height=height, width=width)
         self.mechanism, self.height, self.width = mechanism, height, width
         self.tokens = height * width
 
@@ -27,6 +29,7 @@ class OnTokens(nn.Module):
 class OnMaps(nn.Module):
     """A mechanism that works on tokens, given a map: its pixels, row by row, are the tokens."""
 
+    @typed
     def __init__(self, mechanism: nn.Module):
         super().__init__()
         self.mechanism = mechanism
@@ -42,6 +45,7 @@ class OnMaps(nn.Module):
 class ChannelsLast(nn.Module):
     """A mechanism that works on maps, given a map whose channels are its last axis."""
 
+    @typed
     def __init__(self, mechanism: nn.Module):
         super().__init__()
         self.mechanism = mechanism
@@ -56,8 +60,10 @@ class ChannelsLast(nn.Module):
 class _Sized(nn.Module):
     """A mechanism on tokens that asks for the height and width they are laid out in."""
 
+    @typed
     def __init__(self, mechanism: nn.Module, height: int, width: int):
         super().__init__()
+        at_least(1, height=height, width=width)
         self.mechanism, self.height, self.width = mechanism, height, width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,6 +76,7 @@ def on_tokens(mechanism: nn.Module, height: int, width: int) -> nn.Module:
     One that works on tokens anyway is returned as it is, or with the sizes it asks for filled in.
 
     Raises:
+        TypeError: if the mechanism is no module, or a size no integer.
         ValueError: if a size is below 1; in `forward`, if there are not height · width tokens.
     """
     if _layout(mechanism) != "tokens":
@@ -82,6 +89,9 @@ def on_maps(mechanism: nn.Module) -> nn.Module:
     """The mechanism as a module on maps (batch, channels, height, width) of any size.
 
     One that works on maps anyway is returned as it is.
+
+    Raises:
+        TypeError: if the mechanism is no module.
     """
     return mechanism if _layout(mechanism) == "maps" else OnMaps(mechanism)
 
@@ -95,7 +105,8 @@ def inside(mechanism: nn.Module) -> nn.Module:
 
 def _layout(mechanism: nn.Module) -> str:
     """'maps' or 'tokens', by the signature of its forward; '' if that does not say."""
-    axes = signature(type(mechanism).forward).get("x", ())
+    forward = getattr(type(mechanism), "forward", None)
+    axes = signature(forward).get("x", ()) if forward else ()
     return "maps" if "height" in axes else "tokens" if "tokens" in axes else ""
 
 

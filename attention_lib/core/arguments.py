@@ -118,4 +118,5 @@ KINDS: dict[Any, Kind] = {
     str: ("a string", partial(_instance, str)),
     Callable: ("a function", partial(_instance, Callable)),
     NoneType: ("None", partial(_instance, NoneType)),
+    nn.Module: ("a module", partial(_instance, nn.Module)),
 }

@@ -40,8 +40,11 @@ def trace_fake(
         prepare: is given the copy that will run.
 
     Raises:
+        TypeError: if it is no module.
         ValueError: if the path through the module depends on numbers.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"what is traced must be a module, got {module!r}")
     ghosts = FakeTensorMode(allow_non_fake_inputs=True)  # a tensor of the file's own, say
     with ghosts:
         copy = copied(module, ghost_of)

@@ -42,7 +42,11 @@ def test_pixels_are_tokens_row_by_row():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: on_tokens(create("eca", channels=6), 0, 5), "height=0 and width=5 must be at lea"),
+        (lambda: on_tokens(create("eca", channels=6), 0, 5), "height=0 must be at least 1"),
+        (lambda: on_tokens(create("eca", channels=6), 7, 2.5), "width=2.5 must be an integer"),
+        (lambda: on_tokens(create("eca", channels=6), 10**20, 5), "height=1.* is too large"),
+        (lambda: on_tokens("eca", 7, 5), "mechanism='eca' must be a module"),
+        (lambda: on_maps(None), "mechanism=None must be a module"),
         (
             lambda: on_tokens(create("eca", channels=6), 7, 5)(torch.randn(2, 36, 6)),
             r"x must be \(batch=2, tokens=35, dim\), got \(2, 36, 6\)",
@@ -54,7 +58,7 @@ def test_pixels_are_tokens_row_by_row():
     ],
 )
 def test_what_does_not_fit_an_adapter_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         call()
 
 

@@ -76,6 +76,8 @@ def test_a_path_that_depends_on_numbers_is_named():
         def forward(self, x):
             return x / 255 if x.max() > 1 else x
 
+    with pytest.raises(TypeError, match="what is traced must be a module, got 'se'"):
+        measure("se", torch.ones(3))
     with pytest.raises(ValueError, match="Looks looks at numbers, which a pass on shapes has not"):
         measure(Looks(), torch.ones(3))
 
