@@ -6,10 +6,14 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    apply_activation_checkpointing,
+)
 from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from attention_lib.adapt import insert
+from tests.oracles import torchvision_ops  # noqa: F401  (before torchvision)
 
 X = torch.randn(2, 3, 8, 9)
 
@@ -87,11 +91,39 @@ def test_inserted_into_a_network_that_was_compiled_and_has_run():
     assert_close(net(X), torch.nn.Sequential.forward(net, X))
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*deprecated")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_it_is_exported_and_traced(net):
     assert_close(torch.export.export(net, (X,)).module()(X), net(X))
     assert_close(torch.jit.trace(net, X)(X), net(X))
+
+
+def test_it_is_followed_by_fx_and_gives_features(net):
+    """The mechanism is a leaf of the graph; features are taken by the names of before."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    assert_close(torch.fx.symbolic_trace(net)(X), net(X))
+    features = create_feature_extractor(net, {"0": "block"})
+    assert_close(features(X)["block"], net[0](X))
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("place", PLACES)
+def test_what_fuses_layers_in_a_graph_keeps_it(place):
+    from torch.fx.experimental.optimization import fuse
+
+    net = plain()
+    insert(net, "se", at(place), reduction=2, example=X)
+    fused = fuse(copy.deepcopy(net))
+    assert_close(fused(X), net(X), rtol=1e-4, atol=1e-4)
+    assert len(mechanisms(fused)) == 1
+
+
+def test_checkpoints_of_activations(net):
+    expected = net(X)
+    apply_activation_checkpointing(net, check_fn=lambda m: isinstance(m, nn.BatchNorm2d))
+    assert_close(net(X), expected)
+    assert runs(net) == 1
 
 
 def test_synchronized_norms(net):
