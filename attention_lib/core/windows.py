@@ -18,8 +18,9 @@ def add_to_windows(x: Tensor, of_window: Tensor, size: int) -> Tensor:
     Windows at the right and lower border may reach beyond it.
     """
     if windows_fill(x, size):
-        windows = x.unflatten(-1, (-1, size)).unflatten(-3, (-1, size))
-        return (windows + of_window[..., :, None, :, None]).flatten(-2).flatten(-3, -2)
+        # whole rows are added, as loops over the few places of a window are slow
+        row = of_window[..., None].expand(*of_window.shape, size).flatten(-2)
+        return (x.unflatten(-2, (-1, size)) + row[..., None, :]).flatten(-3, -2)
     (height, width), (rows, columns) = x.shape[-2:], of_window.shape[-2:]
     spread = F.interpolate(of_window, size=(rows * size, columns * size), mode="nearest")
     return x + F.pad(spread, (0, width - columns * size, 0, height - rows * size))
