@@ -40,13 +40,13 @@ TABLES = {
         Published(
             "cheerss/CrossFormer@7952010:models/crossformer.py",
             (
-                Rule(r"^qkv\.", "query_key_value.", unsqueezed),
+                Rule(r"^qkv\.", "query_key_value."),
                 Rule(r"^pos\.pos_proj\.", "position_bias.0."),
                 *(Rule(rf"^pos\.pos{i}\.0\.", f"position_bias.{3 * i - 2}.") for i in (1, 2, 3)),
                 *(Rule(rf"^pos\.pos{i}\.2\.", f"position_bias.{3 * i}.") for i in (1, 2)),
                 Rule(r"^pos\.pos3\.2\.weight$", "position_bias.9.weight"),
                 Rule(r"^pos\.pos3\.2\.bias$", ""),  # all logits share it
-                Rule(r"^proj\.", "out.", unsqueezed),
+                Rule(r"^proj\.", "out."),
             ),
             needs="`bias=True`, `hidden=channels // 16`",
         ),

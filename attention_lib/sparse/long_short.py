@@ -12,6 +12,7 @@ from attention_lib.core.arguments import constructor_arguments, typed
 from attention_lib.core.guards import at_least, divides
 from attention_lib.core.precision import biased_attention, biased_weights
 from attention_lib.core.relative_position import relative_bias
+from attention_lib.core.windows import windows_fill
 
 
 class LongShortDistanceAttention(nn.Module):
@@ -64,24 +65,21 @@ class LongShortDistanceAttention(nn.Module):
         # the norm of a single number would be its bias alone
         self.hidden = max(channels // 4, 2) if hidden is None else hidden
         at_least(2, hidden=self.hidden)
-        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1, bias=bias)
+        self.query_key_value = nn.Linear(channels, 3 * channels, bias=bias)
         self.position_bias = nn.Sequential(
             *(nn.Linear(2, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             *(nn.Linear(self.hidden, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()),
             nn.Linear(self.hidden, heads, bias=False),
         )
-        self.out = nn.Conv2d(channels, channels, 1)
+        self.out = nn.Linear(channels, channels)
 
     extra_repr = constructor_arguments
 
     @shaped
     def forward(self, x: Maps) -> Maps:
-        query, key, value = self._project(x)
-        y = biased_attention(query, key, value, self._bias(x))
-        sides, (below, right) = self._sides(x), self._margin(x)
-        y = rearrange(y, "b (r i s j h) (g k) d -> b (h d) (r g i) (s k j)", **sides)
-        return self.out(F.pad(y, (0, -right, 0, -below)))
+        filled = windows_fill(x, self.group_size * self.interval)
+        return self._without_margin(x) if filled else self._with_margin(x)
 
     @shaped
     def weights(self, x: Maps) -> Float[Tensor, "batch groups heads members keys"]:
@@ -90,7 +88,25 @@ class LongShortDistanceAttention(nn.Module):
         Members beyond the edge of the map get none; what they themselves would gather is dropped.
         """
         query, key, _ = self._project(x)
-        return biased_weights(query, key, self._bias(x)).unflatten(1, (-1, self.heads))
+        return biased_weights(query, key, self._masked_bias(x)).unflatten(1, (-1, self.heads))
+
+    def _without_margin(self, x: Tensor) -> Tensor:
+        """Where blocks fill the map, groups are a batch: they share the bias, and none hides."""
+        sides = self._sides(x)
+        groups = rearrange(x, "b c (r g i) (s k j) -> (b r i s j) (g k) c", **sides)
+        projected = self.query_key_value(groups)
+        query, key, value = rearrange(projected, "n m (t h d) -> t n h m d", t=3, h=self.heads)
+        y = biased_attention(query, key, value, self._bias(x)[None])
+        y = self.out(rearrange(y, "n h m d -> n m (h d)"))
+        return rearrange(y, "(b r i s j) (g k) c -> b c (r g i) (s k j)", **sides)
+
+    def _with_margin(self, x: Tensor) -> Tensor:
+        """Where they may not, each group hides members of its own, beyond the edge."""
+        query, key, value = self._project(x)
+        y = biased_attention(query, key, value, self._masked_bias(x))
+        y = rearrange(y, "b (r i s j h) (g k) d -> b (r g i) (s k j) (h d)", **self._sides(x))
+        below, right = self._margin(x)
+        return self.out(F.pad(y, (0, 0, 0, -right, 0, -below))).permute(0, 3, 1, 2)
 
     def _sides(self, x: Tensor) -> dict[str, int]:
         """How many blocks of GI × GI cover the map, and what a block is made of."""
@@ -108,22 +124,26 @@ class LongShortDistanceAttention(nn.Module):
     def _project(self, x: Tensor) -> Tensor:
         """Query, key and value, (batch, groups · heads, members, head_dim)."""
         sides, (below, right) = self._sides(x), self._margin(x)
-        padded = F.pad(self.query_key_value(x), (0, right, 0, below))
-        grouped = "b (t h d) (r g i) (s k j) -> t b (r i s j h) (g k) d"
+        projected = self.query_key_value(x.permute(0, 2, 3, 1))
+        padded = F.pad(projected, (0, 0, 0, right, 0, below))
+        grouped = "b (r g i) (s k j) (t h d) -> t b (r i s j h) (g k) d"
         return rearrange(padded, grouped, t=3, h=self.heads, **sides)
 
     def _bias(self, x: Tensor) -> Tensor:
-        """What is added to the logits, (1, groups · heads, members, members): -inf hides."""
-        sides, (below, right) = self._sides(x), self._margin(x)
+        """What is added to the logits of a group, (heads, members, members)."""
         steps = torch.arange(1 - self.group_size, self.group_size, device=x.device)
         apart = torch.cartesian_prod(steps, steps).to(x.dtype)
         table = rearrange(self.position_bias(apart), "(u v) h -> h u v", u=len(steps))
-        bias = relative_bias(table, self.group_size, self.group_size)
+        return relative_bias(table, self.group_size, self.group_size)
+
+    def _masked_bias(self, x: Tensor) -> Tensor:
+        """The same for each group, (1, groups · heads, members, members): -inf hides."""
+        sides, (below, right) = self._sides(x), self._margin(x)
         real = F.pad(x.new_ones(x.shape[-2:], dtype=torch.bool), (0, right, 0, below))
         real = rearrange(real, "(r g i) (s k j) -> (r i s j) (g k)", **sides)
         # a member beyond the edge sees all: a group of nothing else would have no choice
         seen = real[:, None, :] | ~real[:, :, None]
-        return bias.where(seen[:, None], -torch.inf).flatten(0, 1)[None]
+        return self._bias(x).where(seen[:, None], -torch.inf).flatten(0, 1)[None]
 
 
 CARD = Card(

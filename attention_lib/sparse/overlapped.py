@@ -67,11 +67,9 @@ class MultiResolutionOverlappedAttention(nn.Module):
         self.reduction = reduction
         self.window_size, self.overlap, self.hidden = window_size, overlap, channels // reduction
         self.reduce = nn.Conv2d(channels, self.hidden, 1)
-        self.query = nn.Conv2d(self.hidden, channels, window_size, stride=window_size)
+        self.query = nn.Linear(self.hidden * window_size**2, channels)
         wide = window_size + 2 * overlap
-        self.key_value = nn.Conv2d(
-            self.hidden, 2 * channels, wide, stride=window_size, padding=overlap, bias=False
-        )
+        self.key_value = nn.Linear(self.hidden * wide**2, 2 * channels, bias=False)
         steps = 2 * max_windows - 1
         self.position_bias = nn.Parameter(torch.zeros(heads, steps, steps))
         self.out = nn.Conv2d(channels, channels, 1)
@@ -108,10 +106,16 @@ class MultiResolutionOverlappedAttention(nn.Module):
         rows, columns = self._sides(x)
         below, right = (-side % self.window_size for side in x.shape[-2:])
         z = F.pad(self.reduce(x), (0, right, 0, below))
-        query = rearrange(self.query(z), "b (h d) r s -> b h (r s) d", h=self.heads).contiguous()
-        both = rearrange(self.key_value(z), "b (t h d) r s -> t b h (r s) d", t=2, h=self.heads)
-        key, value = both.contiguous()
+        query = self.query(self._windows(z))
+        both = self.key_value(self._windows(z, self.overlap))
+        query = rearrange(query, "b n (h d) -> b h n d", h=self.heads)
+        key, value = rearrange(both, "b n (t h d) -> t b h n d", t=2, h=self.heads)
         return query, key, value, relative_bias(self.position_bias, rows, columns)[None]
+
+    def _windows(self, z: Tensor, margin: int = 0) -> Tensor:
+        """All that lies in each window and its margin, (batch, windows, numbers)."""
+        wide = self.window_size + 2 * margin
+        return F.unfold(z, wide, padding=margin, stride=self.window_size).transpose(1, 2)
 
 
 CARD = Card(
@@ -136,7 +140,9 @@ CARD = Card(
     " + 2 * channels * hidden * (window_size + 2 * overlap)**2 + channels**2"
     " + 2 * channels * ceiling(height / window_size) * ceiling(width / window_size))",
     memory="Max(heads * ceiling(height / window_size)**2 * ceiling(width / window_size)**2 / batch,"
-    " channels * window_size**2 * ceiling(height / window_size) * ceiling(width / window_size))",
+    " 2 * channels * hidden * (window_size + 2 * overlap)**2 / batch,"
+    " Max(channels * window_size**2, hidden * (window_size + 2 * overlap)**2)"
+    " * ceiling(height / window_size) * ceiling(width / window_size))",
     rejects=[
         dict(channels=12, heads=5, reduction=1),
         dict(channels=-12, heads=4),

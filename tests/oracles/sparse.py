@@ -283,8 +283,8 @@ class _CrossFormer(nn.Module):
 def vit_pytorch_long_short(m):
     bias = m.position_bias.state_dict(prefix="attention.dpb.network.", keep_vars=True)
     state = dict(bias) | {
-        "attention.to_qkv.weight": m.query_key_value.weight,
-        "attention.to_out.weight": m.out.weight,
+        "attention.to_qkv.weight": m.query_key_value.weight[..., None, None],
+        "attention.to_out.weight": m.out.weight[..., None, None],
         "attention.to_out.bias": m.out.bias,
     }
     if m.bias:

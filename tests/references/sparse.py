@@ -193,15 +193,19 @@ def overlapped(m, x):
 
     Sizes: m.channels, m.heads, m.window_size (w), m.overlap, m.max_windows (g, the most windows
     along an axis); d_h = channels / heads; C / R is the length of z.
-    Weights: m.reduce.weight, as many numbers as (C / R, C), .bias (C / R,); m.query.weight
-    (C, C / R, w, w), .bias (C,); m.key_value.weight (2 C, C / R, w + 2 overlap, w + 2 overlap), the
-    keys first, no bias; m.position_bias (heads, 2 g - 1, 2 g - 1) at [h, row of a - row of b + g -
-    1, column of a - column of b + g - 1]; m.out.weight, as many as (C, C), .bias (C,).
+    Weights: m.reduce.weight, as many numbers as (C / R, C), .bias (C / R,); m.query.weight, as many
+    as (C, C / R, w, w), .bias (C,); m.key_value.weight, as many as (2 C, C / R, w + 2 overlap,
+    w + 2 overlap), the keys first, no bias; m.position_bias (heads, 2 g - 1, 2 g - 1) at [h, row of
+    a - row of b + g - 1, column of a - column of b + g - 1]; m.out.weight, as many as (C, C), .bias
+    (C,).
     """
     batch, channels, height, width = x.shape
     w, size, last = m.window_size, channels // m.heads, m.max_windows - 1
     narrow = m.reduce.weight.reshape(-1, channels)
     out = m.out.weight.reshape(channels, channels)
+    wide = w + 2 * m.overlap
+    query = m.query.weight.reshape(channels, -1, w, w)
+    key_value = m.key_value.weight.reshape(2 * channels, -1, wide, wide)
     y = []
     for sample in x:
         z = {}
@@ -211,8 +215,8 @@ def overlapped(m, x):
         windows = [(r, c) for r in range(-(-height // w)) for c in range(-(-width // w))]
         queries, keys, values = [], [], []
         for r, c in windows:
-            queries.append(_projected(m.query.weight, z, r * w, c * w) + m.query.bias)
-            both = _projected(m.key_value.weight, z, r * w - m.overlap, c * w - m.overlap)
+            queries.append(_projected(query, z, r * w, c * w) + m.query.bias)
+            both = _projected(key_value, z, r * w - m.overlap, c * w - m.overlap)
             keys.append(both[:channels])
             values.append(both[channels:])
         answers = {}

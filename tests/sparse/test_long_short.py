@@ -70,10 +70,26 @@ def test_weights_are_those_that_forward_uses():
     x = torch.randn(2, 24, 4, 8, dtype=torch.float64)
     weights = attention.weights(x)
     assert_close(weights.sum(dim=-1), torch.ones(2, 8, 3, 4).double())
-    value = attention.query_key_value(x).chunk(3, dim=1)[2]
-    second = value[..., 0::2, 1:4:2].unflatten(1, (3, 8)).flatten(-2).mT  # residues 0, 1, block 0
-    gathered = (weights[:, 1] @ second).mT.reshape(2, 24, 2, 2)
-    assert_close(attention(x)[..., 0::2, 1:4:2], attention.out(gathered))
+    second = x[..., 0::2, 1:4:2].flatten(-2).mT  # residues 0, 1, block 0
+    value = attention.query_key_value(second).chunk(3, dim=-1)[2].unflatten(-1, (3, 8))
+    gathered = attention.out((weights[:, 1] @ value.transpose(1, 2)).transpose(1, 2).flatten(2))
+    assert_close(attention(x)[..., 0::2, 1:4:2], gathered.mT.reshape(2, 24, 2, 2))
+
+
+def test_a_margin_of_nothing_changes_nothing():
+    """Blocks that fill the map are computed in another way than those that do not."""
+    attention = made(group_size=2, interval=3, bias=True)
+    x = torch.randn(2, 24, 6, 12, dtype=torch.float64, requires_grad=True)
+    both = attention(x), attention._with_margin(x)
+    assert_close(*both)
+    read = (x, *attention.parameters())
+    assert_close(*(torch.autograd.grad(y.square().sum(), read) for y in both))
+
+
+def test_groups_that_fill_the_map_share_the_bias():
+    numbers = dict(channels=12, heads=3, group_size=5, interval=2, batch=1)
+    filled, _ = largest_tensor("LongShortDistanceAttention", **numbers, height=20, width=20)
+    assert filled == 3 * 12 * 20 * 20  # a bias for each group would have 3 * 5**2 for each place
 
 
 def test_weights_of_places_that_are_not_there_are_zero():

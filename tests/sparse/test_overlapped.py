@@ -46,7 +46,8 @@ def test_values_of_a_window_reach_over_its_margin(overlap):
 def test_a_query_is_made_of_its_window_without_a_margin():
     attention = made(overlap=1)
     attention.key_value.weight.data.zero_()
-    attention.key_value.weight.data[:, :, 1, 1] = 1  # a key looks at the first place of its window
+    seen = attention.key_value.weight.data.unflatten(1, (-1, 5, 5))
+    seen[:, :, 1, 1] = 1  # a key looks at the first place of its window
     x = X.clone().requires_grad_()
     [grad] = torch.autograd.grad(attention.weights(x)[:, :, 2, 0].log().sum(), x)
     expected = torch.zeros(7, 5, dtype=torch.bool)
@@ -59,7 +60,8 @@ def test_weights_are_those_that_forward_uses():
     weights = attention.weights(X)
     assert_close(weights.sum(dim=-1), torch.ones(2, 2, 6).double())
     z = torch.nn.functional.pad(attention.reduce(X), (0, 1, 0, 2))
-    value = attention.key_value(z).chunk(2, dim=1)[1].flatten(-2).unflatten(1, (2, 2))
+    windows = torch.nn.functional.unfold(z, 5, padding=1, stride=3)
+    value = attention.key_value(windows.mT).chunk(2, dim=-1)[1].mT.unflatten(1, (2, 2))
     gathered = (weights @ value.mT).mT.reshape(2, 4, 3, 2)
     assert_close(attention(X)[..., ::3, ::3], X[..., ::3, ::3] + attention.out(gathered))
 
@@ -77,9 +79,9 @@ def test_a_bias_belongs_to_the_steps_from_window_to_window():
 def test_no_axis_is_scrambled():
     """Mirrored weights answer a mirrored map: rows stay rows, channels stay channels."""
     attention, mirrored = made(), made()
-    for name in ("query.weight", "key_value.weight", "position_bias"):
-        parameter = mirrored.get_parameter(name)
-        parameter.data.copy_(parameter.data.mT.clone())
+    for name, side in (("query.weight", 3), ("key_value.weight", 5), ("position_bias", 7)):
+        squares = mirrored.get_parameter(name).data.view(-1, side, side)
+        squares.copy_(squares.mT.clone())
     assert_close(mirrored(X.mT), attention(X).mT)
 
 
@@ -96,8 +98,8 @@ def test_a_map_with_more_windows_than_the_table_is_refused():
 def test_defaults_are_those_of_the_authors_first_stage():
     attention = MultiResolutionOverlappedAttention(128)
     assert (attention.heads, attention.max_windows, attention.hidden) == (4, 4, 4)
-    assert attention.query.kernel_size == attention.query.stride == (14, 14)
-    assert attention.key_value.kernel_size == (16, 16) and attention.key_value.bias is None
+    assert attention.query.in_features == 4 * 14**2
+    assert attention.key_value.in_features == 4 * 16**2 and attention.key_value.bias is None
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,18 @@ def test_a_reduction_nobody_names_is_that_of_the_authors():
 
 
 @pytest.mark.parametrize(
-    ("channels", "side", "pairs_are_more"),
-    [(4, (23, 22), True), (64, (11, 13), False), (64, (23, 11), False)],
+    ("channels", "side", "reduction", "largest"),
+    [
+        (4, (23, 22), 4, 4 * 64**2),  # the pairs of windows
+        (64, (11, 13), 64, 64 * 9 * 20),  # the map
+        (64, (23, 11), 64, 64 * 9 * 32),
+        (64, (11, 13), 2, 2 * 64 * 32 * 25),  # the weights of keys and values, transposed
+        (4, (11, 13), 1, 4 * 25 * 20),  # the windows with their margins
+    ],
 )
-def test_the_largest_tensor_is_declared_whichever_it_is(channels, side, pairs_are_more):
+def test_the_largest_tensor_is_declared_whichever_it_is(channels, side, reduction, largest):
     height, width = side
-    numbers = dict(channels=channels, heads=4, window_size=3, reduction=2, max_windows=8)
+    numbers = dict(channels=channels, heads=4, window_size=3, reduction=reduction, max_windows=8)
     numbers |= dict(height=height, width=width)
     counted, declared = largest_tensor("MultiResolutionOverlappedAttention", **numbers)
-    windows = -(-height // 3) * -(-width // 3)
-    assert (4 * windows**2 > channels * 9 * windows) == pairs_are_more
-    assert counted == declared
+    assert counted == declared == largest
