@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from attention_lib.cards.shape import SignatureError
 from attention_lib.checks import randomize
+from attention_lib.core.windows import add_to_windows
 from attention_lib.sparse import MultiResolutionOverlappedAttention
 from tests.support.proof import largest_tensor
 
@@ -26,6 +27,13 @@ def test_what_a_window_gathers_is_added_to_all_its_places():
             window = added[..., rows, columns]
             assert_close(window, window[..., :1, :1].expand_as(window))
     assert (added.amax(dim=(-2, -1)) > added.amin(dim=(-2, -1))).all()
+
+
+def test_windows_that_fill_the_map_are_added_where_they_lie():
+    """They are added in another way than windows that reach beyond it."""
+    x, of_window = X[..., :6, :4], torch.randn(2, 4, 3, 2, dtype=torch.float64)
+    everywhere = of_window.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
+    assert torch.equal(add_to_windows(x, of_window, 2), x + everywhere)
 
 
 @pytest.mark.parametrize("overlap", [0, 1, 2])
