@@ -47,7 +47,7 @@ def experiments_with(name: str) -> list[str]:
     return [
         stored
         for stored, payloads in store.load_all().items()
-        if not any(payload.keys() & {"sweeps", "proof"} for payload in payloads)
+        if not any(payload.keys() & {"sweeps", "proof", "rows"} for payload in payloads)
         and quoted in json.dumps(payloads)
     ]
 

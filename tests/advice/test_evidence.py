@@ -29,7 +29,8 @@ def test_experiments_are_told_as_they_are_stored():
 def test_what_was_not_trained_is_said():
     assert "channel-experiment" in evidence.experiments_with("SqueezeExcitation")
     assert evidence.experiments_with("NoSuchMechanism") == []
-    assert not any(name.endswith("-bench") for name in evidence.experiments_with("SimAM"))
+    timings = ("-bench", "peers-eager", "peers-roofline", "authors")
+    assert not any(name.endswith(timings) for name in evidence.experiments_with("OutlookAttention"))
     *known, said = ranking.experiments_of(["SqueezeExcitation", "NoSuchMechanism"])
     assert said.endswith("merit: NoSuchMechanism.")
     assert "Stored experiment channel-experiment has SqueezeExcitation." in known

@@ -20,7 +20,7 @@ def test_cost_counts_a_million_tokens(say):
     assert numbers(out) == {
         "parameters": (f"{4 * d * d:,}",) * 2,
         "multiply-adds": (f"{4 * n * d * d + 2 * n * n * d:,}",) * 2,
-        "largest tensor": (f"{3 * n * d:,}",) * 2,
+        "largest tensor": (f"{2 * n * d:,}",) * 2,
     }
 
 
