@@ -70,8 +70,8 @@ def check_onnx(card: Card) -> None:
         # not made smaller, which takes as long as the export and is no promise of the module's
         file = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
     assert file is not None
-    for other in (inputs, *_other_sizes(card)):
-        _same_in_onnx(file.model_proto.SerializeToString(), mechanism, other)
+    made = file.model_proto.SerializeToString()
+    _same_in_onnx(made, mechanism, inputs, *_other_sizes(card))
 
 
 @only(lambda card: _masks(card), "it has no mask")
@@ -108,9 +108,10 @@ def check_torchscript(card: Card) -> None:
             input_names=["x"],
             dynamic_axes={"x": {0: "batch"}},
         )
-    for given in (x, card.inputs(batch=5)[0]):
+    several = x, card.inputs(batch=5)[0]
+    for given in several:
         assert_close(traced(given), network(given))
-        _same_in_onnx(file.getvalue(), network, [given])
+    _same_in_onnx(file.getvalue(), network, *([given] for given in several))
 
 
 class _Masked(Network):
@@ -129,19 +130,20 @@ def _masks(card: Card) -> dict[str, Tensor]:
     return {name: given for name, given in options.items() if given.dtype == torch.bool}
 
 
-def _same_in_onnx(file: bytes, mechanism: nn.Module, inputs: list) -> None:
-    """What the file computes from the tensors of the inputs is what the mechanism does."""
+def _same_in_onnx(file: bytes, mechanism: nn.Module, *several: list) -> None:
+    """What the file computes from the tensors of each input is what the mechanism does."""
     from onnxruntime import InferenceSession, SessionOptions  # some seconds
 
     options = SessionOptions()
     options.log_severity_level = 3  # not that a batch is larger than that of the example
     session = InferenceSession(file, options)
-    tensors = [x for x in inputs if isinstance(x, Tensor)]
     names = [given.name for given in session.get_inputs()]
-    fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
-    found = [torch.from_numpy(answer) for answer in session.run(None, fed)]
-    answers = [y.detach() for y in tree_leaves(mechanism(*inputs))]
-    assert_close(found, answers, rtol=1e-4, atol=1e-5)
+    for inputs in several:
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        fed = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
+        found = [torch.from_numpy(answer) for answer in session.run(None, fed)]
+        answers = [y.detach() for y in tree_leaves(mechanism(*inputs))]
+        assert_close(found, answers, rtol=1e-4, atol=1e-5)
 
 
 @lru_cache(maxsize=1)
