@@ -26,7 +26,7 @@ MAY_IMPORT = {
     **{family: FAMILY for family in FAMILIES},
     "networks": {*FAMILIES, *FAMILY},
     "catalog": {"cards"},
-    "measure": KNOWING,
+    "measure": {"core", *KNOWING},
     "official": {"cards", "catalog", "official"},
     "checks": {"checks", *KNOWING},
     "adapt": {"adapt", "core", *KNOWING},

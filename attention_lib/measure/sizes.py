@@ -11,10 +11,10 @@ from torch import nn
 
 from attention_lib.cards.card import Card
 from attention_lib.catalog import find
+from attention_lib.core.arguments import MOST
 
 # A ResNet-50's first stage and the Transformer of Vaswani et al.: sizes nobody has named.
 TYPICAL = dict(channels=64, height=56, width=56, dim=512, tokens=1024, classes=80, batch=1)
-MOST = 2**31 - 1  # no axis of a tensor is longer
 
 
 def realistic(thing: Card | str | type[nn.Module], /, **given: object) -> Card:
