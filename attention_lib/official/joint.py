@@ -27,6 +27,11 @@ def polarized(module: Any) -> Table:
     )
 
 
+def _normed(theirs: str, ours: str) -> Table:
+    """A convolution and the norm behind it, which ours holds one after the other."""
+    return Rule(rf"^{theirs}\.conv\.", f"{ours}.0."), Rule(rf"^{theirs}\.bn\.", f"{ours}.1.")
+
+
 TABLES = {
     "ConvolutionalBlockAttention": (
         Published(
@@ -34,8 +39,7 @@ TABLES = {
             (
                 Rule(r"^ChannelGate\.mlp\.1\.", "squash."),
                 Rule(r"^ChannelGate\.mlp\.3\.", "excite."),
-                Rule(r"^SpatialGate\.spatial\.conv\.", "mix.0."),
-                Rule(r"^SpatialGate\.spatial\.bn\.", "mix.1."),
+                *_normed(r"SpatialGate\.spatial", "mix"),
             ),
         ),
     ),
@@ -97,23 +101,17 @@ TABLES = {
         Published(
             TRIPLET + "MODELS/triplet_attention.py",
             (
-                Rule(r"^ChannelGateH\.spatial\.conv\.", "channel_width.0."),
-                Rule(r"^ChannelGateH\.spatial\.bn\.", "channel_width.1."),
-                Rule(r"^ChannelGateW\.spatial\.conv\.", "height_channel.0."),
-                Rule(r"^ChannelGateW\.spatial\.bn\.", "height_channel.1."),
-                Rule(r"^SpatialGate\.spatial\.conv\.", "height_width.0."),
-                Rule(r"^SpatialGate\.spatial\.bn\.", "height_width.1."),
+                *_normed(r"ChannelGateH\.spatial", "channel_width"),
+                *_normed(r"ChannelGateW\.spatial", "height_channel"),
+                *_normed(r"SpatialGate\.spatial", "height_width"),
             ),
         ),
         Published(
             TRIPLET + "triplet_attention.py",
             (
-                Rule(r"^cw\.conv\.conv\.", "channel_width.0."),
-                Rule(r"^cw\.conv\.bn\.", "channel_width.1."),
-                Rule(r"^hc\.conv\.conv\.", "height_channel.0."),
-                Rule(r"^hc\.conv\.bn\.", "height_channel.1."),
-                Rule(r"^hw\.conv\.conv\.", "height_width.0."),
-                Rule(r"^hw\.conv\.bn\.", "height_width.1."),
+                *_normed(r"cw\.conv", "channel_width"),
+                *_normed(r"hc\.conv", "height_channel"),
+                *_normed(r"hw\.conv", "height_width"),
             ),
         ),
     ),
@@ -121,10 +119,8 @@ TABLES = {
         Published(
             "imankgoyal/NonDeepNetworks@777b286:imagenet/timm/models/simplenet_impl/repvgg.py",
             (
-                Rule(r"^rbr_1x1\.conv\.", "point.0."),
-                Rule(r"^rbr_1x1\.bn\.", "point.1."),
-                Rule(r"^rbr_dense\.conv\.", "square.0."),
-                Rule(r"^rbr_dense\.bn\.", "square.1."),
+                *_normed("rbr_1x1", "point"),
+                *_normed("rbr_dense", "square"),
                 Rule(r"^rbr_identity\.", "skip."),
                 Rule(r"^se\.cvsig\.conv\.", "excite.", squeezed),
             ),
