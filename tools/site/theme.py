@@ -1,0 +1,23 @@
+"""What the theme and docutils write is mended where a screen reader would stumble."""
+
+from sphinx.application import Sphinx
+
+
+def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Correct what screen readers stumble over in what the theme and docutils write."""
+    if "body" in context:  # a list whose children are no list items
+        body = context["body"].replace('role="list" class="citation-list"', 'class="citation-list"')
+        context["body"] = body.replace(' role="doc-biblioentry"', "")
+    sidebar = context.get("generate_toctree_html")
+    if sidebar:  # the buttons that unfold its sections have no name
+
+        def named(*arguments: object, **options: object) -> str:
+            name = "Show or hide the pages of this section"
+            made = str(sidebar(*arguments, **options))
+            return made.replace("<summary>", f'<summary aria-label="{name}">')
+
+        context["generate_toctree_html"] = named
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("html-page-context", mend, priority=900)
