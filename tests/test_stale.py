@@ -10,8 +10,9 @@ from docutils.utils import new_document
 
 from attention_lib.measure import source
 from tests.test_execute import chapter, done, root  # noqa: F401 (fixtures)
-from tools import site, stale
+from tools import stale
 from tools.chapters import is_stale
+from tools.site.older import say_what_is_older
 
 GATE = "class Gate:\n    def forward(self, x):\n        return x\n"
 FOLDER = "cpu-here"
@@ -87,7 +88,7 @@ def test_the_site_says_so_below_the_cell_that_reads_it():
     page += nodes.literal_block("", 'bench.stored("tiny-bench")')  # text, not a cell
     older = {"tiny-bench": "Measured on older code: Gate (cpu)."}
     app = SimpleNamespace(config=SimpleNamespace(measured_on_older_code=older))
-    site.say_what_is_older(app, page, "notebooks/tiny")
+    say_what_is_older(app, page, "notebooks/tiny")
     assert [type(child).__name__ for child in page.children] == [
         "container", "note", "container", "literal_block",
     ]  # fmt: skip
