@@ -4,7 +4,8 @@
 
 In the same rounds as the mechanisms of a family run a large matrix product and a large copy.  What
 a mechanism must do at least is counted: its multiply-adds, and the bytes of input, parameters and
-output, each once.  The shares of the two probes' speeds that it reaches say what binds it.
+output, each once.  The shares of the two probes' speeds that it reaches say what binds it.  On a
+CPU the form that torch.compile makes is timed beside the eager one, in the same rounds.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -41,25 +43,33 @@ def bytes_at_least(module: torch.nn.Module, inputs: Sequence) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
-def family_rows(family: str, device: str, seconds: float) -> list[dict]:
+def family_rows(family: str, device: str, seconds: float, compiled: bool = False) -> list[dict]:
     """A row a mechanism: its speeds, and those of the two probes in the same rounds."""
-    runs, counted = {}, {}
+    runs, counted, fast = {}, {}, {}
     for card in catalog(family):
         large = as_beside_peers(card)
         with torch.device(device):
             module, inputs = large.build().eval(), large.inputs()
         runs[str(card)] = timed_pass(module, *inputs, False, 0)
         counted[str(card)] = measure(module, *inputs).macs, bytes_at_least(module, inputs)
+        if compiled:
+            print(f"      compiling {card}", flush=True)
+            made = cast(torch.nn.Module, torch.compile(module))
+            fast[f"{card}, compiled"] = timed_pass(made, *inputs, False, 0)
     left, right = (torch.randn(SIDE, SIDE, device=device) for _ in range(2))
     source = torch.randn(COPIED // 4, device=device)
     target = torch.empty_like(source)
     runs["matrix product"], counted["matrix product"] = lambda: left @ right, (SIDE**3, 0)
     runs["copy"], counted["copy"] = lambda: target.copy_(source), (0, 2 * COPIED)
-    timed = timing.time_together(runs, device=device, seconds=seconds, least=7)
-    return [
+    timed = timing.time_together(runs | fast, device=device, seconds=seconds, least=7)
+    rows = [
         dict(family=family, name=name, seconds=timed[name].median, macs=macs, bytes=size)
         for name, (macs, size) in counted.items()
     ]
+    for row in rows:
+        if (of := f"{row['name']}, compiled") in timed:
+            row["compiled_seconds"] = timed[of].median
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -71,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("families", nargs="*", metavar="family", help=", ".join(FAMILIES))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--seconds", default=10.0, type=float, help="to measure, a family")
+    parser.add_argument("--seconds", default=20.0, type=float, help="to measure, a family")
     parser.add_argument("--folder", type=Path, help="where to store; default: book/results")
     parser.add_argument("--part", help=argparse.SUPPRESS)  # of this program, in its own process
     options = parser.parse_args(arguments)
@@ -82,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = []
         for family in options.families or FAMILIES:
             print(f"      {family}", flush=True)
-            rows += family_rows(family, options.device, options.seconds)
+            compiled = options.device == "cpu"
+            rows += family_rows(family, options.device, options.seconds, compiled)
         options.folder.write_text(json.dumps(rows), "utf-8")
         return
     names = [str(card) for family in options.families or FAMILIES for card in catalog(family)]
