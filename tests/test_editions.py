@@ -35,12 +35,13 @@ TINY = (
     OPENING
     + code("a = 1")
     + code("unused = a")
-    + code("numbers = [a]\n\n\ndef twice(x):\n    return 2 * x + numbers[0]")
+    + code("def twice(x):\n    return 2 * x + numbers[0]")
+    + code("numbers = [a]")
     + code("numbers[0] = 3")
     + code("print(numbers)")
     + code("assert a", "check")
     + "\nSome words.\n\n## Exercises\n"
-    + EXERCISE.replace("return a + b", "return twice(a) + b + numbers[0]")
+    + EXERCISE.replace("return a + b", "return twice(a) + b")
     + code("assert added_solution(1, 2) == 7", "check")
     + PROOF
     + "\n## Summary\n\nThat was it.\n"
@@ -86,9 +87,10 @@ def test_an_assignment_is_the_exercises_and_what_they_need():
     made = editions.assignment(notebook(), PAGE)
     title, whence, *rest = sources(made)
     assert title.startswith("# Title\n") and PAGE in title and whence.startswith("## From the")
-    assert rest[:3] == ["a = 1", "numbers = [a]\n\n\ndef twice(x):\n    return 2 * x + numbers[0]",
-                        "numbers[0] = 3"]  # fmt: skip
-    assert rest[3].startswith("## Exercises\n") and "Some words" not in rest[3]
+    a, twice, numbers, changed, *rest = rest
+    assert (a, numbers, changed) == ("a = 1", "numbers = [a]", "numbers[0] = 3")
+    assert twice.startswith("def twice") and "Some words" not in rest[0]
+    assert rest[0].startswith("## Exercises\n")
     assert not any("unused" in s or "print(" in s or "Summary" in s for s in rest)
     code = [cell for cell in made.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
@@ -119,15 +121,22 @@ def test_what_a_cell_needs(source, names):
     assert needed(source) == names
 
 
+def test_what_a_cell_needs_at_once():
+    source = "def f(a=b):\n    return c\n\n\ng = lambda: d\nh = [e for _ in range(2)]"
+    assert needed(source) == {"b", "c", "d", "e"}
+    assert needed(source, at_once=True) == {"b", "e"}
+
+
 def undefined(made: nbformat.NotebookNode) -> dict[str, set[str]]:
     """The names that a cell uses before any cell defines them, by its first line."""
+    code = [cell.source for cell in made.cells if cell.cell_type == "code"]
+    ever = {name for source in code for name in defined(source)}
     known: set[str] = set()
     found = {}
-    for cell in made.cells:
-        if cell.cell_type == "code":
-            if missing := needed(cell.source) - known:
-                found[cell.source.partition("\n")[0]] = missing
-            known |= defined(cell.source)
+    for source in code:
+        if missing := (needed(source, at_once=True) - known) | (needed(source) - ever):
+            found[source.partition("\n")[0]] = missing
+        known |= defined(source)
     return found
 
 

@@ -109,13 +109,19 @@ def _needed_from(code: list[NotebookNode], exercises: list[NotebookNode]) -> lis
     for cell in reversed(exercises):
         if cell.cell_type == "code":
             wanted = (wanted - defined(cell.source)) | needed(cell.source)
-    taken = []
-    for cell in reversed(code):
-        here = defined(cell.source)
-        if wanted & (here | changed(cell.source)):
-            taken.insert(0, cell)
-            wanted = (wanted - here) | needed(cell.source)
-    return taken
+    makes = [defined(cell.source) for cell in code]
+    changes = [changed(cell.source) for cell in code]
+    asked, taken = [(name, len(code)) for name in wanted], set()
+    while asked:
+        name, place = asked.pop()
+        makers = [n for n, names in enumerate(makes) if name in names]
+        before = [n for n in makers if n < place]
+        for maker in before[-1:] or makers[:1]:  # a function may use what is defined below it
+            changers = [n for n in range(maker, len(code)) if name in changes[n]]
+            for n in {maker, *changers} - taken:
+                taken.add(n)
+                asked += [(other, n) for other in needed(code[n].source)]
+    return [code[n] for n in sorted(taken)]
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:

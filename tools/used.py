@@ -19,13 +19,19 @@ def defined(source: str) -> set[str]:
     return {name for statement in statements(source) for name in _defined(statement)}
 
 
-def needed(source: str) -> set[str]:
-    """The names that a cell uses, and does not define before."""
+def needed(source: str, at_once: bool = False) -> set[str]:
+    """The names that a cell uses, and does not define before.
+
+    Args:
+        source: of the cell.
+        at_once: leave out what its functions use when they are called.
+    """
     found: set[str] = set()
     before = set(BUILT_IN)
     for statement in statements(source):
         here = _defined(statement)
-        found |= _used(statement) - (before if isinstance(statement, ASSIGNING) else before | here)
+        read = _WithoutBodies().visit(statement) if at_once else statement
+        found |= _used(read) - (before if isinstance(statement, ASSIGNING) else before | here)
         before |= here
     return found
 
@@ -39,6 +45,18 @@ def changed(source: str) -> set[str]:
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)
     )
     return {node.value.id for node in stores if isinstance(node.value, ast.Name)}
+
+
+class _WithoutBodies(ast.NodeTransformer):
+    """Functions that do nothing."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.body = [ast.Pass()]
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        node.body = ast.Constant(None)
+        return node
 
 
 def _defined(statement: ast.stmt) -> set[str]:
