@@ -90,6 +90,10 @@ noise: $(TEST)  ## prove that no compared output hangs on rounding, where that i
 execute: $(BOOK)  ## run the stale chapters (CHAPTER=channel, PRESET=t4, FORCE=--force, TIMINGS=--timings)
 	@$(PY) -m tools.execute $(CHAPTER) --preset $(PRESET) $(FORCE) $(TIMINGS)
 
+.PHONY: editions
+editions: $(BOOK)  ## write student, teacher and assignment notebooks to dist/editions (CHAPTER=channel)
+	@$(PY) -m tools.editions $(CHAPTER)
+
 .PHONY: stale
 stale: $(BOOK)  ## list notebooks and stored measurements that are older than their source
 	@$(PY) -m tools.stale

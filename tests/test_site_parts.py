@@ -1,0 +1,75 @@
+"""What the site does to a page beyond Jupyter Book, on pages of a few nodes."""
+
+from types import SimpleNamespace
+
+import pytest
+from docutils import nodes
+from docutils.utils import new_document
+
+from tools.chapters import site
+from tools.folds import TITLE
+from tools.site import folds, home
+
+
+def cell(tag: str, text: str) -> nodes.container:
+    return nodes.container("", nodes.literal_block(text, text), classes=["cell", f"tag_{tag}"])
+
+
+def test_the_set_up_becomes_one_fold():
+    page = new_document("page")
+    page += [cell("parameters", "a"), cell("install", "b"), nodes.paragraph(text="c")]
+    page += [cell("setup", "d"), cell("solution", "e")]
+    folds.join_set_up(None, page)
+    assert [child.astext() for child in page.children] == ["a\n\nb\n\nd", "c", "e"]
+
+
+def test_a_page_without_set_up_is_left_as_it_is():
+    page = new_document("page")
+    page += cell("figure", "a")
+    folds.join_set_up(None, page)
+    assert page.astext() == "a"
+
+
+def test_colabs_title_is_not_shown():
+    page = new_document("page")
+    page += [cell("figure", f"{TITLE}Code of this figure\nx = 1\ny = 2"), cell("check", "z = 3")]
+    folds.drop_titles(None, page)
+    programs = [*page.findall(nodes.literal_block)]
+    assert [program.astext() for program in programs] == ["x = 1\ny = 2", "z = 3"]
+    assert [program.rawsource for program in programs] == ["x = 1\ny = 2", "z = 3"]
+
+
+def link(address: str, pages: tuple[str, ...] = ("book/intro", "notebooks/dense")) -> str:
+    """Where a link on the page notebooks/dense leads."""
+    page = new_document("page")
+    page += nodes.reference("", "here", refuri=address)
+    app = SimpleNamespace(
+        env=SimpleNamespace(found_docs={*pages}),
+        config=SimpleNamespace(root_doc="book/intro"),
+        builder=SimpleNamespace(get_relative_uri=lambda start, end: f"{start} to {end}"),
+    )
+    home.lead_home(app, page, "notebooks/dense")
+    return page[0]["refuri"]
+
+
+@pytest.mark.parametrize(
+    ("address", "leads"),
+    [
+        (f"{site()}/book/intro.html", "notebooks/dense to book/intro"),
+        (f"{site()}/book/intro.html#why", "notebooks/dense to book/intro#why"),
+        (f"{site()}/", "notebooks/dense to book/intro"),
+        (site(), "notebooks/dense to book/intro"),
+        (f"{site()}-other/book/intro.html", f"{site()}-other/book/intro.html"),
+        ("https://arxiv.org/abs/1", "https://arxiv.org/abs/1"),
+    ],
+)
+def test_a_link_to_the_site_leads_from_page_to_page(address, leads):
+    assert link(address) == leads
+
+
+def test_a_link_to_a_page_that_is_not_there_is_a_warning(monkeypatch):
+    told = []
+    logger = SimpleNamespace(warning=lambda text, *named, **_: told.append(text % named))
+    monkeypatch.setattr(home.logging, "getLogger", lambda name: logger)
+    link(f"{site()}/book/nothing.html")
+    assert told == ["there is no page 'book/nothing' on the site"]
