@@ -28,9 +28,10 @@ PINS := $(shell cat pyproject.toml constraints.txt book/weights.txt tests/oracle
 BOOK := $(VENV)/installed-book-$(PINS)
 TEST := $(VENV)/installed-test-$(PINS)
 
-# Everything a page is made from (what tools.pages writes is made from these).
+# What tools.pages writes, and everything that a page is made from.
+WRITTEN = book/api $(addprefix book/,changes.md cite.md library library.md mechanisms.md status.md)
 SOURCES = $(shell find book attention_lib tools notebooks _config.yml _toc.yml constraints.txt \
-	-type f -not -name '*.pyc' -not -path 'book/api/*' -not -name mechanisms.md -not -name status.md 2>/dev/null)
+	-type f -not -name '*.pyc' $(foreach page,$(WRITTEN),-not -path '$(page)' -not -path '$(page)/*') 2>/dev/null)
 
 .PHONY: help
 help:  ## list the targets
@@ -151,7 +152,7 @@ lock:  ## pin the newest tool chain around the torch of constraints.txt, in cons
 
 .PHONY: clean
 clean:  ## remove what the tools made (the environment stays; for that: rm -r .venv)
-	rm -rf _build dist book/api book/mechanisms.md book/status.md .mypy_cache .pytest_cache .ruff_cache
+	rm -rf _build dist $(WRITTEN) .mypy_cache .pytest_cache .ruff_cache
 
 $(PY):
 	@echo "[set-up] making $(VENV) with $(PYTHON)"

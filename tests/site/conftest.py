@@ -13,7 +13,7 @@ SOURCES = ("_config.yml", "_toc.yml", "book/*.md", "book/references.bib", "book/
            "book/_templates/**/*", "book/results/**/*.json", "notebooks/*.ipynb",
            "attention_lib/**/*.py", "tools/pages/*.py", "tools/site/*.py", "tools/selection.py",
            "tools/flowchart.py")  # fmt: skip
-WRITTEN = {"mechanisms.md", "status.md"}
+WRITTEN = {"changes.md", "cite.md", "library.md", "mechanisms.md", "status.md"}
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,8 @@ def test_a_fork_links_to_itself(tmp_path):
     """A book of one page, built as the whole is, with the address of a fork."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["sphinx"]["local_extensions"] = {"tools.site": str(ROOT)}
-    for name in ("templates_path", "html_static_path", "html_css_files", "html_js_files"):
+    for name in ("templates_path", "html_static_path", "html_css_files", "html_js_files",
+                 "html_additional_pages"):  # fmt: skip
         del config["sphinx"]["config"][name]
     del config["html"]["favicon"]
     (tmp_path / "references.bib").write_text("")

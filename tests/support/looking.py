@@ -196,7 +196,7 @@ def dress(page: Page, theme: str) -> None:
 
 
 def axe(page: Page, *rules: str) -> list[str]:
-    """What axe finds serious or critical, by all of its rules or by some.
+    """What axe finds serious or critical, or outside of all landmarks, by all its rules or by some.
 
     The page has been given AXE_SCRIPT.
     """
@@ -207,7 +207,7 @@ def axe(page: Page, *rules: str) -> list[str]:
     return [
         f"{rule['id']}: {rule['help']}: {node['html'][:120]}"
         for rule in found
-        if rule["impact"] in ("serious", "critical")
+        if rule["impact"] in ("serious", "critical") or rule["id"] == "region"
         for node in rule["nodes"]
     ]
 

@@ -7,6 +7,9 @@
     book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
+    book/cite.md                   how to cite the book
+    book/changes.md                what has changed, and where to report a mistake
+    book/library.md, library/*.md  what the library's rooms hold
 
 The same cards give the same files; a file that would not change is not written, so that the site
 builds only what changed.
@@ -17,6 +20,8 @@ from pathlib import Path
 from attention_lib.catalog import catalog, every_card
 from tools import selection
 from tools.chapters import ROOT
+from tools.pages.about import changes_page, cite_page
+from tools.pages.library import library_pages
 from tools.pages.markdown import growth, table
 from tools.pages.mechanism import mechanism_page
 from tools.pages.reading import chapters_table, paths_table
@@ -31,11 +36,14 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
     return {path: mechanism_page(card, root) for path, card in cards.items()} | {
         **which,
+        **library_pages(root),
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
         book / "api/paths.md": paths_table(root),
         book / "mechanisms.md": mechanisms_page(root),
         book / "status.md": status_page(root),
+        book / "cite.md": cite_page(root),
+        book / "changes.md": changes_page(root),
     }
 
 
@@ -45,9 +53,10 @@ def main() -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    for path in (ROOT / "book/api").rglob("*.md"):
-        if path not in wanted:  # a mechanism that was renamed or removed
-            path.unlink()
+    for folder in ("book/api", "book/library"):
+        for path in (ROOT / folder).rglob("*.md"):
+            if path not in wanted:  # a mechanism or a room that was renamed or removed
+                path.unlink()
     print(f"      {len(wanted)} pages follow from {len(catalog())} cards")
 
 

@@ -1,4 +1,4 @@
-"""MathJax is served by the site itself."""
+"""MathJax is served by the site itself, to the pages that have a formula."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +33,14 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     copytree(source, target, ignore=unwanted, dirs_exist_ok=True)
 
 
+def spare_mathjax(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Take it from a page without formulas; Sphinx gives it also to the pages above one."""
+    if 'class="math' not in context.get("body", ""):
+        files = context["script_files"]
+        files[:] = [each for each in files if "mathjax" not in str(each.filename)]
+
+
 def setup(app: Sphinx) -> None:
     app.connect("config-inited", set_mathjax, priority=1)
+    app.connect("html-page-context", spare_mathjax, priority=900)
     app.connect("build-finished", copy_mathjax)

@@ -1,5 +1,7 @@
 """What the theme and docutils write is mended where a screen reader would stumble."""
 
+from urllib.parse import urlsplit
+
 from sphinx.application import Sphinx
 
 
@@ -8,6 +10,8 @@ def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) 
     if "body" in context:  # a list whose children are no list items
         body = context["body"].replace('role="list" class="citation-list"', 'class="citation-list"')
         context["body"] = body.replace(' role="doc-biblioentry"', "")
+    if page == "404":  # it goes to its own address, wherever it is served
+        context["home"] = f"{urlsplit(app.config.html_baseurl).path.rstrip('/')}/"
     sidebar = context.get("generate_toctree_html")
     if sidebar:  # the buttons that unfold its sections have no name
 
