@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tools.alternatives import describe
 from tools.chapters import (
     PARAMETERS,
     ROOT,
@@ -92,6 +93,7 @@ def execute(chapter: Path, root: Path = ROOT, **parameters: str | int) -> Notebo
 
 def write(notebook: NotebookNode, path: Path) -> None:
     """Put a notebook in place at once, so that a reader meets the old one or the new one."""
+    describe(notebook)
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".draft")
     nbformat.write(notebook, draft)
