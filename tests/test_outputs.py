@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.outputs import RULES, canonical, rules
+from tools.outputs import RULES, canonical, drawings_only, rules
 
 ALIKE = [
     ("tensor([1., 0.])", "tensor([ 1.000, -0.000])"),  # what an AMD and an Intel printed
@@ -15,6 +15,7 @@ ALIKE = [
     ("1.0000e-05", "1.e-05"),
     ("1,234.50", "1,234.5"),
     ("a   b  \nc", "a b\nc"),
+    ('<img alt="" src="data:image/svg+xml,%3Cone">', '<img alt="1" src="data:image/svg+xml,two">'),
     ("( 1, 2)", "(1, 2)"),
 ]
 APART = [
@@ -40,6 +41,10 @@ APART = [
     ("nan", "0.000"),
     ("weights 1.0", "Weights 1.0"),
     ("a\nb", "a b"),
+    ('<img alt="" src="data:image/svg+xml,one"> 1', '<img alt="" src="data:image/svg+xml,one"> 2'),
+    ('<img alt="" src="data:image/svg+xml,one">', ""),
+    ('<img alt="" src="one.svg">', '<img alt="" src="two.svg">'),
+    ("<td>1</td>", "<td>2</td>"),
     ("a b", "ab"),
 ]
 
@@ -59,4 +64,11 @@ def test_nbval_reads_the_same_rules():
     from nbval.plugin import get_sanitize_patterns
 
     assert rules() == get_sanitize_patterns(RULES.read_text("utf-8"))
-    assert len(dict(rules())) == 5  # nbval keeps them by pattern
+    assert len(dict(rules())) == 6  # nbval keeps them by pattern
+
+
+def test_the_first_rule_alone_is_on_drawings(tmp_path):
+    from nbval.plugin import get_sanitize_patterns
+
+    assert get_sanitize_patterns(drawings_only(tmp_path).read_text("utf-8")) == rules()[:1]
+    assert rules()[0][1] == "<drawing>"

@@ -1,19 +1,22 @@
-"""Figures: what they show is what they were given, and every mechanism looks like itself."""
+"""Figures: what they show is what they were given. How variants look: tests/test_looks.py."""
 
 import io
-from dataclasses import dataclass
+import re
+from base64 import b64decode
 from itertools import combinations, product
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
 
-from attention_lib.catalog import catalog
-from attention_lib.measure.growth import interval
 from attention_lib.teaching import plot
 from attention_lib.teaching.data import picture
-from attention_lib.teaching.plot import costs, style
 
 matplotlib.use("agg")
 
@@ -33,100 +36,6 @@ RUNS = [
 ]
 
 
-def png(figure):
-    held = io.BytesIO()
-    figure.savefig(held, format="png")
-    return held.getvalue()
-
-
-def brightness(colour):
-    """Relative luminance, as the web's contrast rules have it."""
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-@pytest.mark.whole_catalog
-def test_a_mechanism_looks_the_same_by_any_name():
-    for card in catalog():
-        assert all(
-            plot.look(alias) == plot.look(str(card)) for alias in (card.stem, card.aliases[0])
-        )
-
-
-@dataclass(frozen=True)
-class Fake:
-    """As much of a card as a figure needs."""
-
-    family: str
-    place: int
-
-    def __str__(self):
-        return f"{self.family}-{self.place}"
-
-    title = property(__str__)
-    aliases = property(lambda self: (str(self),))
-
-
-@pytest.fixture
-def many(monkeypatch):
-    """A catalog of twelve families, of twenty mechanisms each."""
-    families = [f"family{number}" for number in range(12)]
-    cards = {str(card): card for card in (Fake(f, p) for f in families for p in range(20))}
-
-    def find(name):
-        if name not in cards:
-            raise ValueError(name)
-        return cards[name]
-
-    for room in (style, costs):
-        monkeypatch.setattr(room, "FAMILIES", families)
-        monkeypatch.setattr(room, "find", find)
-    monkeypatch.setattr(style, "catalog", lambda f: [c for c in cards.values() if c.family == f])
-    return list(cards)
-
-
-def test_of_eight_in_a_family_colour_marker_and_stroke_each_tell_apart(many):
-    looks = [plot.look(name) for name in many[:8]]
-    for what in ("color", "marker", "linestyle"):
-        assert len({look[what] for look in looks}) == len(looks), what
-
-
-def test_a_family_may_have_any_number_of_mechanisms(many):
-    looks = [plot.look(name) for name in many[:20]]
-    assert all(a != b for a, b in combinations(looks, 2))
-
-
-def test_in_a_figure_no_two_look_alike_and_the_first_look_as_ever(many):
-    names = [name for name in many if name.endswith(("-0", "-8"))]
-    looks = [plot.look(name, names) for name in names]
-    assert len(looks) == 24 and all(a != b for a, b in combinations(looks, 2))
-    assert looks[0] == plot.look(names[0])
-    assert plot.look(names[-1], names) != plot.look(names[-1]), "twelve families, eight markers"
-
-
-def test_there_may_be_any_number_of_families(many):
-    rows = [dict(mechanism=name, x=n + 1, y=n + 1) for n, name in enumerate(many[::20])]
-    [axes] = plot.scatter(rows, "x", "y").axes
-    drawn = {(line.get_color(), line.get_marker()) for line in axes.lines}
-    assert len(drawn) == len(axes.lines) == 12
-    shared = [dict(family=f"family{n}", name=f"family{n}-0", arithmetic=0.1, memory=0.9)
-              for n in range(12)]  # fmt: skip
-    assert [panel.get_title() for panel in plot.shares(shared).axes] == [
-        row["family"] for row in shared
-    ]
-
-
-def test_colours_are_seen_on_white_and_told_apart_in_grey_by_marker():
-    assert all(brightness(colour) < 0.5 for colour in (*style.COLOURS, *style.OTHERS))
-    assert len(set(style.MARKERS)) == len(style.MARKERS) == len(style.STROKES)
-
-
-def test_baselines_are_grey_and_differ():
-    greys = [plot.look(name, ["none", "se", "timm"])["color"] for name in ("none", "timm")]
-    assert greys[0] != greys[1]
-    assert all(len(set(to_rgb(grey))) == 1 for grey in greys)
-
-
 def test_lines_show_the_rows_and_their_exponents():
     figure = plot.lines(ROWS)
     [axes] = figure.axes
@@ -140,6 +49,8 @@ def test_lines_show_the_rows_and_their_exponents():
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_xlabel() == "height = width" and axes.get_ylabel() == "time"
     assert len(axes.collections) == len(NAMES), "a band each"
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths == sorted(set(widths), reverse=True), "lines on top of each other all show"
 
 
 def test_too_few_sizes_give_no_exponent():
@@ -150,17 +61,17 @@ def test_too_few_sizes_give_no_exponent():
     assert said[0] == "Squeeze-and-Excitation"
 
 
-def test_dots_show_every_run_and_the_interval_of_the_mean():
+def test_dots_show_every_run_and_the_mean():
     figure = plot.dots(RUNS, chance=0.1)
     first, second = figure.axes
     assert (first.get_title(), second.get_title()) == ("channel cue", "local marker")
-    points, bar, mean = first.lines[3:6]  # of the second variant
+    points, mean = first.lines[2:4]  # of the second variant
     assert sorted(points.get_xdata()) == pytest.approx([0.9, 0.91, 0.92])
-    assert [*mean.get_xdata(), *bar.get_xdata()] == pytest.approx(interval([0.9, 0.91, 0.92]))
+    assert [*mean.get_xdata()] == pytest.approx([0.91, 0.91])
     assert points.get_color() == plot.look("se")["color"]
     labels = [label.get_text() for label in first.get_yticklabels()]
     assert labels == ["none", "Squeeze-and-Excitation", "Efficient Channel Attention"]
-    assert len(first.lines) == 3 * 3 + 1, "three variants and the line of chance"
+    assert len(first.lines) == 3 * 2 + 1, "three variants and the line of chance"
 
 
 GROWN = [
@@ -171,14 +82,15 @@ GROWN = [
 ]
 
 
-def test_curves_show_the_means_and_their_intervals():
+def test_curves_show_the_means_and_all_runs():
     [axes] = plot.curves(GROWN, "writes", chance=0.1).axes
     first, second, _ = axes.lines
     assert list(first.get_xdata()) == [8, 16]
     assert list(first.get_ydata()) == pytest.approx([1 / 8 + 0.01, 1 / 16 + 0.01])
     assert second.get_color() == plot.look("aft")["color"]
     top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
-    assert top == pytest.approx(interval([0.125, 0.135, 0.145])[2])
+    assert top == pytest.approx(0.145), "no further than a run reaches"
+    assert first.get_linewidth() > second.get_linewidth()
     assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
 
 
@@ -187,6 +99,31 @@ def test_bars_are_as_long_as_the_gates():
     [axes] = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [0.2, 0.9, 0.3, 0.8]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["red", "green"]
+    assert len(figure.legends[0].get_texts()) == 2
+    alone = plot.bars({"mean of twelve heads": {"red": 0.2}})
+    assert not alone.legends and alone.axes[0].get_title(loc="left") == "mean of twelve heads"
+
+
+def bars_beside(figure):
+    """The colour bars of a figure: their limits."""
+    return [axes.get_ylim() for axes in figure.axes if axes.get_label() == "<colorbar>"]
+
+
+def test_maps_have_a_colour_bar_and_photographs_have_none():
+    picture, map_ = torch.rand(3, 5, 7), torch.rand(5, 7)
+    assert bars_beside(plot.maps([picture, picture])) == []
+    assert bars_beside(plot.maps([picture, map_, map_], limits=(0, 2))) == [(0, 2)]
+    own = [(float(one.min()), float(one.max())) for one in (map_, 3 * map_)]
+    assert np.allclose(bars_beside(plot.maps([picture, map_, 3 * map_])), own)
+    assert bars_beside(plot.weights({"one": torch.eye(2), "two": torch.eye(2)})) == [(0, 1)]
+
+
+def test_a_row_is_as_high_as_what_stands_in_it():
+    wide, square = torch.rand(3, 16, 56), torch.rand(3, 24, 24)
+    figure = plot.maps([wide, wide, square, square], columns=2, side=2.0)
+    figure.draw_without_rendering()
+    first, second = (figure.axes[n].get_tightbbox() for n in (0, 2))
+    assert 0 < first.y0 - second.y1 < 30, "no gap between the rows"
 
 
 def test_maps_show_pictures_and_maps():
@@ -196,46 +133,47 @@ def test_maps_show_pictures_and_maps():
     assert torch.equal(torch.tensor(shown[0].get_array()), image.permute(1, 2, 0))
     assert torch.equal(torch.tensor(shown[1].get_array().data), image[0])
     assert shown[1].get_clim() == (0, 1)
-    assert [axes.get_title() for axes in figure.axes] == ["all", "red", "green"]
+    assert [axes.get_title() for axes in figure.axes][:3] == ["all", "red", "green"]
 
 
 def test_weights_show_queries_down_and_keys_across():
     matrices = {"one": torch.rand(2, 3), "two": torch.rand(2, 3)}
     figure = plot.weights(matrices, ["a", "b"], ["x", "y", "z"])
-    one, two = figure.axes
+    one, two, _ = figure.axes
     assert torch.equal(torch.tensor(two.images[0].get_array().data), matrices["two"])
     assert one.images[0].get_clim() == two.images[0].get_clim() == (0, 1)
     assert (one.get_title(), one.get_xlabel(), one.get_ylabel()) == ("one", "key", "query")
     assert [label.get_text() for label in one.get_yticklabels()] == ["a", "b"]
     assert [label.get_text() for label in one.get_xticklabels()] == ["x", "y", "z"]
-    [square, *unused] = plot.weights(dict.fromkeys("abcd", torch.eye(9)), columns=3).axes
+    [square, *unused, _] = plot.weights(dict.fromkeys("abcd", torch.eye(9)), columns=3).axes
     assert [label.get_text() for label in square.get_xticklabels()] == ["1", "4", "7"]
     assert [axes.axison for axes in unused] == [True] * 3 + [False] * 2
-    [named] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
+    [named, _] = plot.weights({"": torch.eye(2)}, ["a", "b"]).axes
     assert [label.get_text() for label in named.get_xticklabels()] == ["a", "b"]
     matrix = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
-    [axes] = plot.weights({"": matrix}, numbers=True).axes
+    [axes, _] = plot.weights({"": matrix}, numbers=True).axes
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(0, 0): "0.25", (1, 0): "0.75", (0, 1): "1.00", (1, 1): "0.00"}
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: plot.lines(ROWS),
-        lambda: plot.dots(RUNS),
-        lambda: plot.curves(GROWN, "writes"),
-        lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
-        lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
-        lambda: plot.weights({"one": torch.rand(5, 5), "two": torch.rand(5, 5)}, [*"abcde"]),
-    ],
-    ids=["lines", "dots", "curves", "bars", "maps", "weights"],
-)
-def test_a_figure_is_light_white_and_whole(draw):
+DRAW = {
+    "lines": lambda: plot.lines(ROWS),
+    "dots": lambda: plot.dots(RUNS),
+    "curves": lambda: plot.curves(GROWN, "writes"),
+    "bars": lambda: plot.bars({name: {"red": 0.5, "green": 0.5, "blue": 0.1} for name in NAMES}),
+    "maps": lambda: plot.maps([picture(), *picture()[:, ::4, ::4]], columns=4),
+    "weights": lambda: plot.weights({"one": torch.eye(5), "two": torch.eye(5)}, [*"abcde"]),
+    "scatter": lambda: plot.scatter(POINTS, "params", "macs"),
+}
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+def test_a_figure_is_light_and_whole(draw):
     before = dict(matplotlib.rcParams)
     figure = draw()
+    svg = figure.svg()
     assert dict(matplotlib.rcParams) == before, "the reader's settings were changed"
-    assert len(png(figure)) < 80 * 1024
+    assert len(svg) < 60 * 1024
     assert figure.get_facecolor() == (1, 1, 1, 1)
     whole = figure.bbox.padded(1)
     for axes in figure.axes:
@@ -244,6 +182,53 @@ def test_a_figure_is_light_white_and_whole(draw):
         assert whole.y0 <= box.y0 and box.y1 <= whole.y1, "cut off above or below"
     for legend in figure.legends:
         assert legend.get_tightbbox().x1 <= whole.x1, "the legend is cut off"
+    assert draw().svg() == svg, "drawn again, it is the same text"
+
+
+@pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+def test_a_drawing_is_one_element_that_names_nothing_outside(draw):
+    """No style for the whole page, no date, no id that nothing uses, words as words."""
+    figure = draw()
+    svg = figure.svg()
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not {"style", "metadata"} & {part.tag.partition("}")[2] for part in root.iter()}
+    ids = [part.get("id") for part in root.iter() if part.get("id")]
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
+    assert len(ids) == len(set(ids)) and set(ids) == used
+    words = {text for text in root.itertext() if text.strip()}
+    for axes in figure.axes:
+        assert not axes.get_title() or axes.get_title() in words
+
+
+def bitmaps(figure):
+    found = re.findall(r"data:image/(\w+);base64,([^\"]*)", figure.svg())
+    return [(kind, Image.open(io.BytesIO(b64decode(data)))) for kind, data in found]
+
+
+def test_bitmaps_are_small_and_maps_exact():
+    [(kind, photograph)] = bitmaps(plot.maps([picture()]))
+    assert (kind, photograph.size) == ("jpeg", (256, 256))
+    [(kind, noise)] = bitmaps(plot.maps([torch.rand(3, 40, 40)]))
+    assert (kind, noise.size) == ("png", (40, 40)), "of few pixels every one is seen"
+    (kind, shown), _ = bitmaps(plot.weights({"": torch.eye(3)}))
+    assert (kind, shown.size, shown.mode) == ("png", (3, 3), "P")
+    pixels = np.array(shown.convert("RGB"))
+    assert (pixels[1, 1] == to_rgb("#002844") * np.array(255)).all() and pixels[0, 1].min() == 255
+
+
+def test_a_notebook_shows_a_drawing_as_an_image_without_words_yet(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    figure = DRAW["bars"]()
+    figure._ipython_display_()
+    [data] = shown
+    [(alt, svg)] = re.findall(
+        r'^<img alt="(.*?)" src="data:image/svg\+xml,(.*?)">$', data["text/html"]
+    )
+    assert alt == "" and not re.search(r"[<>&#\"\s]", svg.replace(" ", ""))
+    assert unquote(svg) == DRAW["bars"]().svg()
+    assert data["text/plain"] == repr(figure)
 
 
 def test_pyplot_forgets_the_figure():
@@ -303,7 +288,7 @@ def test_shares_stand_at_their_place_in_the_panel_of_their_family():
     assert (channel.get_title(), dense.get_title()) == ("channel", "dense")
     [line] = dense.lines
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (0.2, 0.8)
-    assert line.get_label() == "Multi-head attention"
+    assert [text.get_text() for text in dense.texts] == ["mha"]
     fast = plot.shares([{**rows[0], "memory": 1.4}]).axes[0]
     assert fast.get_xlim()[1] > 1.4, "what lies in a cache is in the picture"
     with pytest.raises(ValueError, match="no shares"):
@@ -317,7 +302,7 @@ POINTS = [
 
 
 def test_points_stand_where_the_rows_say_with_their_names_beside_them():
-    [axes] = plot.scatter(POINTS, "params", "macs").axes
+    [axes] = DRAW["scatter"]().axes
     drawn = {tuple(point) for line in axes.lines for point in line.get_xydata()}
     assert drawn == {(row["params"], row["macs"]) for row in POINTS}
     assert {text.get_text() for text in axes.texts} == {row["mechanism"] for row in POINTS}
@@ -325,15 +310,21 @@ def test_points_stand_where_the_rows_say_with_their_names_beside_them():
     assert len(axes.lines) == 4 == len(axes.figure.legends[0].get_texts()), "one look a family"
 
 
-def test_names_of_points_do_not_cover_each_other():
+def test_names_of_points_do_not_cover_each_other_and_none_is_left_out():
     names = ["mha", "ssa", "emsa", "ea", "a2", "aft", "aft-conv", "ufo", "se"]
     crowd = [dict(mechanism=name, x=100 * 2 ** (i % 3), y=100 * 2 ** (i // 3))
              for i, name in enumerate(names)]  # fmt: skip
     figure = plot.scatter([*crowd, dict(mechanism="se", x=1e6, y=1e6)], "x", "y")
     figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    hidden = [sum(a.overlaps(b) for b in boxes) - 1 for a in boxes]
-    assert sum(hidden) == 0 and len(boxes) > len(crowd) / 2
+    texts = figure.axes[0].texts
+    assert sorted(text.get_text() for text in texts) == sorted([*names, "se"])
+    boxes = [Text.get_window_extent(text) for text in texts]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert not any(text.arrow_patch for text in texts), "each beside its point"
+    crowd = [dict(mechanism=name, x=100 + n, y=100 + n) for n, name in enumerate(names)]
+    figure = plot.scatter([*crowd, dict(mechanism="se", x=1e6, y=1e6)], "x", "y")
+    led = [text.get_text() for text in figure.axes[0].texts if text.arrow_patch]
+    assert len(led) > 3, "in a crowd a line leads to a name that stands apart"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tools.alternatives import describe
 from tools.chapters import (
     PARAMETERS,
     ROOT,
@@ -93,6 +94,7 @@ def execute(chapter: Path, root: Path = ROOT, **parameters: str | int) -> Notebo
 
 def write(notebook: NotebookNode, path: Path) -> None:
     """Put a notebook in place at once, so that a reader meets the old one or the new one."""
+    describe(notebook)
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".draft")
     nbformat.write(notebook, draft)

@@ -18,7 +18,7 @@ PLACE = ("preset", "machine", "python", "torch")
 
 
 def shown(cell: NotebookNode) -> list[tuple[str, str]]:
-    """What a cell shows, in canonical form: kind and text of each; a picture is only there."""
+    """What a cell shows, in canonical form: kind and text of each; a figure is only there."""
     found: list[tuple[str, str]] = []
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -27,7 +27,7 @@ def shown(cell: NotebookNode) -> list[tuple[str, str]]:
             continue
         for kind, data in sorted(output.get("data", {}).items()):
             text = data if isinstance(data, str) else json.dumps(data, sort_keys=True)
-            found.append((kind, "" if kind.startswith("image/") else text))
+            found.append((kind, text))
     return [(kind, canonical(text)) for kind, text in found]
 
 
@@ -101,7 +101,7 @@ def _same_code(cell: NotebookNode, other: NotebookNode) -> bool:
 
 
 def _is_drawn(cell: NotebookNode) -> bool:
-    return any(kind.startswith("image/") for kind, _ in shown(cell))
+    return any("<drawing>" in text for _, text in shown(cell))
 
 
 def _varies(cell: NotebookNode) -> bool:

@@ -52,7 +52,14 @@ RAW_MATHEMATICS = r"""() => {
 PICTURES = """() => [...document.images].flatMap((image) => [
   ...(image.complete && image.naturalWidth ? [] : ["not loaded: " + image.src]),
   ...(image.alt.trim() ? [] : ["no text alternative: " + image.src]),
-])"""
+]).concat([...document.querySelectorAll("svg.drawn")]
+  .filter((figure) => !figure.getAttribute("aria-label")?.trim())
+  .map((figure) => "no text alternative: " + figure.textContent.slice(0, 60)))"""
+SMALL_WORDS = """() => [...document.querySelectorAll("svg.drawn text")]
+  .filter((words) => words.checkVisibility())
+  .map((words) => [words, parseFloat(getComputedStyle(words).fontSize) * words.getScreenCTM().a])
+  .filter(([words, size]) => size < 9)
+  .map(([words, size]) => `${size.toFixed(1)} px are the words ${words.textContent}`)"""
 ICONS = """() => [...document.querySelectorAll("i[class*='fa-']")]
   .filter((icon) => icon.checkVisibility())
   .filter((icon) => ["none", ""].includes(getComputedStyle(icon, "::before").content))
@@ -157,7 +164,9 @@ def look(
     wrong["skip link"] = page.evaluate(SKIP_LINK)
     page.evaluate("document.activeElement.blur()")
     page.set_viewport_size(NARROW)
-    wrong["phone"] = page.evaluate(TOO_WIDE) + page.evaluate(CUT_OFF)
+    wrong["phone"] = [
+        found for script in (TOO_WIDE, CUT_OFF, SMALL_WORDS) for found in page.evaluate(script)
+    ]
     wrong["search box"] += page.evaluate(SEARCH_BOXES)
     page.set_viewport_size(WIDE)
     if any(subject.startswith("axe") for subject in wanted):

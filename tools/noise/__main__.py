@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 from tools.alone import nbval
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.execute import write
-from tools.outputs import RULES
+from tools.outputs import RULES, drawings_only
 
 SEEDS = range(1, 9)
 QUICK = 1.2  # seconds of processor time under noise: what takes longer runs once
@@ -61,7 +61,8 @@ def run(cells: list[NotebookNode], by_value: bool = False) -> Report:
         own = [nbformat.from_dict(cell | {"id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=own), path)
         command = [*nbval(Path(folder), "--nbval-current-env"), "--color=no"]
-        command += [f"--nbval-sanitize-with={RULES}"] if by_value else []
+        rules = RULES if by_value else drawings_only(Path(folder))
+        command += [f"--nbval-sanitize-with={rules}"]
         command += [f"--junit-xml={Path(folder, FOUND)}", str(path)]
         kernels_import = {"PYTHONPATH": str(ROOT)}  # this checkout, though they lie elsewhere
         done = subprocess.run(

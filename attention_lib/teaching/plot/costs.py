@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from math import floor, log10
+from math import cos, dist, floor, log10, pi, sin
 from typing import TYPE_CHECKING, Any
 
 from attention_lib.catalog import FAMILIES, find
@@ -10,15 +10,18 @@ from attention_lib.measure.growth import fit
 from attention_lib.measure.sweep import Row
 from attention_lib.teaching.plot.style import (
     COLOURS,
+    FRAME,
     NAMES,
     appearance,
     empty_axes,
-    look,
+    layered,
+    looks,
     styled,
     title_of,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -51,12 +54,10 @@ def lines(
     from matplotlib.ticker import EngFormatter
 
     figure, [axes] = empty_axes(1, height=3.2 + 0.2 * len(names))
-    for place, name in enumerate(names):
+    for place, (name, look) in enumerate(looks(names).items()):
         own = sorted((r for r in table if r["mechanism"] == name), key=lambda row: row["size"])
         sizes, values = [r["size"] for r in own], [r[y] for r in own]
-        style = look(name, names)
-        # each thinner than the one before, so that lines on top of each other all show
-        style |= dict(linewidth=max(3.2 - 0.5 * place, 1.2), markersize=max(9 - place, 4))
+        style = look | layered(place)
         axes.plot(sizes, values, label=_legend(name, sizes, values, fitted), **style)
         if f"{y}_low" in own[0]:
             low, high = ([r[f"{y}_{end}"] for r in own] for end in ("low", "high"))
@@ -96,7 +97,7 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
     for row in rows:
         best[row["name"]] = max(best.get(row["name"], 0.0), row["ratio"])
     names = sorted(best, key=best.__getitem__)
-    figure, [axes] = empty_axes(1, height=0.8 + 0.21 * len(names), width=7.4)
+    figure, [axes] = empty_axes(1, height=0.8 + 0.21 * len(names), width=7.0)
     for turn, one in enumerate(series):
         chosen = [row for row in rows if row["series"] == one]
         where = [names.index(row["name"]) + 0.22 * (turn - (len(series) - 1) / 2) for row in chosen]
@@ -105,7 +106,7 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
                    [row["high"] - v for v, row in zip(values, chosen, strict=True)]]  # fmt: skip
         axes.errorbar(values, where, xerr=margins, markersize=4, elinewidth=1, label=one,
                       **appearance(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
-    axes.axvline(1, color="#333333", linewidth=1)
+    axes.axvline(1, color=FRAME, linewidth=1)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(names)), labels=names, fontsize=8)
@@ -130,23 +131,23 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
     if not rows:
         raise ValueError("there are no shares to draw")
     families = list(dict.fromkeys(row["family"] for row in rows))
-    figure, panels = empty_axes(len(families), 2, height=2.9, width=7.4, shared=True)
+    figure, panels = empty_axes(len(families), 2, height=2.9, width=7.0, shared=True)
     for family, axes in zip(families, panels, strict=False):
         chosen = [row for row in rows if row["family"] == family]
-        names = [row["name"] for row in chosen]
+        styles = looks([row["name"] for row in chosen])
         for row in chosen:
-            style = look(row["name"], names)
-            style.pop("linestyle")
-            axes.plot(row["memory"], row["arithmetic"], linestyle="", label=title_of(row["name"]),
-                      **style)  # fmt: skip
+            style = styles[row["name"]] | dict(linestyle="")
+            axes.plot(row["memory"], row["arithmetic"], label=title_of(row["name"]), **style)
         axes.set_title(family, fontsize=10)
-        axes.legend(fontsize=7, loc="upper right", handletextpad=0.1)
         for limit, side in ((axes.set_xlim, "memory"), (axes.set_ylim, "arithmetic")):
             limit(-0.03, 1.05 * max(1.0, *(row[side] for row in rows)))
     for unused in panels[len(families) :]:
         unused.set_axis_off()
     figure.supxlabel("share of the speed of a copy", fontsize=9)
     figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    for family, axes in zip(families, panels, strict=False):
+        chosen = [row for row in rows if row["family"] == family]
+        _name(axes, [(r["memory"], r["arithmetic"], find(r["name"]).aliases[0]) for r in chosen])
     return figure
 
 
@@ -154,7 +155,8 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
 def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
     """Mechanisms as points, log–log, with their short names; zeros stand at the edge.
 
-    A name that finds no free place beside its point is left out: draw a crowd again by itself.
+    A name stands in the free place that is nearest; a line leads to it where that is not beside its
+    point.
 
     Args:
         rows: {"mechanism": ..., x: ..., y: ...} each.
@@ -167,48 +169,74 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
         raise ValueError("there are no points to draw")
     if (least := min(row[column] for row in rows for column in (x, y))) < 0:
         raise ValueError(f"{least} is negative: there is no place for it")
-    figure, [axes] = empty_axes(1, height=5.2, width=7.4)
+    from matplotlib.ticker import EngFormatter
+
+    figure, [axes] = empty_axes(1, height=5.6, width=7.0)
     for turn, family in enumerate(FAMILIES):
         own = [row for row in rows if find(row["mechanism"]).family == family]
         if own:
             axes.plot([row[x] for row in own], [row[y] for row in own], label=family,
                       **appearance(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
-    for column, set_scale, set_label in ((x, axes.set_xscale, axes.set_xlabel),
-                                         (y, axes.set_yscale, axes.set_ylabel)):  # fmt: skip
+    for column, set_scale, set_label, axis in (
+        (x, axes.set_xscale, axes.set_xlabel, axes.xaxis),
+        (y, axes.set_yscale, axes.set_ylabel, axes.yaxis),
+    ):
         smallest = min((row[column] for row in rows if row[column]), default=1)
         set_scale("symlog", linthresh=10 ** floor(log10(smallest)))
+        axis.set_major_formatter(EngFormatter())
         set_label(column)
-    axes.margins(0.06)
+    axes.margins(0.08)
     figure.legend(
-        fontsize=9, loc="outside upper left", ncols=min(len(FAMILIES), 8), columnspacing=1
+        fontsize=9, loc="outside upper left", ncols=min(len(FAMILIES), 6), columnspacing=1
     )
-    figure.draw_without_rendering()
-    points = [tuple(axes.transData.transform((row[x], row[y]))) for row in rows]
-    taken: list[tuple[float, ...]]
-    taken = [(across - 4, up - 4, across + 4, up + 4) for across, up in points]
-    for row, point in zip(rows, points, strict=True):
-        name = find(row["mechanism"]).aliases[0]
-        if box := _free(point, 5.4 * len(name), 11, taken):
-            taken.append(box)
-            left, low = axes.transData.inverted().transform(box[:2])
-            axes.annotate(name, (left, low), fontsize=7.5)
+    _name(axes, [(row[x], row[y], find(row["mechanism"]).aliases[0]) for row in rows])
     return figure
 
 
+Box = tuple[float, float, float, float]  # left, low, right, high
+
+
+def _name(axes: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
+    """Write the name of each point in the free place that is nearest.
+
+    A line leads to it where that is not beside the point.
+    """
+    figure = axes.get_figure(root=True)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # from here on the axes stay where they are
+    across = [tuple(axes.transData.transform(point[:2])) for point in points]
+    taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in across]
+    for (x, y, name), point in sorted(zip(points, across, strict=True), key=lambda pair: pair[1]):
+        box = _free(point, 6 * len(name), 12, taken, tuple(axes.bbox.extents))
+        taken.append(box)
+        middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        far = dict(arrowstyle="-", color=FRAME, linewidth=0.5, shrinkA=0, shrinkB=3)
+        axes.annotate(
+            name, (x, y), axes.transAxes.inverted().transform(middle), "data", "axes fraction",
+            ha="center", va="center", fontsize=8,
+            arrowprops=far if dist(middle, point) > 3 * len(name) + 12 else None,
+        )  # fmt: skip
+
+
 def _free(
-    point: Sequence[float], long: float, tall: float, taken: Sequence[tuple[float, ...]]
-) -> tuple[float, ...] | None:
-    """A box of this size near a point that meets none of the taken ones: left, low, right, high."""
+    point: Sequence[float], long: float, tall: float, taken: Sequence[Box], frame: Box
+) -> Box:
+    """The box of this size, nearest to a point, that meets as few as possible of the taken ones."""
     across, up = point
-    for rise in (0, 8, -8):
-        for left in (across + 6, across - 6 - long, across - long / 2):
-            box = (left, up + rise - tall / 2, left + long, up + rise + tall / 2)
-            if not any(
-                box[0] < right and other < box[2] and box[1] < high and low < box[3]
-                for other, low, right, high in taken
-            ):
-                return box
-    return None
+    boxes = [
+        (left, low, left + long, low + tall)
+        for ring in range(12)
+        for turn in range(16)
+        for left in [across + (8 + long / 2 + 8 * ring) * cos(pi * turn / 8) - long / 2]
+        for low in [up + (10 + 8 * ring) * sin(pi * turn / 8) - tall / 2]
+        if frame[0] <= left <= frame[2] - long and frame[1] <= low <= frame[3] - tall
+    ]
+    return min(boxes, key=lambda box: sum(_meet(box, other) for other in taken))
+
+
+def _meet(one: Box, other: Box) -> bool:
+    across = one[0] < other[2] and other[0] < one[2]
+    return across and one[1] < other[3] and other[1] < one[3]
 
 
 def _legend(name: str, sizes: Sequence[int], values: Sequence[float], fitted: bool) -> str:

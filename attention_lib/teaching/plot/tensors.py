@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
-from attention_lib.teaching.plot.style import COLOURS, empty_axes, styled
+from attention_lib.teaching.plot.style import COLOURS, DARK, LIGHT, empty_axes, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -42,16 +43,25 @@ def maps(
             raise ValueError(f"an image must be {wish}, got {image.shape}")
     columns = min(columns, len(shown))
     lowest, highest = limits or (None, None)
-    shape = max(image.shape[-2] / image.shape[-1] for image in shown)
-    lines_of_title = 1 + max(title.count("\n") for title in titles)
-    height = side * shape + 0.2 * lines_of_title
-    figure, panels = empty_axes(len(shown), columns, height=height, width=side * columns)
+    rows = [range(n, min(n + columns, len(shown))) for n in range(0, len(shown), columns)]
+    lines = 1 + max(title.count("\n") for title in titles)
+    heights = [
+        side * max(shown[n].shape[-2] / shown[n].shape[-1] for n in row) + 0.2 * lines
+        for row in rows
+    ]
+    values = [n for n, image in enumerate(shown) if image.ndim == 2]
+    bars = 0.7 if values and limits else 0.45 * columns if values else 0.0  # inches
+    figure, panels = empty_axes(len(shown), columns, heights, side * columns + bars)
     for image, title, axes in zip(shown, titles, panels, strict=False):
         if image.ndim == 3:
-            axes.imshow(image.transpose(1, 2, 0).clip(0, 1), interpolation="nearest")
+            axes.imshow(image.transpose(1, 2, 0).clip(0, 1), interpolation="none")
         else:
-            axes.imshow(image, cmap="cividis", vmin=lowest, vmax=highest, interpolation="nearest")
+            axes.imshow(image, cmap="cividis", vmin=lowest, vmax=highest, interpolation="none")
         axes.set_title(title, fontsize=9)
+    if values and limits:
+        _bar(figure, panels, panels[values[0]])
+    for number in () if limits else values:
+        _bar(figure, [panels[number]], panels[number])
     for axes in panels:
         axes.set_axis_off()
     return figure
@@ -96,10 +106,10 @@ def weights(
             raise ValueError(f"{len(names)} names for {size} tokens")
     shade = LinearSegmentedColormap.from_list("weights", ["white", COLOURS[0], "#002844"])
     columns = min(columns, len(shown))
-    height, width = side * high / wide + 0.5, side * columns + 0.5
+    height, width = side * high / wide + 0.5, side * columns + 0.9
     figure, panels = empty_axes(len(shown), columns, height, width)
     for title, matrix, axes in zip(matrices, shown, panels, strict=False):
-        axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(matrix, cmap=shade, vmin=0, vmax=1, interpolation="none")
         axes.grid(visible=False)
         axes.set_title(title, fontsize=10)
         axes.set_yticks(*_ticks(tokens, high))
@@ -108,13 +118,25 @@ def weights(
         axes.set_xlabel(sides[1], fontsize=9)
         for row, column in product(range(high), range(wide)) if numbers else ():
             weight = matrix[row, column]
-            ink = "white" if weight > 0.4 else "#111111"
+            ink = LIGHT if weight > 0.4 else DARK
             axes.text(column, row, f"{weight:.2f}", color=ink, ha="center", va="center", fontsize=8)
     for axes in panels[::columns]:
         axes.set_ylabel(sides[0], fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
+    _bar(figure, panels, panels[0], "weight")
     return figure
+
+
+def _bar(figure: "Figure", beside: "Sequence[Axes]", shown: "Axes", label: str = "") -> None:
+    """A colour bar beside some axes, for what one of them shows."""
+    one = len(beside) == 1
+    size = dict(fraction=0.08, aspect=15) if one else dict(fraction=0.05, aspect=30)
+    bar = figure.colorbar(shown.images[0], ax=list(beside), pad=0.03, label=label, **size)
+    bar.solids.set_rasterized(True)  # one small picture, not a path for each of its colours
+    bar.outline.set_visible(False)
+    bar.ax.locator_params(nbins=3 if one else 5)
+    bar.ax.tick_params(labelsize=8, length=2)
 
 
 def _ticks(names: Sequence[str], size: int) -> tuple[list[int], list[str]]:
