@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch.testing import assert_close
 
+from attention_lib.teaching.exercises.watch import Judge
+
 
 def _mean_of_ratios(answer: Callable[[list[float]], float]) -> None:
     for ratios, wanted in (([2.0, 0.5], 1.0), ([2.0, 2.0, 16.0], 4.0), ([3.0], 3.0)):
@@ -33,4 +35,8 @@ def _is(given: float | None, wanted: float, asked: str) -> None:
     assert_close(float(given), wanted, msg=f"{asked} it is {wanted:g}, not {given}")
 
 
-JUDGES = {1: _mean_of_ratios, 2: _median_ratio, 4: _shortest_time}
+JUDGES = {
+    1: Judge(_mean_of_ratios),
+    2: Judge(_median_ratio),
+    4: Judge(_shortest_time),
+}
