@@ -26,9 +26,9 @@ def _close(given: object, wanted: Tensor, case: str) -> None:
 def _two(given: object, what: str) -> tuple[Tensor, Tensor]:
     """The two tensors of an answer."""
     assert given is not None, "it returned nothing"
-    pair = isinstance(given, tuple | list) and len(given) == 2
-    assert pair and all(isinstance(part, Tensor) for part in given), f"it is to return {what}"
+    assert isinstance(given, tuple | list) and len(given) == 2, f"it is to return {what}"
     first, second = given
+    assert isinstance(first, Tensor) and isinstance(second, Tensor), f"it is to return {what}"
     return first, second
 
 
