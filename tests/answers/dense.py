@@ -1,7 +1,15 @@
-"""Answers to the exercises on dense attention: two right and three wrong ones each."""
+"""Answers to the exercises on dense attention: right and wrong ones."""
 
 import torch
 from torch.nn import functional as F
+
+from attention_lib.dense import MultiHeadAttention
+from attention_lib.measure.cost import measure
+
+
+def by_counting(n, m, d):
+    with torch.device("meta"):
+        return measure(MultiHeadAttention(d, 1), torch.zeros(1, n, d), torch.zeros(1, m, d)).macs
 
 
 def allowed(query, real):
@@ -16,6 +24,10 @@ def by_powers(query, key, value, real):
     logits = query @ key.mT / query.shape[-1] ** 0.5
     powers = (logits - logits.amax(-1, keepdim=True)).exp() * allowed(query, real)
     return powers @ value / powers.sum(-1, keepdim=True).clamp_min(1e-300)
+
+
+def unscaled(query, key, value, real):
+    return by_powers(query * query.shape[-1] ** 0.5, key, value, real)
 
 
 def by_softmax(query, key, value, real, hidden=-torch.inf):
@@ -53,21 +65,30 @@ RIGHT = {
 }
 WRONG = {
     2: [
-        lambda n, m, d: None,
-        lambda n, m, d: 4 * n * d * d + 2 * n * m * d,  # keys and values come from the others
-        lambda n, m, d: 2 * n * d * d + 2 * m * d * d + n * m * d,
+        (lambda n, m, d: None, "it returned nothing"),
+        (lambda n, m, d: 4 * n * d * d + 2 * n * m * d, "made of the tokens"),
+        (lambda n, m, d: 2 * d * d * (n + m) + n * m * d, "nothing is gathered"),
+        (lambda n, m, d: n * d * d + 2 * m * d * d + 2 * n * m * d, "the output is forgotten"),
+        (lambda n, m, d: 4 * d * ((n + m) * d + n * m), "a multiply-add is two"),
     ],
     3: [
-        by_softmax,
-        lambda *given: by_softmax(*given, hidden=-1e9),
-        nan_to_zero,  # the answer is right, its gradient is nan
+        (by_softmax, "logits that are all -inf"),
+        (lambda *given: by_softmax(*given, hidden=-1e9), "averages all"),
+        (nan_to_zero, "the answer is finite, but its gradient is not"),
+        (lambda q, k, v, real: by_powers(q, k, v, torch.ones_like(real)), "padding is not"),
+        (unscaled, "not divided by √d_h"),
     ],
     5: [
-        lambda one, two: None,
-        lambda one, two: (torch.maximum(one[0], two[0]), one[1] + two[1], one[2] + two[2]),
-        lambda one, two: (
-            torch.maximum(one[0], two[0]),
-            *(one[0].exp() * a + two[0].exp() * b for a, b in zip(one[1:], two[1:], strict=True)),
-        ),
+        (lambda one, two: merge(one, two)[1:], "it is to return the largest logit"),
+        (lambda one, two: (torch.maximum(one[0], two[0]), one[1] + two[1], one[2] + two[2]),
+         "without being brought to one largest logit"),
+        (lambda one, two: (*merge(one, two)[:2], one[2] + two[2]), "the weighted sums do not"),
+        (lambda one, two: (torch.maximum(one[0], two[0]),
+                           *(one[0].exp() * a + two[0].exp() * b
+                             for a, b in zip(one[1:], two[1:], strict=True))),
+         "with nothing subtracted"),
+        (lambda one, two: (*merge(one, two)[:2], merge(one, two)[2] / merge(one, two)[1]),
+         "not the state"),
     ],
-}
+}  # fmt: skip
+FORBIDDEN = {2: [(by_counting, "uses matmul")]}

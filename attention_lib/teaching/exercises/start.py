@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from attention_lib.teaching.exercises.watch import Judge
 
@@ -22,6 +23,15 @@ def _close(given: object, wanted: Tensor, case: str) -> None:
     assert gap < 1e-9, f"{case} a number is off by {gap:.2g}"
 
 
+def _two(given: object, what: str) -> tuple[Tensor, Tensor]:
+    """The two tensors of an answer."""
+    assert given is not None, "it returned nothing"
+    assert isinstance(given, tuple | list) and len(given) == 2, f"it is to return {what}"
+    first, second = given
+    assert isinstance(first, Tensor) and isinstance(second, Tensor), f"it is to return {what}"
+    return first, second
+
+
 def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 4, 5, generator=draw, dtype=EXACT)
@@ -38,32 +48,29 @@ def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
         query, key, value = (torch.randn(shape, generator=draw, dtype=EXACT) for shape in shapes)
-        wanted = _attention(query, key, value)
         case = f"for query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
-        _close(answer(query, key, value), wanted, case)
+        _close(answer(query, key, value), _attention(query, key, value), case)
 
 
 def _attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, dim: int = -1
+    query: Tensor, key: Tensor, value: Tensor, power: float = -0.5, dim: int = -1
 ) -> Tensor:
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    return (scale * query @ key.mT).softmax(dim) @ value
+    """Attention with a power of the features as scale, and a softmax along `dim`."""
+    return (query @ key.mT * query.shape[-1] ** power).softmax(dim) @ value
 
 
 def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shape in ((4, 4), (6, 12, 9, 9)):
         weights = torch.randn(shape, generator=draw, dtype=EXACT).softmax(dim=-1)
-        places = range(2, shape[-1] - 1)
-        wanted = torch.stack([weights[..., i, i - 1] for i in places]).mean(dim=0)
+        rows = range(2, shape[-1] - 1)
+        wanted = torch.stack([weights[..., i, i - 1] for i in rows]).mean(dim=0)
         _close(answer(weights.clone()), wanted, f"for weights {shape}")
 
 
 def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
-    for tokens in (3, 16, 64):
-        given = answer(tokens)
-        assert given is not None, "it returned nothing"
-        query, key = (torch.as_tensor(part).double() for part in given)
+    for tokens in (16, 3, 64):
+        query, key = (part.double() for part in _two(answer(tokens), "a query and a key"))
         case = f"for {tokens} tokens"
         assert query.shape == key.shape, f"{case} query and key differ in shape"
         assert query.ndim == 2 and len(query) == tokens, f"{case} query is {tuple(query.shape)}"
@@ -71,52 +78,138 @@ def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
         assert features <= 8, f"{case} it takes {features} features, at most 8 are allowed"
         weights = (query @ key.T / features**0.5).softmax(dim=-1)
         least = weights.diagonal(-1).min()
-        assert least >= 0.99, f"{case} a token has only {least:.2f} on the one before it"
+        assert least >= 0.99, (
+            f"{case} a token has only {least:.2f} on the one before it: {_looks(weights)}"
+        )
 
 
+def _looks(weights: Tensor) -> str:
+    """Where most tokens look, in words."""
+    offsets = weights[1:].argmax(dim=1) - torch.arange(1, len(weights))
+    most = int(offsets.mode().values)
+    if most == -1:
+        return "most look at the right one, but not sharply enough"
+    names = {0: "themselves", 1: "the next token", -2: "the token two before them"}
+    return f"most look at {names.get(most, 'another token')}"
+
+
+def _additivity(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    single = torch.randn(3, 5, 7, generator=draw, dtype=EXACT)
+    joint = single.sum(dim=0) + torch.randn(5, 7, generator=draw, dtype=EXACT)
+    ratio, cosine = _two(answer(joint, single), "two tensors, ratios and cosines")
+    wanted_ratio, wanted_cosine = _compared(joint, single.sum(dim=0))
+    _close(ratio, wanted_ratio, "of the ratios,")
+    _close(cosine, wanted_cosine, "of the cosines,")
+
+
+def _compared(joint: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+    """How much longer one vector is than another, and the cosine of their angle."""
+    ratio = joint.norm(dim=-1) / added.norm(dim=-1)
+    return ratio, F.cosine_similarity(joint, added, dim=-1)
+
+
+IF = "this is what comes out if"
 JUDGES = {
     2: Judge(
         _softmax,
         forbids=("softmax", "logsumexp"),
         mistakes={
-            "this is what comes out if the largest logit is not taken off first": (
+            f"{IF} the largest logit is not taken off first": (
                 lambda logits: logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
             ),
-            "this is what comes out if the sum runs along the first axis": (
-                lambda logits: logits.softmax(dim=0)
+            f"{IF} the largest logit of all rows is taken off, not that of each row": (
+                lambda logits: (
+                    (logits - logits.max()).exp()
+                    / (logits - logits.max()).exp().sum(dim=-1, keepdim=True)
+                )
             ),
-            "this is what comes out if one sum is taken over all axes": (
+            f"{IF} the sum runs along the first axis": lambda logits: logits.softmax(dim=0),
+            f"{IF} one sum is taken over all rows": (
                 lambda logits: logits.flatten().softmax(dim=0).view_as(logits)
             ),
-            "this is what comes out if nothing is divided by the sum": (
+            f"{IF} nothing is divided by the sum": (
                 lambda logits: (logits - logits.amax(dim=-1, keepdim=True)).exp()
             ),
-            "this is the logarithm of what is wanted": (lambda logits: logits.log_softmax(dim=-1)),
+            "this is the logarithm of what is wanted": lambda logits: logits.log_softmax(dim=-1),
         },
     ),
     3: Judge(
         _attend,
         forbids=("matmul", "attention"),
         mistakes={
-            "this is what comes out if the logits are not divided by √d": (
-                lambda query, key, value: _attention(query, key, value, scale=1.0)
+            f"{IF} the logits are not divided by √d_h": (
+                lambda query, key, value: _attention(query, key, value, power=0)
             ),
-            "this is what comes out if the logits are divided by d, not by √d": (
-                lambda query, key, value: _attention(query, key, value, 1 / query.shape[-1])
+            f"{IF} the logits are divided by d_h, not by √d_h": (
+                lambda query, key, value: _attention(query, key, value, power=-1)
             ),
-            "this is what comes out if the softmax runs over the queries": (
+            f"{IF} the logits are multiplied by √d_h": (
+                lambda query, key, value: _attention(query, key, value, power=0.5)
+            ),
+            f"{IF} the softmax runs over the queries": (
                 lambda query, key, value: _attention(query, key, value, dim=-2)
             ),
-            "this is what comes out if the scale is applied after the softmax": (
+            f"{IF} the scale is applied after the softmax": (
                 lambda query, key, value: (
-                    _attention(query, key, value, scale=1.0) / query.shape[-1] ** 0.5
+                    _attention(query, key, value, power=0) / query.shape[-1] ** 0.5
                 )
             ),
-            "this is what comes out if the weights are not normalized": (
+            f"{IF} the weights of a query are not divided by their sum": (
                 lambda query, key, value: (query @ key.mT / query.shape[-1] ** 0.5).exp() @ value
             ),
         },
     ),
-    5: Judge(_previous_share),
+    5: Judge(
+        _previous_share,
+        mistakes={
+            f"{IF} the first word and [SEP] are counted too": (
+                lambda weights: weights.diagonal(-1, -2, -1).mean(dim=-1)
+            ),
+            f"{IF} the first word is counted too": (
+                lambda weights: weights.diagonal(-1, -2, -1)[..., :-1].mean(dim=-1)
+            ),
+            f"{IF} [SEP] is counted too": (
+                lambda weights: weights.diagonal(-1, -2, -1)[..., 1:].mean(dim=-1)
+            ),
+            "this is the diagonal above the main one: a row is a query, a column a key": (
+                lambda weights: weights.diagonal(1, -2, -1)[..., 1:-1].mean(dim=-1)
+            ),
+            "this is the weight of each token on itself": (
+                lambda weights: weights.diagonal(0, -2, -1)[..., 2:-1].mean(dim=-1)
+            ),
+            "this is the sum, not the mean": (
+                lambda weights: weights.diagonal(-1, -2, -1)[..., 1:-1].sum(dim=-1)
+            ),
+        },
+    ),
+    # Right and wrong answers come in any length and number of features, so none equals a mistake
+    # that is written down here: the judge looks where the tokens look.
     6: Judge(_look_back),
+    7: Judge(
+        _additivity,
+        mistakes={
+            "this adds the lengths of the displacements; add the vectors": (
+                lambda joint, single: (
+                    joint.norm(dim=-1) / single.norm(dim=-1).sum(dim=0),
+                    _compared(joint, single.sum(dim=0))[1],
+                )
+            ),
+            f"{IF} the vectors of the heads are averaged, not added": (
+                lambda joint, single: _compared(joint, single.mean(dim=0))
+            ),
+            "this is the ratio upside down": (
+                lambda joint, single: _compared(single.sum(dim=0), joint)
+            ),
+            f"{IF} the dot product is not divided by the lengths": (
+                lambda joint, single: (
+                    _compared(joint, single.sum(dim=0))[0],
+                    (joint * single.sum(dim=0)).sum(dim=-1),
+                )
+            ),
+            f"{IF} the sentences are averaged first": (
+                lambda joint, single: _compared(joint.mean(dim=0), single.sum(dim=0).mean(dim=0))
+            ),
+        },
+    ),
 }
