@@ -11,9 +11,28 @@ def softmax(logits):
     return grown / grown.sum(dim=-1, keepdim=True)
 
 
+def by_logarithms(logits):
+    lower = logits - logits.amax(dim=-1, keepdim=True)
+    return (lower - lower.exp().sum(dim=-1, keepdim=True).log()).exp()
+
+
 def attend(query, key, value, scale=True, dim=-1):
     logits = query @ key.transpose(-1, -2)
     return (logits / query.shape[-1] ** 0.5 if scale else logits).softmax(dim) @ value
+
+
+def by_sums(query, key, value, scale=True, dim=-1):
+    logits = (query[..., :, None, :] * key[..., None, :, :]).sum(dim=-1)
+    weights = (logits / query.shape[-1] ** 0.5 if scale else logits).softmax(dim)
+    return (weights[..., None] * value[..., None, :, :]).sum(dim=-2)
+
+
+def by_queries(query, key, value):
+    answers = []
+    for one in query.unbind(dim=-2):
+        logits = (one[..., None, :] * key).sum(dim=-1) * query.shape[-1] ** -0.5
+        answers.append((logits.softmax(dim=-1)[..., None] * value).sum(dim=-2))
+    return torch.stack(answers, dim=-2)
 
 
 def around_a_circle(tokens, sharpness=3.0, turn=1):
@@ -35,24 +54,35 @@ def one_hot(tokens):
 
 
 RIGHT = {
-    2: [softmax, lambda logits: (logits - logits.logsumexp(dim=-1, keepdim=True)).exp()],
-    3: [attend, F.scaled_dot_product_attention],
+    2: [softmax, by_logarithms],
+    3: [by_sums, by_queries],
     5: [
         lambda w: w.diagonal(-1, -2, -1)[..., 1:-1].mean(-1),
         lambda w: sum(w[..., i, i - 1] for i in range(2, w.shape[-1] - 1)) / (w.shape[-1] - 3),
     ],
     6: [around_a_circle, along_a_parabola],
 }
+FORBIDDEN = {
+    2: [
+        (lambda logits: logits.softmax(dim=-1), "uses softmax"),
+        (lambda logits: (logits - logits.logsumexp(dim=-1, keepdim=True)).exp(), "uses logsumexp"),
+    ],
+    3: [(attend, "uses matmul"), (F.scaled_dot_product_attention, "uses attention")],
+}
 WRONG = {
     2: [
-        lambda logits: None,
-        lambda logits: logits.exp() / logits.exp().sum(dim=-1, keepdim=True),  # overflows
-        lambda logits: logits.softmax(dim=0),
+        (lambda logits: None, "it returned nothing"),
+        (lambda logits: logits.exp() / logits.exp().sum(dim=-1, keepdim=True), "not taken off"),
+        (lambda logits: softmax(logits.mT).mT if logits.ndim > 1 else softmax(logits), "off by"),
+        (lambda logits: softmax(logits)[None], "it has shape (1, 3, 4, 5)"),
+        (lambda logits: softmax(logits).log(), "the logarithm"),
     ],
     3: [
-        lambda query, key, value: None,
-        lambda query, key, value: attend(query, key, value, scale=False),
-        lambda query, key, value: attend(query, key, value, dim=-2),
+        (lambda query, key, value: by_sums(query, key, value, scale=False), "not divided by √d"),
+        (lambda query, key, value: by_sums(query, key, value, dim=-2), "over the queries"),
+        (lambda query, key, value: by_sums(query / 2, key, value), "divided by d,"),
+        (lambda query, key, value: by_sums(query, key, value, False) / 2, "after the softmax"),
+        (lambda query, key, value: by_queries(query, key, value)[..., :1], "it has shape"),
     ],
     5: [
         lambda w: w.diagonal(-1, -2, -1).mean(-1),  # counts [CLS] and [SEP]

@@ -11,6 +11,7 @@ from attention_lib import checks
 from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
 from attention_lib.checks import answers, travel
 from attention_lib.checks.adopt import card_for_module
+from attention_lib.teaching.exercises.watch import Judge
 
 
 def _added_parameters(answer: Callable[[list[int], int, bool], int]) -> None:
@@ -63,8 +64,8 @@ def _largest_share(answer: Callable[[int], float]) -> None:
 
 
 JUDGES = {
-    2: _added_parameters,
-    3: _eca_gate,
-    5: _mean_gate,
-    6: _largest_share,
+    2: Judge(_added_parameters),
+    3: Judge(_eca_gate),
+    5: Judge(_mean_gate),
+    6: Judge(_largest_share),
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.measure.cost import measure
+from attention_lib.teaching.exercises.watch import Judge
 
 State = tuple[Tensor, Tensor, Tensor]
 
@@ -72,7 +73,7 @@ def _state(logits: Tensor, values: Tensor) -> State:
 
 
 JUDGES = {
-    2: _multiply_adds,
-    3: _masked_attention,
-    5: _merged,
+    2: Judge(_multiply_adds),
+    3: Judge(_masked_attention),
+    5: Judge(_merged),
 }

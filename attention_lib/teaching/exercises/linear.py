@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attention_lib.linear.external import _log_share
+from attention_lib.teaching.exercises.watch import Judge
 
 
 def _cheaper_from(answer: Callable[[int, int], int]) -> None:
@@ -58,8 +59,8 @@ def _causal_mean(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 
 
 JUDGES = {
-    2: _cheaper_from,
-    3: _shares,
-    4: _running,
-    6: _causal_mean,
+    2: Judge(_cheaper_from),
+    3: Judge(_shares),
+    4: Judge(_running),
+    6: Judge(_causal_mean),
 }

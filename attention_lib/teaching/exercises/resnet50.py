@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from attention_lib.joint import ConvolutionalBlockAttention
 from attention_lib.measure.cost import measure
 from attention_lib.networks.resnet import Bottleneck
+from attention_lib.teaching.exercises.watch import Judge
 
 
 def _reduction_for(answer: Callable[[list[int], int, float], float]) -> None:
@@ -49,4 +50,8 @@ def _is(given: float | None, wanted: float, asked: str) -> None:
     assert_close(float(given), float(wanted), msg=f"for {asked} it is {wanted:,}")
 
 
-JUDGES = {2: _reduction_for, 3: _cbam_macs, 4: _stride_shift}
+JUDGES = {
+    2: Judge(_reduction_for),
+    3: Judge(_cbam_macs),
+    4: Judge(_stride_shift),
+}

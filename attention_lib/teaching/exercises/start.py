@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from attention_lib.teaching.exercises.watch import Judge
+
 EXACT = torch.float64
 
 
@@ -36,9 +38,16 @@ def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
         query, key, value = (torch.randn(shape, generator=draw, dtype=EXACT) for shape in shapes)
-        weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(dim=-1)
+        wanted = _attention(query, key, value)
         case = f"for query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
-        _close(answer(query, key, value), weights @ value, case)
+        _close(answer(query, key, value), wanted, case)
+
+
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, dim: int = -1
+) -> Tensor:
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    return (scale * query @ key.mT).softmax(dim) @ value
 
 
 def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
@@ -66,8 +75,48 @@ def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
 
 
 JUDGES = {
-    2: _softmax,
-    3: _attend,
-    5: _previous_share,
-    6: _look_back,
+    2: Judge(
+        _softmax,
+        forbids=("softmax", "logsumexp"),
+        mistakes={
+            "this is what comes out if the largest logit is not taken off first": (
+                lambda logits: logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
+            ),
+            "this is what comes out if the sum runs along the first axis": (
+                lambda logits: logits.softmax(dim=0)
+            ),
+            "this is what comes out if one sum is taken over all axes": (
+                lambda logits: logits.flatten().softmax(dim=0).view_as(logits)
+            ),
+            "this is what comes out if nothing is divided by the sum": (
+                lambda logits: (logits - logits.amax(dim=-1, keepdim=True)).exp()
+            ),
+            "this is the logarithm of what is wanted": (lambda logits: logits.log_softmax(dim=-1)),
+        },
+    ),
+    3: Judge(
+        _attend,
+        forbids=("matmul", "attention"),
+        mistakes={
+            "this is what comes out if the logits are not divided by √d": (
+                lambda query, key, value: _attention(query, key, value, scale=1.0)
+            ),
+            "this is what comes out if the logits are divided by d, not by √d": (
+                lambda query, key, value: _attention(query, key, value, 1 / query.shape[-1])
+            ),
+            "this is what comes out if the softmax runs over the queries": (
+                lambda query, key, value: _attention(query, key, value, dim=-2)
+            ),
+            "this is what comes out if the scale is applied after the softmax": (
+                lambda query, key, value: (
+                    _attention(query, key, value, scale=1.0) / query.shape[-1] ** 0.5
+                )
+            ),
+            "this is what comes out if the weights are not normalized": (
+                lambda query, key, value: (query @ key.mT / query.shape[-1] ** 0.5).exp() @ value
+            ),
+        },
+    ),
+    5: Judge(_previous_share),
+    6: Judge(_look_back),
 }
