@@ -109,12 +109,13 @@ def _fair_gain(answer: Callable[[list[Report], str], float | None]) -> None:
     ]  # fmt: skip
     cases = {"SE": 1.25, "ECA": 0.25, "CBAM": None}
     given = [answer(list(reports), network) for network in cases]
+    assert any(said is not None for said in given), "it returned nothing"
     for said, (network, wanted) in zip(given, cases.items(), strict=True):
         asked = f"for {network} in the reports {reports}"
         if wanted is None:
             assert said is None, f"{asked} it is None: there is nothing to quote, not {said}"
         else:
-            assert said is not None, f"it returned nothing {asked}"
+            assert said is not None, f"{asked} it is {wanted}, not None"
             assert_close(float(said), wanted, msg=f"{asked} it is {wanted}, not {said}")
 
 
