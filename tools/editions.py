@@ -111,7 +111,8 @@ def _needed_from(code: list[NotebookNode], exercises: list[NotebookNode]) -> lis
             wanted = (wanted - defined(cell.source)) | needed(cell.source)
     makes = [defined(cell.source) for cell in code]
     changes = [changed(cell.source) for cell in code]
-    asked, taken = [(name, len(code)) for name in wanted], set()
+    taken: set[int] = set()
+    asked = [(name, len(code)) for name in wanted]
     while asked:
         name, place = asked.pop()
         makers = [n for n, names in enumerate(makes) if name in names]

@@ -10,7 +10,6 @@ from tools.folds import FOLDS
 
 pytestmark = pytest.mark.alone
 FOLD_LINE = 700  # pixels: what a laptop shows of a page at once
-EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 
 # Of what is seen: where the first sentence below "In one minute" begins, and programs above it.
 FIRST = """() => {
@@ -28,24 +27,25 @@ TITLES = """() => [...document.querySelectorAll(".cell details.hide > summary")]
   (summary) => [summary.innerText.trim(), summary.getAttribute("aria-label")])"""
 
 
-@EVERY_CHAPTER
-def test_a_page_begins_with_a_sentence(page, address, chapter):
+@pytest.fixture(params=chapters(), ids=lambda path: path.stem)
+def opened(request, page, address):
+    """A chapter's page, as soon as it is laid out."""
     page.set_viewport_size(WIDE)
-    page.goto(f"{address}/notebooks/{chapter.stem}.html")
-    top, programs, folds = page.evaluate(FIRST)
+    page.goto(f"{address}/notebooks/{request.param.stem}.html", wait_until="domcontentloaded")
+    return page
+
+
+def test_a_page_begins_with_a_sentence_and_its_folds_say_what_they_hold(opened):
+    top, programs, folds = opened.evaluate(FIRST)
     assert top < FOLD_LINE and not programs and folds == ["Set-up"]
-    (stamp,) = page.locator("details:first-of-type .cell_output p").all()[:1]
-    assert not stamp.is_visible()
-    page.locator("summary", has_text="Set-up").click()
-    assert stamp.is_visible() and "torch" in stamp.inner_text()
-
-
-@EVERY_CHAPTER
-def test_a_fold_says_what_it_holds(page, address, chapter):
-    page.goto(f"{address}/notebooks/{chapter.stem}.html")
-    titles = page.evaluate(TITLES)
+    titles = opened.evaluate(TITLES)
     wanted = "|".join(fold.title.replace("N", r"\d+") for fold in FOLDS.values())
     wanted += "|Code of this table"
     assert not [title for title, _ in titles if not re.fullmatch(wanted, title)]
     assert not any(label for _, label in titles), "a label would hide the title"
     assert sum(title == "Set-up" for title, _ in titles) == 1
+    assert not opened.evaluate("document.body.innerText.includes('#@title')")
+    (stamp,) = opened.locator("details:first-of-type .cell_output p").all()[:1]
+    assert not stamp.is_visible()
+    opened.locator("summary", has_text="Set-up").click()
+    assert stamp.is_visible() and "torch" in stamp.inner_text()
