@@ -34,7 +34,11 @@
     const section = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const first = (section || article).querySelector("mark.found") ?? article.querySelector("mark.found");
     for (let fold = first; (fold = fold?.parentElement?.closest("details")); ) fold.open = true;
-    first?.scrollIntoView({ block: "center" });
+    const show = () => first?.scrollIntoView({ block: "center", behavior: "instant" });
+    addEventListener("load", () => {
+      show();
+      window.MathJax?.startup?.promise?.then(show); // formulas have their height only now
+    });
     addEventListener("keydown", ({ key }) => {
       if (key !== "Escape") return;
       for (const found of document.querySelectorAll("mark.found")) found.replaceWith(...found.childNodes);

@@ -36,29 +36,36 @@
 
   function rankSection(section, asked, query) {
     const explained = section.explains.some((word) => plain(word) === query);
-    return 120 * share(section.heading, asked) + 50 * explained + 60 * density(section.text, asked);
+    const exact = plain(section.heading) === query;
+    return 200 * exact + 120 * share(section.heading, asked) + 50 * explained +
+      60 * density(section.text, asked); // prettier-ignore
   }
 
+  // What a page of a kind is worth beside others that answer as well.
+  const KINDS = [
+    [/^notebooks\//, 1.5],
+    [/^book\/library\//, 0.5],
+    [/^book\/(changes|status|mechanisms|selection)$/, 0.3],
+  ];
+
   // How well a page answers, and its section that answers best.
-  function rank({ page, names, terms, sections: [first, ...others] }, asked, query) {
+  function rank({ page, names, sections: [first, ...others] }, asked, query) {
     const title = first.heading;
     const lead = first.text.split("\n", 1)[0];
     const exact = [title, title.split(":")[0], ...names].some((name) => plain(name) === query);
     const whole = [first, ...others].map((section) => section.text).join("\n");
     const explains = others.some(({ explains }) => explains.some((word) => plain(word) === query));
-    const kind = page.startsWith("notebooks/") ? 1.5 : page.startsWith("book/library/") ? 0.5 : 1;
+    const [, kind] = KINDS.find(([pattern]) => pattern.test(page)) ?? [null, 1];
 
     let best = { score: 0, ...first, place: "" };
     for (const section of others) {
       const score = rankSection(section, asked, query);
       if (score > best.score) best = { ...section, score };
     }
-    const term = Object.keys(terms).find((term) => plain(term) === query);
-    if (term) best = { ...best, heading: term, place: terms[term], score: 60 };
     const entitled = share(title, asked);
     if (exact || entitled > 0.5 || !best.score) best = { ...first, place: "", heading: "" };
-    const score =
-      1000 * exact + 400 * entitled + 100 * share(lead, asked) + 60 * explains + 100 * density(whole, asked) + (best.score ?? 0);
+    const score = 1000 * exact + 400 * entitled + 100 * share(lead, asked) + 60 * explains +
+      100 * density(whole, asked) + (best.score ?? 0); // prettier-ignore
     return { page, title, best, whole, score: score * kind };
   }
 

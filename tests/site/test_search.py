@@ -75,6 +75,8 @@ def test_a_hit_leads_to_marked_words_in_view(search, query):
         "article mark.found", "marks => marks.map((mark) => mark.textContent.toLowerCase())"
     )
     assert all(query.split()[0][:5] in mark or query.split()[-1][:5] in mark for mark in marked)
+    search.page.wait_for_load_state("load")
+    search.page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
     assert search.page.eval_on_selector_all("article mark.found", SEEN), href
     search.page.keyboard.press("Escape")
     assert search.page.locator("mark.found").count() == 0

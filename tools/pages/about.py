@@ -1,5 +1,6 @@
 """How to cite the book, and what has changed in it: from CITATION.cff and CHANGELOG.md."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -36,7 +37,8 @@ def cite_page(root: Path = ROOT) -> str:
 def changes_page(root: Path = ROOT) -> str:
     """The changelog, and where to say that something is wrong."""
     told = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    introduction, mark, versions = told.partition("\n## ")
+    plain = re.sub(r"^## \[(.*?)\]", r"## \1", told, flags=re.M)  # no link to a version
+    introduction, mark, versions = plain.partition("\n## ")
     return page(
         "# Changes and errata",
         f"You have found a mistake? Please say so in [an issue]({repository(root)}/issues), with"

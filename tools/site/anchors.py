@@ -27,9 +27,9 @@ class StableAnchors(SphinxTransform):
             if number := NUMBER.search(formula.astext()):
                 self.name(formula, f"equation-{number[1]}", taken)
         for section in self.document.findall(nodes.section):
-            above, title = section.parent, section.next_node(nodes.title)
-            own = make_id(f"section-{title.astext()}")
-            if make_id(title.astext()):  # it begins with a letter
+            above, title = section.parent, next(section.findall(nodes.title)).astext()
+            own = make_id(f"section-{title}")
+            if make_id(title):  # it begins with a letter
                 own = own.removeprefix("section-")
             deep = isinstance(above, nodes.section) and isinstance(above.parent, nodes.section)
             wanted = f"{above['ids'][0]}-{own}" if deep else own

@@ -1,5 +1,6 @@
 """The general index holds the mechanisms, by each of their names, beside the terms."""
 
+from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -13,10 +14,9 @@ class Names(SphinxTransform):
     default_priority = 810  # after the anchors have their names
 
     def apply(self, **_: object) -> None:
-        folder, _, name = self.env.docname.removeprefix("book/api/").rpartition("/")
         for card in every_card():
-            if (folder, name) == (card.family, str(card)):
-                place = self.document.next_node(lambda node: bool(node.get("ids")))["ids"][0]
+            if self.env.docname == f"book/api/{card.family}/{card}":
+                [place, *_] = next(self.document.findall(nodes.section))["ids"]
                 names = dict.fromkeys([card.title, str(card), *card.aliases])
                 entries = [("single", name, place, "main", None) for name in names]
                 self.document.insert(0, addnodes.index(entries=entries))

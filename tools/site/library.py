@@ -47,7 +47,15 @@ def escape(mark: re.Match[str]) -> str:
     return "".join("\\" + letter for letter in mark[0])
 
 
+def says_nothing(
+    app: Sphinx, what: str, name: str, object: object, skipped: bool, options: object
+) -> bool | None:
+    """Leave out the fields of a named tuple, which only say their place."""
+    return True if str(object.__doc__).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("autodoc-process-docstring", as_markup, priority=900)
+    app.connect("autodoc-skip-member", says_nothing)

@@ -7,7 +7,7 @@ italics to that page. Nothing is linked in headings, code, formulas, captions an
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docutils import nodes
@@ -91,7 +91,7 @@ def connect(app: Sphinx, doctree: nodes.document, page: str) -> None:
         explain(doctree, vocabulary(app), link)
 
 
-def explain(doctree: nodes.document, known: dict, link) -> None:  # type: ignore[no-untyped-def]
+def explain(doctree: nodes.document, known: dict, link: Callable[..., nodes.Node]) -> None:
     """Link each word of the glossary where the text first uses it."""
     words = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in known)
     pattern, met = re.compile(rf"(?<![\w-])(?:{words})(?![\w-])"), set[str]()

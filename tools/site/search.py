@@ -16,43 +16,76 @@ from sphinx.environment import BuildEnvironment
 from sphinx.environment.collectors import EnvironmentCollector
 
 from attention_lib.catalog import every_card
+from attention_lib.teaching.display import citation
 
 # Not quoted: programs and what they print, formulas on a line of their own, what is not seen.
-SILENT = (nodes.title, nodes.section, nodes.FixedTextElement, nodes.Invisible, nodes.raw,
-          nodes.image, addnodes.toctree, addnodes.desc_signature)  # fmt: skip
+SILENT = (nodes.title, nodes.FixedTextElement, nodes.Invisible, nodes.raw, nodes.image,
+          addnodes.toctree, addnodes.desc_signature)  # fmt: skip
 SCRIPT = "article-texts.js"
 
 
+def part(node: nodes.Node) -> tuple[str, str] | None:
+    """Place and heading of a section, of a term of the glossary, or of what the library defines."""
+    if isinstance(node, nodes.section):
+        return node["ids"][0], next(node.findall(nodes.title)).astext()
+    if isinstance(node, nodes.definition_list_item):
+        term = next(node.findall(nodes.term))
+        return (term["ids"][0], term.astext()) if term["ids"] else None
+    if isinstance(node, addnodes.desc):
+        signature = next(node.findall(addnodes.desc_signature))
+        return (signature["ids"][0], signature["fullname"]) if signature["ids"] else None
+    return None
+
+
+def words(node: nodes.TextElement) -> str:
+    """A paragraph on one line: formulas are left out, and papers named as readers see them."""
+    said = []
+    for text in node.findall(nodes.Text):
+        above = text.parent.parent
+        if isinstance(text.parent, nodes.math):
+            said.append("…")
+        elif isinstance(above, addnodes.pending_xref) and above["refdomain"] == "cite":
+            name = citation(above["reftarget"], short=True)
+            said.append(name[1:].partition("]")[0])
+        else:
+            said.append(text.astext())
+    return " ".join("".join(said).split())
+
+
 def prose(node: nodes.Element) -> Iterator[str]:
-    """The paragraphs below a node that are the article's own words."""
+    """The paragraphs below a node that are the article's own words, without those of its parts."""
     for child in node.children:
-        if isinstance(child, SILENT) or "cell" in getattr(child, "get", dict().get)("classes", ()):
+        if isinstance(child, SILENT) or part(child):
+            continue
+        if isinstance(child, nodes.term) and child["ids"]:
             continue
         if isinstance(child, nodes.TextElement):
-            words = (
-                "…" if isinstance(text.parent, nodes.math) else text.astext()
-                for text in child.findall(nodes.Text)
-            )
-            yield " ".join("".join(words).split())
-        elif isinstance(child, nodes.Element):
+            yield words(child)
+        elif isinstance(child, nodes.Element) and "cell" not in child.get("classes", ()):
             yield from prose(child)
 
 
+def explained(node: nodes.Element) -> Iterator[str]:
+    """What stands in italics: where a word is explained, it does."""
+    for child in node.children:
+        if isinstance(child, nodes.emphasis):
+            yield child.astext().lower()
+        elif isinstance(child, nodes.Element) and not part(child):
+            yield from explained(child)
+
+
 def sections(doctree: nodes.document) -> list[dict[str, Any]]:
-    """Of each section its place, its heading, its words, and those it explains, in italics."""
-    found = []
-    for section in doctree.findall(nodes.section):
-        own = [child for child in section.children if not isinstance(child, nodes.section)]
-        stressed = [e for child in own for e in child.findall(nodes.emphasis)]
-        found.append(
-            {
-                "place": section["ids"][0],
-                "heading": section.next_node(nodes.title).astext(),
-                "explains": sorted({e.astext().lower() for e in stressed}),
-                "text": "\n".join(filter(None, prose(section))),
-            }
-        )
-    return found
+    """Of each part of a page its place, its heading, what it explains, and its words."""
+    return [
+        {
+            "place": found[0],
+            "heading": found[1],
+            "explains": sorted({*explained(node)}),
+            "text": "\n".join(filter(None, prose(node))),
+        }
+        for node in doctree.findall(nodes.Element)
+        if (found := part(node))
+    ]
 
 
 class Texts(EnvironmentCollector):
@@ -74,7 +107,7 @@ def texts(env: BuildEnvironment) -> dict[str, list[dict[str, Any]]]:
     """Page -> its sections."""
     if not hasattr(env, "book_texts"):
         env.book_texts = {}  # type: ignore[attr-defined]
-    return env.book_texts  # type: ignore[attr-defined, no-any-return]
+    return env.book_texts  # type: ignore[attr-defined]
 
 
 def write_texts(app: Sphinx, error: Exception | None) -> None:
@@ -82,12 +115,10 @@ def write_texts(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     names = {f"book/api/{card.family}/{card}": card.names for card in every_card()}
-    terms = app.env.domains["std"].data["terms"]
     pages = [
         {
             "page": page,
             "names": names.get(page, []),
-            "terms": {term: place for term, (where, place) in terms.items() if where == page},
             "sections": texts(app.env)[page],
         }
         for page in in_order(app.env)
