@@ -20,8 +20,8 @@ class SimplifiedSelfAttention(nn.Module):
         y = \bigl[\,\mathrm{softmax}(x_i x_i^\top / \sqrt{d_h})\, x_i\,\bigr]_{i=1}^{h} W_o + b,
         \qquad x = [\,x_1, \dots, x_h\,]
 
-    This mechanism has no paper: it comes from the repository that this library grew out of.  There
-    is no learned comparison either.  Each head takes its share of the raw features as query, key
+    This mechanism has no paper: it comes from the repository External-Attention-pytorch.  There is
+    no learned comparison either.  Each head takes its share of the raw features as query, key
     and value; only W_o, which joins the heads, is learned.  So likeness goes both ways before the
     softmax, long tokens look mostly at themselves, and the features must already lie where their
     dot product means something.  Beside multi-head attention it shows what the projections add.
@@ -31,7 +31,7 @@ class SimplifiedSelfAttention(nn.Module):
 
     Args:
         dim: features of a token, d.
-        heads: heads, h; each compares d_h = d / h features; 8 in the repository's example.
+        heads: heads, h; each compares d_h = d / h features; 8 in that repository's example.
         causal: whether a token sees only itself and those before it.
 
     Raises:

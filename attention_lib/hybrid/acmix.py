@@ -31,9 +31,10 @@ class ACmix(nn.Module):
 
     Args:
         channels: channels of the map, C, coming in and going out.
-        kernel_attention: side of the square that attention gathers from, K, odd; 7 in that code.
-        heads: heads, h; each works on d_h = C / h channels; 4 in that code.
-        kernel_convolution: side of the convolution's kernels, k, odd; 3 in that code.
+        kernel_attention: side of the square that attention gathers from, K, odd; 7 in the authors'
+            code.
+        heads: heads, h; each works on d_h = C / h channels; 4 in the authors' code.
+        kernel_convolution: side of the convolution's kernels, k, odd; 3 in the authors' code.
         stride: steps between the pixels that are answered, s, so ⌈H / s⌉ × ⌈W / s⌉ of them.
         mirror: whether attention sees the map mirrored beyond its border, as in the authors' code;
             it must then be more than K // 2 pixels high and wide.  If not, no key lies there.

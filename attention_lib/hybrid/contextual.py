@@ -32,10 +32,13 @@ class ContextualTransformer(nn.Module):
     Args:
         channels: channels of the map, C.
         kernel_size: side of the square of pixels that is read, k, odd; 3 in the paper.
-        groups: groups of the convolution that makes the static context, G; 4 in the code.
-        share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the code.
-        reduction: how many times narrower the middles of weights and fusion are, r; 2 in the code.
-        min_hidden: the least width of the middle of the fusion, L; 32 in the code.
+        groups: groups of the convolution that makes the static context, G; 4 in the authors'
+            code.
+        share: channels that share their weights, s: c, c + C / s, c + 2 C / s, …; 8 in the
+            authors' code.
+        reduction: how many times narrower the middles of weights and fusion are, r; 2 in the
+            authors' code.
+        min_hidden: the least width of the middle of the fusion, L; 32 in the authors' code.
 
     Raises:
         ValueError: if a number is below 1, `channels` not a multiple of `groups` and of `share`,

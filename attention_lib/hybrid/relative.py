@@ -109,6 +109,7 @@ CARD = Card(
     RelativeAttention,
     paper="dai2021coatnet",
     aliases=("coatnet",),
+    elsewhere=("TransformerBlock2d",),
     networks=[("CoAtNet", "dai2021coatnet")],
     example=dict(channels=8, table_height=5, table_width=3, head_dim=2),
     variants=[

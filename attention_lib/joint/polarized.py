@@ -106,7 +106,7 @@ CARD = Card(
     PolarizedSelfAttention,
     paper="liu2021polarized",
     aliases=("polarized",),
-    elsewhere=("psa", "ParallelPolarizedSelfAttention"),
+    elsewhere=("psa", "ParallelPolarizedSelfAttention", "SequentialPolarizedSelfAttention"),
     example=dict(channels=12),
     variants=[
         *(dict(parallel=False), dict(channels=9), dict(channels=2)),

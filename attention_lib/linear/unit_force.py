@@ -24,8 +24,8 @@ class UnitForceAttention(nn.Module):
     of the summary, is a vector over the d_h features of a key, so that with γ = 1 a head answers
     with a cosine for each feature of the value.
 
-    The repository that this library grew out of takes the lengths of the rows of the summary, over
-    the features of a value: then nothing is a cosine.
+    External-Attention-pytorch, where this class comes from, takes the lengths of the rows of the
+    summary, over the features of a value: then nothing is a cosine.
 
     The paper's XNorm has no ε, and is 0 / 0 for a vector of zeros; here it gives zeros.  Sums and
     lengths are float32 or better, as products of thousands are beyond float16.

@@ -84,6 +84,7 @@ CARD = Card(
     AxialAttention,
     paper="ho2019axial",
     aliases=("axial",),
+    elsewhere=("AxialImageTransformer",),
     networks=[("Axial Transformer", "ho2019axial")],
     example=dict(channels=8, heads=4),
     variants=[dict(axes=(-1,)), dict(axes=(-2, -1, -2)), dict(heads=1), dict(bias=True)],

@@ -28,16 +28,17 @@ class HaloAttention(nn.Module):
     the columns from query to key say where a key lies; the heads share them.
 
     What lies beyond the map is masked, and so is what completes the last blocks of a map that
-    blocks do not divide.  The paper writes no scale, and one vector r for both offsets; no code of
-    the authors was found.  Here keys and offsets meet scaled queries, and r is a sum, as in one
-    author's code of another network; in an earlier paper of theirs r^H and r^W stand side by side,
-    each of half the width.  It replaces a convolution between two 1×1 ones: no projection follows.
+    blocks do not divide.  The paper writes no scale, and one vector r for both offsets; no code
+    of the authors was found.  Here keys and offsets meet scaled queries, and r is a sum, as in
+    the code of BoTNet (Srinivas et al., 2021); in Stand-Alone Self-Attention (Ramachandran et
+    al., 2019) r^H and r^W stand side by side, each of half the width.  The layer replaces a
+    convolution between two 1×1 ones: no projection follows.
 
     Args:
         channels: channels of the map, C, coming in and going out.
         heads: heads, h; each works on d_h = C / h features; 8 in most stages of the paper.
         block_size: side of a block, β; 8 in the paper's smaller networks.
-        halo_size: how far a block sees beyond itself, η; 3 there.
+        halo_size: how far a block sees beyond itself, η; 3 in these.
 
     Raises:
         ValueError: if `channels` is no multiple of `heads`, the halo negative, a number below 1.

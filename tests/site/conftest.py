@@ -10,7 +10,8 @@ from tools.chapters import ROOT
 
 # What a page is made from, apart from what tools.pages writes.
 SOURCES = ("_config.yml", "_toc.yml", "book/*.md", "book/references.bib", "book/_static/*",
-           "book/_templates/**/*", "book/results/**/*.json", "notebooks/*.ipynb",
+           "book/_templates/**/*", "book/elsewhere/*.yml", "book/questions/*.yml",
+           "tools/questions.py", "book/results/**/*.json", "notebooks/*.ipynb",
            "attention_lib/**/*.py", "tools/pages/*.py", "tools/site/*.py", "tools/selection.py",
            "tools/flowchart.py")  # fmt: skip
 WRITTEN = {"changes.md", "cite.md", "library.md", "mechanisms.md", "status.md"}

@@ -3,7 +3,11 @@
     book/api/<family>/<Class>.md   a page for each mechanism
     book/api/symbols.md            the table of the notation page
     book/api/chapters.md           the table of chapters of the first page
+    book/api/doors.md              the three ways in on the first page
+    book/api/map.md                its map of all mechanisms
     book/api/paths.md              its table of reading paths, with their minutes
+    book/api/from_*.md             the classes of other collections, and what they are here
+    book/api/authors.md            the table of ratios to the authors' own code
     book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
@@ -21,10 +25,13 @@ from attention_lib.catalog import catalog, every_card
 from tools import selection
 from tools.chapters import ROOT
 from tools.pages.about import changes_page, cite_page
+from tools.pages.authors import authors_page
+from tools.pages.elsewhere import elsewhere_pages
 from tools.pages.library import library_pages
-from tools.pages.markdown import growth, table
+from tools.pages.map import drawing
+from tools.pages.markdown import growth, page, table
 from tools.pages.mechanism import mechanism_page
-from tools.pages.reading import chapters_table, paths_table
+from tools.pages.reading import chapters_table, doors, paths_table
 from tools.pages.status import status_page
 from tools.pages.tables import mechanisms_page, symbols_table
 
@@ -34,11 +41,16 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     book = root / "book"
     cards = {book / f"api/{card.family}/{card}.md": card for card in every_card()}
     which = {book / f"api/{name}": text for name, text in selection.parts(table, growth).items()}
+    coming = {book / f"api/{name}": text for name, text in elsewhere_pages(root).items()}
     return {path: mechanism_page(card, root) for path, card in cards.items()} | {
         **which,
         **library_pages(root),
+        **coming,
+        book / "api/authors.md": authors_page(root),
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
+        book / "api/doors.md": doors(root),
+        book / "api/map.md": page("```{raw} html\n" + drawing(root) + "\n```"),
         book / "api/paths.md": paths_table(root),
         book / "mechanisms.md": mechanisms_page(root),
         book / "status.md": status_page(root),

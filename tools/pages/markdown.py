@@ -27,6 +27,11 @@ def words(identifier: str) -> str:
     return identifier.replace("_", " ")
 
 
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
 def growth(card: Card, kind: str) -> str:
     return rf"$O\left({card.order(kind)}\right)$"
 

@@ -11,8 +11,13 @@ from attention_lib.cards.card import Card
 from attention_lib.catalog import NETWORKS
 from attention_lib.official import published, without
 from tools.chapters import ROOT
+from tools.pages.authors import authors_blocks
+from tools.pages.elsewhere import elsewhere_blocks
+from tools.pages.example import program, shown
 from tools.pages.markdown import COST_NAMES, Row, growth, page, table, words
 from tools.pages.reading import chapter_of
+from tools.pages.typeset import mathematics
+from tools.pages.use import use_blocks
 
 
 def sections(text: str) -> tuple[str, dict[str, str]]:
@@ -20,7 +25,8 @@ def sections(text: str) -> tuple[str, dict[str, str]]:
     found = dict(re.findall(r"^(Args|Raises|Returns):\n((?: {4}.*\n?|\n)+)", text, flags=re.M))
     prose = re.sub(r"^(Args|Raises|Returns):\n(?: {4}.*\n?|\n)+", "", text, flags=re.M)
     prose = re.sub(r"\.\. math::\n(?: {4}.*\n|\n)+", "", prose)
-    return prose.partition("\n")[2].strip(), {k: dedent(v) for k, v in found.items()}
+    prose = re.sub(r"(?<=\S)\n(?=\S)", " ", prose.partition("\n")[2].strip())
+    return prose, {k: dedent(v) for k, v in found.items()}
 
 
 def entries(section: str) -> list[tuple[str, str]]:
@@ -49,28 +55,17 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
     source = Path(inspect.getfile(module)).relative_to(root)
     blocks = [
         f"# {card.title}",
-        f"{card.summary} The paper is {{cite:t}}`{card.paper}`.",
+        f"{mathematics(card.summary)} The paper is {{cite:t}}`{card.paper}`.",
         f"$$\n{stacked(card.formula)}\n$$",
-        prose,
+        mathematics(prose),
     ]
     if chapter := chapter_of(card.family, root):
         link = f"../../../notebooks/{chapter.name}"
         blocks.append(f"Where it comes from, and how it fares: [the chapter]({link}).")
-
-    given = {name: _shown(value) for name, value in card.example.items()}
-    arguments = ", ".join(f"{name}={value}" for name, value in given.items())
-    made_of = [value for value in card.example.values() if isinstance(value, type)]
-    imports = [
-        f"from {part.__module__.rpartition('.')[0]} import {part.__name__}\n" for part in made_of
-    ]
-    alias = card.aliases[0] if card.aliases else str(card)
     blocks += [
+        *use_blocks(card),
         "## Make one",
-        "```python\n"
-        "from attention_lib import create\n"
-        + "".join(sorted([*imports, f"from attention_lib.{card.family} import {card}\n"]))
-        + f"\nmechanism = {card}({arguments})\n"
-        f'mechanism = create("{alias}", {arguments})  # the same\n```',
+        f"```python\n{program(card)}\n```",
         "`create` knows it as "
         + ", ".join(f"`{name}`" for name in card.names)
         + "; case, hyphens, underscores and blanks do not count.",
@@ -79,10 +74,11 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
     rows = []
     for name, meaning in entries(parts.get("Args", "")):
         default = defaults[name].default
-        shown = "none" if default is inspect.Parameter.empty else f"`{default}`"
-        rows.append([f"`{name}`", shown, meaning])
-    blocks.append(table(["Argument", "Default", "Meaning"], rows))
-    blocks += [f"Raises `{name}` {why}" for name, why in entries(parts.get("Raises", ""))]
+        told = "none" if default is inspect.Parameter.empty else f"`{default}`"
+        rows.append([f"`{name}`", told, mathematics(meaning)])
+    blocks.append(table(["Argument", "Default", "Meaning"], rows, "arguments"))
+    raised = entries(parts.get("Raises", ""))
+    blocks += [f"It raises `{name}` {mathematics(why)}" for name, why in raised]
 
     taken = inspect.signature(card.mechanism.forward).parameters
     rows = []
@@ -99,6 +95,8 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         "## Evidence",
         evidence(card),
         *weights_blocks(card),
+        *authors_blocks(card, root),
+        *elsewhere_blocks(card, root),
     ]
     if card.cannot:
         rows = [[f"`{check}`", reason] for check, reason in card.cannot.items()]
@@ -112,7 +110,7 @@ def cost_blocks(card: Card) -> list[str]:
     """The declared formulas, and what a network's presets are known to cost."""
     blocks = ["## Cost"]
     rows = [
-        [title, f"${card.typeset(kind)}$", growth(card, kind)]
+        [title, growth(card, kind), f"${card.typeset(kind)}$"]
         for kind, title in COST_NAMES.items()
         if getattr(card, kind)
     ]
@@ -120,12 +118,12 @@ def cost_blocks(card: Card) -> list[str]:
         blocks += [
             "For one sample. The contract counts parameters and multiply-adds at small and at large"
             " sizes, the largest tensor at large ones, and demands these numbers.",
-            table(["What", "Formula", "Grows as"], rows),
+            table(["What", "Grows as", "Formula"], rows),
         ]
     presets = [
         [
             f"`{name}`",
-            ", ".join(f"`{key}={_shown(value)}`" for key, value in preset.arguments.items()),
+            ", ".join(f"`{key}={shown(value)}`" for key, value in preset.arguments.items()),
             f"{preset.params:,}",
             f"{preset.macs:,} at {preset.height} × {preset.width}",
         ]
@@ -138,10 +136,6 @@ def cost_blocks(card: Card) -> list[str]:
             table(["Preset", "Arguments", "Parameters", "Multiply-adds"], presets),
         ]
     return blocks if len(blocks) > 1 else []
-
-
-def _shown(value: object) -> str:
-    return value.__name__ if isinstance(value, type) else repr(value)
 
 
 def property_blocks(card: Card) -> list[str]:

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from attention_lib.catalog import FAMILIES, catalog
-from tools.chapters import ROOT, chapters, notebook_of
+from tools.chapters import ROOT, chapters, notebook_of, repository
 from tools.pages.markdown import page, table
 
 # Who reads what, in which order: chapters by name; those that are not written yet are left out. A
@@ -26,6 +26,12 @@ def chapter_of(family: str, root: Path = ROOT) -> Path | None:
 
 def chapters_table(root: Path = ROOT) -> str:
     """Each family: its question, its mechanisms, and its chapter where there is one."""
+    written = [family for family in FAMILIES if chapter_of(family, root)]
+    count = (
+        f"Each family of mechanisms asks one question. {len(written)} of the {len(FAMILIES)}"
+        f" families have a chapter so far: {', '.join(written) or 'none'}. Every mechanism, with or"
+        " without a chapter, has a page of its own."
+    )
     rows = []
     for family in FAMILIES:
         shelf = import_module(f"attention_lib.{family}")
@@ -35,7 +41,29 @@ def chapters_table(root: Path = ROOT) -> str:
         found = chapter_of(family, root)
         where = f"[read it](../notebooks/{found.name})" if found else "not written yet"
         rows.append([title, question, ", ".join(links), where])
-    return page(table(["Family", "It asks", "Mechanisms", "Chapter"], rows))
+    return page(count, table(["Family", "It asks", "Mechanisms", "Chapter"], rows))
+
+
+def doors(root: Path = ROOT) -> str:
+    """The three ways in: to read, to run, to teach; each with its first step."""
+    first, *_ = found = {path.stem: path for path in _read_by("Student", root)}
+    exercises = sum(minutes(path) for path in _read_by("Teacher", root))
+    owner = repository(root).removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{owner}/blob/main/notebooks/{first}.ipynb"
+    return _doors(
+        f"**Read.** [{title(found[first])}](../notebooks/{first}.ipynb) builds attention from a"
+        f" weighted average and opens up a real model, in {minutes(found[first])} minutes. Then"
+        " take [a chapter](#the-chapters).",
+        f"**Run.** [Open the first chapter in Colab]({colab}) and change what you like. Or take a"
+        " mechanism from the library, [one page each](mechanisms.md).",
+        f"**Teach.** [A path for a course](#reading-paths) of {exercises} minutes of reading."
+        " Exercises judge themselves, and the [licence](license.md) lets you change all of it.",
+    )
+
+
+def _doors(*texts: str) -> str:
+    inside = [f":::{{container}} door\n{text}\n:::" for text in texts]
+    return page("::::{container} doors", *inside, "::::")
 
 
 def minutes(chapter: Path) -> int:
@@ -57,13 +85,18 @@ def in_order(root: Path = ROOT) -> list[str]:
     return [name.removesuffix(".ipynb") for name in found]
 
 
+def _read_by(reader: str, root: Path) -> list[Path]:
+    """The chapters on a reader's path that are written, in order."""
+    written = {path.stem: path for path in chapters(root) if notebook_of(path).exists()}
+    order = PATHS[reader].split() or in_order(root)
+    return [written[name] for name in order if name in written]
+
+
 def paths_table(root: Path = ROOT) -> str:
     """For each kind of reader, the chapters to read, in order, and how long they take together."""
-    written = {path.stem: path for path in chapters(root) if notebook_of(path).exists()}
     rows = []
-    for reader, names in PATHS.items():
-        order = names.split() or in_order(root)
-        found = [written[name] for name in order if name in written]
+    for reader in PATHS:
+        found = _read_by(reader, root)
         links = [f"[{title(path)}](../notebooks/{path.stem}.ipynb)" for path in found]
         rows.append([reader, ", ".join(links), str(sum(map(minutes, found)))])
     return page(table(["Reader", "Chapters, in this order", "Minutes"], rows))
