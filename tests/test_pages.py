@@ -181,7 +181,7 @@ def test_ratios_to_the_authors_are_shown_and_those_behind_named(tmp_path):
         dict(row, mechanism="DualAttention", backward=False, time_ratio=0.8, low=0.7, high=0.9,
              compiled=True, reason="a copy"),
     ]  # fmt: skip
-    (folder / "authors.json").write_text(json.dumps(dict(provenance=made, rows=rows)))
+    (folder / "peers-authors.json").write_text(json.dumps(dict(provenance=made, rows=rows)))
     told = authors_page(tmp_path)
     assert "Behind, by all quartiles: Dual Attention." in told
     assert "0.80 (0.70 to 0.90); behind: a copy" in told and "forward, compiled" in told

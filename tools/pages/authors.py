@@ -21,7 +21,7 @@ REASONS = {
 @cache
 def _stored(root: Path) -> list[tuple[dict, list[str]]]:
     """What is stored on each machine, and whose code has changed since."""
-    files = sorted((root / "book/results").glob("*/authors.json"))
+    files = sorted((root / "book/results").glob("*/peers-authors.json"))
     payloads = [json.loads(file.read_text("utf-8")) for file in files]
     return [(payload, older(payload, root)) for payload in payloads]
 
