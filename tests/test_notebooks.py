@@ -77,6 +77,18 @@ def fragile(text: str) -> list[str]:
     ]
 
 
+def others_results(text: str, chapter: str) -> list[str]:
+    """Stored measurements that a chapter names and that its key does not hold."""
+    names = sorted({path.stem for path in ROOT.glob("book/results/*/*.json")})
+    return [n for n in names if f'"{n}"' in text and not n.startswith(f"{chapter}-")]
+
+
+def test_a_chapter_reads_results_of_its_name_alone():
+    text = 'rows = newest(store.load("linear-bench")) + anything("dense-heads")'
+    assert others_results(text, "linear") == ["dense-heads"]
+    assert others_results(text, "start") == ["dense-heads", "linear-bench"]
+
+
 def test_there_are_chapters():
     assert chapters()
 
@@ -86,9 +98,7 @@ def test_a_chapter_keeps_the_rules(chapter):
     text = chapter.read_text(encoding="utf-8")
     found = [f"{chapter.name}, {told}" for told in complaints(text, headings(chapter.stem))]
     assert not found, "\n".join(found)
-    strange = [
-        n for n in re.findall(r'stored\("(.*?)"', text) if not n.startswith(f"{chapter.stem}-")
-    ]
+    strange = others_results(text, chapter.stem)
     assert not strange, f"no key of {chapter.stem} covers the measurements {strange}"
 
 

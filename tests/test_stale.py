@@ -83,9 +83,9 @@ def cell(text: str) -> nodes.container:
 
 def test_the_site_says_so_below_the_cell_that_reads_it():
     page = new_document("page")
-    page += cell('rows = bench.stored("tiny-bench")[0]["rows"]')
-    page += cell('rows = bench.stored("tiny-other")[0]["rows"]')
-    page += nodes.literal_block("", 'bench.stored("tiny-bench")')  # text, not a cell
+    page += cell('rows = newest(store.load("tiny-bench"))["rows"]')
+    page += cell('rows = newest(store.load("tiny-other"))["rows"]')
+    page += nodes.literal_block("", 'newest(store.load("tiny-bench"))')  # text, not a cell
     older = {"tiny-bench": "Measured on older code: Gate (cpu)."}
     app = SimpleNamespace(config=SimpleNamespace(measured_on_older_code=older))
     say_what_is_older(app, page, "notebooks/tiny")

@@ -3,8 +3,6 @@
 It is said here and not by the cell, whose output would change whenever the library does.
 """
 
-import re
-
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -22,9 +20,8 @@ def say_what_is_older(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Put a note below each cell that reads a measurement of older code."""
     for cell in list(doctree.findall(nodes.container)):
         if "cell" in cell["classes"]:
-            read = re.findall(r'\bstored\("([a-z0-9-]+)"\)', cell.astext())
-            older = app.config.measured_on_older_code
-            said = [older[name] for name in dict.fromkeys(read) if name in older]
+            older, text = app.config.measured_on_older_code, cell.astext()
+            said = [told for name, told in older.items() if f'"{name}"' in text]
             if said:
                 note = nodes.note("", *(nodes.paragraph(text=sentence) for sentence in said))
                 cell.parent.insert(cell.parent.index(cell) + 1, note)

@@ -1,7 +1,7 @@
 """What an answer does while it is judged: which operations it runs, and what it returns."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +130,9 @@ class _Calls(TorchFunctionMode):
         super().__init__()
         self.show = show
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable, types: Sequence, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         self.show(func.__name__.strip("_"))
         return func(*args, **(kwargs or {}))
 
@@ -142,7 +144,9 @@ class _Operations(TorchDispatchMode):
         super().__init__()
         self.show = show
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
         result = func(*args, **(kwargs or {}))
         view = any(returned.alias_info for returned in func._schema.returns)
         made = [] if view else [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
