@@ -125,6 +125,14 @@ def test_a_new_address_is_written_without_a_run(root, chapter, done, monkeypatch
     assert not is_stale(chapter, root)
 
 
+def test_new_folds_are_written_without_a_run(root, chapter, done, monkeypatch):
+    before = done.read_text()
+    monkeypatch.setattr(runner, "execute", lambda *_, **__: pytest.fail("it ran"))
+    done.write_text(before.replace('"cellView": "form"', '"cellView": "code"'))
+    main([], root)
+    assert done.read_text() == before and '"cellView": "form"' in before
+
+
 @pytest.mark.parametrize(
     ("cell", "error"),
     [

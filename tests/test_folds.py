@@ -10,6 +10,7 @@ from tools.chapters import (
     INSTALL_CELL,
     ON_A_GPU,
     OPENING,
+    PARAMETERS,
     PARAMETERS_CELL,
     addresses,
     as_notebook,
@@ -85,14 +86,16 @@ def test_unfolding_changes_metadata_alone():
     assert not any("hide" in tag for c in opened.cells for tag in c.metadata.get("tags", []))
 
 
-def run(source: str, **given: str | int) -> None:
+def run(source: str, **given: str) -> dict:
     for name, value in given.items():
         source = source.replace(f'{name} = "', f'{name} = {value!r}  # "')
-    exec(source, {})
+    names: dict = {}
+    exec(source, names)
+    return names
 
 
 def test_the_first_cell_knows_the_presets_and_refuses_others():
-    run(PARAMETERS_CELL)
+    assert {name: run(PARAMETERS_CELL)[name] for name in PARAMETERS} == PARAMETERS
     for preset in PRESETS:
         run(PARAMETERS_CELL, preset=preset)
     with pytest.raises(ValueError, match="'nonsense' is none of ci, laptop, t4, big"):

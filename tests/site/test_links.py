@@ -55,7 +55,7 @@ def test_a_fork_links_to_itself(tmp_path):
     fork = "https://github.com/somebody/their-fork"
     done = subprocess.run(
         [Path(sys.executable).with_name("jupyter-book"), "build", tmp_path, "-n", "-W", "-q"],
-        env=os.environ | {"BOOK_REPOSITORY": fork},
+        env=os.environ | {"BOOK_REPOSITORY": fork, "BOOK_SITE": "https://somebody.github.io/fork"},
         capture_output=True,
         text=True,
     )
@@ -66,4 +66,7 @@ def test_a_fork_links_to_itself(tmp_path):
     assert f"{colab}/somebody/their-fork/blob/main/one.ipynb" in found
     assert found.count(fork) >= 2
     assert f"git clone {fork}" in html.unescape(re.sub("<.*?>", "", built.read_text()))
+    assert (
+        '<link rel="canonical" href="https://somebody.github.io/fork/one.html"' in built.read_text()
+    )
     assert "attention-book/attention-book" not in built.read_text()
