@@ -41,7 +41,7 @@ LAZILY = {
     "cards": {"sympy"},
     "checks": {"onnxruntime"},
     "measure": {"scipy"},
-    "teaching": {"IPython", "PIL", "matplotlib", "numpy", "sympy"},
+    "teaching": {"PIL", "matplotlib", "numpy", "sympy"},
     "cli": {"rich", "typer", "click"},
 }
 FILES = [p for p in sorted(HOME.rglob("*.py")) if "__pycache__" not in p.parts]

@@ -22,4 +22,4 @@ def describe(notebook: NotebookNode) -> None:
         words = escape(alternative(cell))
         for output in cell.get("outputs", []):
             if html := output.get("data", {}).get("text/html"):
-                output.data["text/html"] = ALTERNATIVE.sub(lambda _, words=words: words, html)
+                output.data["text/html"] = words.join(ALTERNATIVE.split(html))

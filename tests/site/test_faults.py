@@ -29,6 +29,7 @@ FAULTS = [
     ("mathematics", '<mjx-merror data-mjx-error="no">x</mjx-merror>'),
     ("pictures", '<img src="missing.png" alt="missing">'),
     ("pictures", '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="">'),
+    ("pictures", '<svg class="drawn" role="img" aria-label=" "><text y="20">words</text></svg>'),
     ("icons", '<i class="fas fa-moon">x</i>'),
     ("search box", '<label>Another <input type="search"></label>'),
     ("search box", "<style>input { display: none }</style>"),
@@ -36,6 +37,8 @@ FAULTS = [
     ("phone", '<div style="width: 500px">wide</div>'),
     ("phone", '<div class="math" style="display: flex; flex-flow: row-reverse; overflow: auto">'
               '<mjx-container style="min-width: 900px">x</mjx-container></div>'),
+    ("phone", '<svg class="drawn" role="img" aria-label="small" viewBox="0 0 999 99" width="100%">'
+              '<text x="50" y="50" transform="rotate(-90 50 50)">words</text></svg>'),
     ("axe, light", '<p style="color: #ccc; background: #fff">faint</p>'),
     ("axe, light", "<button></button>"),
     ("axe, light", f"<style>.k {{ color: #ccc; background: #fff }}</style>{PROGRAM}"),

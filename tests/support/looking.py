@@ -57,7 +57,10 @@ PICTURES = """() => [...document.images].flatMap((image) => [
   .map((figure) => "no text alternative: " + figure.textContent.slice(0, 60)))"""
 SMALL_WORDS = """() => [...document.querySelectorAll("svg.drawn text")]
   .filter((words) => words.checkVisibility())
-  .map((words) => [words, parseFloat(getComputedStyle(words).fontSize) * words.getScreenCTM().a])
+  .map((words) => {
+    const { a, b } = words.getScreenCTM();
+    return [words, parseFloat(getComputedStyle(words).fontSize) * Math.hypot(a, b)];
+  })
   .filter(([words, size]) => size < 9)
   .map(([words, size]) => `${size.toFixed(1)} px are the words ${words.textContent}`)"""
 ICONS = """() => [...document.querySelectorAll("i[class*='fa-']")]

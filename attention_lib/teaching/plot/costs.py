@@ -145,6 +145,7 @@ def shares(rows: Sequence[Mapping]) -> "Figure":
         unused.set_axis_off()
     figure.supxlabel("share of the speed of a copy", fontsize=9)
     figure.supylabel("share of the speed of a matrix product", fontsize=9)
+    _settle(figure)
     for family, axes in zip(families, panels, strict=False):
         chosen = [row for row in rows if row["family"] == family]
         _name(axes, [(r["memory"], r["arithmetic"], find(r["name"]).aliases[0]) for r in chosen])
@@ -189,6 +190,7 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
     figure.legend(
         fontsize=9, loc="outside upper left", ncols=min(len(FAMILIES), 6), columnspacing=1
     )
+    _settle(figure)
     _name(axes, [(row[x], row[y], find(row["mechanism"]).aliases[0]) for row in rows])
     return figure
 
@@ -196,24 +198,28 @@ def scatter(rows: Sequence[Mapping], x: str, y: str) -> "Figure":
 Box = tuple[float, float, float, float]  # left, low, right, high
 
 
+def _settle(figure: "Figure") -> None:
+    """Lay a figure out; from here on its axes stay where they are."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def _name(axes: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
     """Write the name of each point in the free place that is nearest.
 
-    A line leads to it where that is not beside the point.
+    A line leads to it where that is not beside the point.  The layout must be settled.
     """
-    figure = axes.get_figure(root=True)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # from here on the axes stay where they are
-    across = [tuple(axes.transData.transform(point[:2])) for point in points]
+    left, low, right, high = axes.bbox.extents
+    across = [(x, y) for x, y in axes.transData.transform([point[:2] for point in points])]
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in across]
     for (x, y, name), point in sorted(zip(points, across, strict=True), key=lambda pair: pair[1]):
-        box = _free(point, 6 * len(name), 12, taken, tuple(axes.bbox.extents))
+        box = _free(point, 6 * len(name), 12, taken, (left, low, right, high))
         taken.append(box)
         middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        share = (middle[0] - left) / (right - left), (middle[1] - low) / (high - low)
         far = dict(arrowstyle="-", color=FRAME, linewidth=0.5, shrinkA=0, shrinkB=3)
         axes.annotate(
-            name, (x, y), axes.transAxes.inverted().transform(middle), "data", "axes fraction",
-            ha="center", va="center", fontsize=8,
+            name, (x, y), share, "data", "axes fraction", ha="center", va="center", fontsize=8,
             arrowprops=far if dist(middle, point) > 3 * len(name) + 12 else None,
         )  # fmt: skip
 

@@ -7,16 +7,21 @@ draw.
 import re
 from base64 import b64decode, b64encode
 from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-FONTS = (
-    "DejaVu Sans, Verdana, sans-serif"  # Verdana is as wide as the font that places were made for
-)
-AS_TEXT = {"svg.fonttype": "none", "svg.hashsalt": "attention"}  # words stay words; ids never vary
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+FONTS = "DejaVu Sans, Verdana, sans-serif"  # equally wide: the first is matplotlib's
+AS_TEXT: "dict[RcKeyType, Any]" = {  # words stay words, and no id varies
+    "svg.fonttype": "none",
+    "svg.hashsalt": "attention",
+}
 PHOTOGRAPH = 128 * 128  # pixels: a larger picture of many colours is kept as JPEG
 # What matplotlib writes that a page has no use for, and what takes its place.
 NEEDLESS = (
@@ -58,7 +63,7 @@ class Drawing(Figure):
         return f'<img alt="" src="data:image/svg+xml,{quote(self.svg(), safe=SAFE)}">'
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from builtins import display  # type: ignore[attr-defined]  # IPython puts it there
 
         display({"text/html": self.html(), "text/plain": repr(self)}, raw=True)
 

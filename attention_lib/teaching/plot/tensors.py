@@ -74,6 +74,7 @@ def weights(
     others: Sequence[str] = (),
     *,
     sides: tuple[str, str] = ("query", "key"),
+    label: str = "weight",
     numbers: bool = False,
     columns: int = 2,
     side: float = 3.0,
@@ -85,6 +86,7 @@ def weights(
         tokens: what the queries are called; numbers from 1 if none.
         others: what the keys are called, if not as the queries.
         sides: what rows and columns are.
+        label: what the colour bar says that they hold.
         numbers: whether each weight is also written; for small matrices.
         columns: matrices in a row, at most.
         side: the width of each on the page, in inches.
@@ -124,16 +126,18 @@ def weights(
         axes.set_ylabel(sides[0], fontsize=9)
     for unused in panels[len(shown) :]:
         unused.set_axis_off()
-    _bar(figure, panels, panels[0], "weight")
+    _bar(figure, panels, panels[0], label)
     return figure
 
 
 def _bar(figure: "Figure", beside: "Sequence[Axes]", shown: "Axes", label: str = "") -> None:
     """A colour bar beside some axes, for what one of them shows."""
     one = len(beside) == 1
-    size = dict(fraction=0.08, aspect=15) if one else dict(fraction=0.05, aspect=30)
-    bar = figure.colorbar(shown.images[0], ax=list(beside), pad=0.03, label=label, **size)
-    bar.solids.set_rasterized(True)  # one small picture, not a path for each of its colours
+    thick, aspect = (0.08, 15) if one else (0.05, 30)
+    bar = figure.colorbar(shown.images[0], ax=list(beside), label=label, pad=0.03, fraction=thick,
+                          aspect=aspect)  # fmt: skip
+    for colours in bar.ax.collections:
+        colours.set_rasterized(True)  # one small picture, not a path for each colour
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=3 if one else 5)
     bar.ax.tick_params(labelsize=8, length=2)
