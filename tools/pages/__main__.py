@@ -19,9 +19,10 @@ from tools import selection
 from tools.chapters import ROOT
 from tools.pages.markdown import growth, table
 from tools.pages.mechanism import mechanism_page
+from tools.pages.mechanisms import mechanisms_page
 from tools.pages.reading import chapters_table, paths_table
 from tools.pages.status import status_page
-from tools.pages.tables import mechanisms_page, symbols_table
+from tools.pages.tables import symbols_table
 
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
