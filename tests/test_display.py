@@ -9,6 +9,7 @@ import torch
 from attention_lib import find
 from attention_lib.catalog import catalog
 from attention_lib.channel import SqueezeExcitation
+from attention_lib.measure.order import big_o
 from attention_lib.teaching import display
 from tools.pages.mechanism import evidence
 
@@ -16,7 +17,8 @@ from tools.pages.mechanism import evidence
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_a_card_shows_its_facts(card):
     page = display.card(str(card))
-    for fact in (card.title, card.summary, *card.oracles, card.typeset("macs")):
+    grown = big_o(card, "macs") or "none counted"
+    for fact in (card.title, card.summary, *card.oracles, grown, big_o(card, "touched")):
         assert fact in page
     assert page._repr_markdown_() == repr(page) == page
 
@@ -28,11 +30,11 @@ def test_costs_are_worked_out_with_the_papers_values():
 
 
 def test_properties_are_split_into_kept_and_not_kept():
-    kept, missed = (
-        line for line in display.card("se").splitlines() if "eep" in line and line[0] == "-"
-    )
-    assert "only attenuates" in kept and "only attenuates" not in missed
-    assert "none" in missed
+    kept = [line for line in display.card("se").splitlines() if "- Measured" in line]
+    assert len(kept) == 1 and kept[0].startswith("- Measured, and holds: ")
+    assert "only attenuates" in kept[0]
+    [missed] = [line for line in display.card("epsa").splitlines() if "- Measured" in line]
+    assert missed.startswith("- Measured, and does not hold: ")
 
 
 def test_a_source_is_quoted_without_indentation():
@@ -42,11 +44,17 @@ def test_a_source_is_quoted_without_indentation():
 
 
 def test_a_table_aligns_numbers_and_keeps_bars():
-    page = display.table([{"name": "a|b", "count": 1234567, "share": 0.123456}])
+    page = display.table(
+        [
+            {"name": "a|b", "count": 1234567, "share": 0.123456},
+            {"name": "c", "count": 7, "share": 8192.0},
+        ]
+    )
     assert page.splitlines() == [
         "| name | count | share |",
         "| :--- | ---: | ---: |",
         r"| a\|b | 1,234,567 | 0.1235 |",
+        "| c | 7 | 8,192 |",
     ]
     with pytest.raises(ValueError, match="at least one row"):
         display.table([])

@@ -1,156 +1,101 @@
 """What the page *Which one?* shows, made from `attention_lib.advice`; see `tools.pages`.
 
 book/api/selection-chart.md     the flow chart, and the same as a list
-book/api/selection-form.md      the data of the page's script
-book/api/selection-sizes.md     rankings at a few sizes, complete without the script
-book/api/selection-table.md     complexity, use, and known networks
+book/api/selection-costs.md     every answer's mechanisms and what they cost, and the script's data
+book/api/selection-uses.md      complexity, use, and known networks
+
+All is computed here. The page's script hides what was not asked for, and puts the sizes that a
+reader types into the formulas.
 """
 
 import json
 from collections.abc import Callable
 from functools import cache
 from html import escape
-from itertools import pairwise
-from math import gcd
-from typing import Any
 
-import sympy
 import torch
-from sympy import Integer, Max, Piecewise, Symbol, floor
+from sympy import Integer, Symbol
 from sympy.printing import jscode
 
 from attention_lib.advice import evidence, questions, ranking
-from attention_lib.advice.need import BYTES, Need
+from attention_lib.advice.need import Need
 from attention_lib.advice.questions import Answer, Path, Question
-from attention_lib.advice.ranking import Advice
 from attention_lib.advice.traits import (
     asks_for_rows,
-    can_be_causal,
     on_tokens,
     properties_in_words,
     takes_key_mask,
 )
-from attention_lib.cards.card import COSTS, Card
-from attention_lib.catalog import catalog, find
-from attention_lib.cli.tables import with_unit
+from attention_lib.cards.card import Card
+from attention_lib.cards.notation import COUNTED
+from attention_lib.catalog import catalog
+from attention_lib.measure.sizes import sizes_named
 from attention_lib.measure.trace import trace_fake
 from tools.flowchart import flowchart
-from tools.stale import outdated
 
-# The page's script takes no larger sizes: its rules were tried up to these
-MOST = {"features": 4096, "side": 1024, "tokens": 2**20, "batch": 1024}
-WIDTHS = (*range(1, 10), 12, 16, 20, 24, 28, 30, 32, 33, 36, 40, 48, 63, 64, 80, 96, 100, 112,
-          120, 127, 128, 129, 160, 192, 200, 240, 256, 384, 512, 640, 768, 1000, 1024, 2048,
+# The page's script takes no larger sizes: its formulas were tried up to these
+MOST = {"side": 1024, "tokens": 2**20, "batch": 1024}
+WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 100, 112, 128, 160, 192, 200, 224, 256, 288, 300, 320,
+          384, 400, 448, 480, 500, 512, 576, 640, 768, 960, 1000, 1024, 1280, 1536, 2048, 3072,
           4096)  # fmt: skip
 AXES = ("batch", "tokens", "height", "width")
-STATIC = (
-    Need("tokens", 512, tokens=196),
-    Need("tokens", 512, tokens=1024),
-    Need("tokens", 512, tokens=16384),
-    Need("tokens", 512, tokens=1024, causal=True),
-    Need("maps", 256, height=56, width=56),
-    Need("maps", 1024, height=14, width=14),
-)
+# What the table shows before a reader types anything
+FIRST = {
+    "maps": Need("maps", 256, height=56, width=56),
+    "tokens": Need("tokens", 256, tokens=1024),
+}
 
 
-# ---- rules for the script --------------------------------------------------------------------
-
-
-def need_of(card: Card, features: int, side: int = 8) -> Need:
-    return Need(card.layout, features, height=side, width=side)
-
-
-def words_at(card: Card, features: int) -> dict[str, Any] | None:
-    """The words of its formulas at a width; None if it cannot have that width."""
-    try:
-        return ranking.at_size(card, need_of(card, features)).words()
-    except ValueError:
-        return None
-
-
-def divisor(card: Card, accepted: set[int]) -> tuple[int, int]:
-    """(m, n): it accepts the multiples of m from n on.
-
-    Raises:
-        ValueError: if that is not the rule.
-    """
-    rule = gcd(*accepted), min(accepted)
-    told = {width for width in WIDTHS if width % rule[0] == 0 and width >= rule[1]}
-    if told != accepted:
-        raise ValueError(
-            f"{card} accepts {sorted(accepted)}, which are not the multiples of {rule}"
-        )
-    return rule
-
-
-def as_formula(points: dict[int, int], at: Callable[[int], int]) -> sympy.Expr:
-    """A word that depends on the width c: a constant, max(floor(c / a), b), or steps."""
-    if len(set(points.values())) == 1:
-        return Integer(next(iter(points.values())))
-    width, least = Symbol("features"), min(points.values())
-    for part in range(1, 257):
-        if all(value == c // part for c, value in points.items()):
-            return floor(width / part)
-        if all(value == max(c // part, least) for c, value in points.items()):
-            return Max(floor(width / part), least)
-    steps, widths = [], sorted(points)
-    for low, high in pairwise(widths):
-        start = low
-        while at(start) != points[high]:  # between two widths it may step more than once
-            value, below, above = at(start), start, high
-            while above - below > 1:
-                middle = (below + above) // 2
-                below, above = (middle, above) if at(middle) == value else (below, middle)
-            steps.append((Integer(value), width < above))
-            start = above
-    if len(steps) > 16:
-        raise ValueError(f"no rule for a word that takes {len(set(points.values()))} values")
-    return Piecewise(*steps, (Integer(points[widths[-1]]), True))
+# ---- the precomputed table -------------------------------------------------------------------
 
 
 @cache
-def rules(name: str) -> dict[str, object]:
-    """What the script must know of a mechanism: its formulas in the sizes alone, and its limits."""
-    card = find(name)
-    found = {width: words_at(card, width) for width in WIDTHS}
-    accepted = {width: words for width, words in found.items() if words}
-    multiple, least = divisor(card, set(accepted))
-    typical = next(w for w in (256, *sorted(accepted, reverse=True)) if w in accepted)
-
-    def at(word: str) -> Callable[[int], int]:
-        @cache
-        def number(width: int) -> int:
-            words = words_at(card, -(-width // multiple) * multiple)
-            if words is None:
-                raise ValueError(f"{card} refuses a width between {width} and the next it accepts")
-            return words[word]
-
-        return number
-
-    held, formulas = accepted[typical], {}
-    for kind in COSTS:
-        formula = card.expression(kind)
-        numbers = {Symbol("channels"): Symbol("features"), Symbol("dim"): Symbol("features")}
-        for symbol in formula.free_symbols - numbers.keys() - set(map(Symbol, AXES)):
-            if isinstance(held.get(str(symbol)), int):  # a product with zero may lack its word
-                points = {width: words[str(symbol)] for width, words in accepted.items()}
-                numbers[symbol] = as_formula(points, at(str(symbol)))
+def rules(card: Card, causal: bool) -> dict[str, object]:
+    """Its formulas in the sizes and in words that follow from the width; these at every width."""
+    sized = {width: at_width(card, width, causal) for width in WIDTHS}
+    accepted = {width: found for width, found in sized.items() if isinstance(found, Card)}
+    words = {width: found.words() for width, found in accepted.items()}
+    first, *others = words.values()
+    same = {w for w, n in first.items() if all(other.get(w) == n for other in others)} - {*AXES}
+    formulas, varying = {}, set[str]()
+    for kind in COUNTED:
+        formula = card.expression(kind) * (1 if kind == "params" else Symbol("batch"))
+        numbers = {Symbol(w): Integer(int(first[w])) for w in same if isinstance(first[w], int)}
         formula = formula.subs(numbers).doit()
-        formula = formula.replace(sympy.Indexed, lambda base, i: Integer(held[str(base)][int(i)]))
-        if unknown := formula.free_symbols - set(map(Symbol, (*AXES, "features"))):
-            raise ValueError(f"{card}: {kind} still holds {unknown}")
+        formula = formula.replace(
+            lambda part: part.is_Indexed,
+            lambda part: Integer(first[str(part.base)][int(part.indices[0])]),
+        )
         formulas[kind] = jscode(formula)
-    side = widest(card, typical)
-    return {**formulas, "multiple": multiple, "least": least, "side": side}
+        varying |= {str(symbol) for symbol in formula.free_symbols} - {*AXES}
+    at = {
+        width: {"words": [int(words[width][w]) for w in sorted(varying)]}
+        | ({"changed": told} if (told := ranking.changed(found)) else {})
+        if isinstance(found, Card)
+        else {"refused": found}
+        for width, found in sized.items()
+    }
+    return {**formulas, "words": sorted(varying), "at": at, "side": widest(card)}
 
 
-def widest(card: Card, features: int) -> int | None:
+def at_width(card: Card, width: int, causal: bool) -> Card | str:
+    """The card at a width, or why it cannot have it."""
+    height = None if on_tokens(card) and not asks_for_rows(card) else 8
+    need = Need(card.layout, width, tokens=64, height=height, width=height, causal=causal)
+    try:
+        return ranking.at_size(card, need)
+    except ValueError as error:
+        return str(error).removeprefix(f"{card}: ")
+
+
+@cache
+def widest(card: Card) -> int | None:
     """The greatest side of a square map that it takes; None if it takes the largest we try."""
 
     def fits(side: int) -> bool:
+        sized = ranking.at_size(card, Need(card.layout, 256, height=side, width=side))
         try:
-            sized = ranking.at_size(card, need_of(card, features, side))
-            with torch.device("meta"):
+            with sizes_named(sized), torch.device("meta"):
                 trace_fake(sized.build(), *sized.inputs())
         except ValueError:
             return False
@@ -165,53 +110,34 @@ def widest(card: Card, features: int) -> int | None:
     return low
 
 
+def asked(question: Question) -> dict[str, object]:
+    """A question, its answers, and what is asked next."""
+    answers = [
+        {"slug": a.slug, "label": a.label}
+        | ({"then": asked(a.then)} if isinstance(a.then, Question) else {})
+        for a in question.answers
+    ]
+    return {"text": question.text, "answers": answers}
+
+
 def data() -> dict[str, object]:
     """All that the script knows."""
-    ways = list(questions.paths())
-    inside = [{str(card) for card in questions.members(path)} for path in ways]
-    measured: dict[str, list] = {}
-    for m in evidence.measurements():
-        measured.setdefault(m.mechanism, []).append(
-            [m.group, m.machine, int(m.backward), m.batch, m.features, m.height, m.width, m.seconds]
-        )
-    mechanisms = []
-    for card in catalog():
-        name = str(card)
-        notes = properties_in_words(card)
-        mechanisms.append(
-            {
-                "name": name,
-                "title": card.title,
-                "page": f"api/{card.family}/{name}.html",
-                "layout": card.layout,
-                "paths": [number for number, names in enumerate(inside) if name in names],
-                "padding": takes_key_mask(card),
-                "rows": asks_for_rows(card),
-                "notes": notes,
-                "trained": evidence.experiments_with(name),
-                "measured": measured.get(name, []),
-                **rules(name),
-                "causal": can_be_causal(card),
-            }
-        )
-    told = [
-        {
-            "slugs": path.slugs,
-            "use": path.leaf.use,
-            "why": path.why,
-            "caveat": path.leaf.caveat,
-            "findings": path.leaf.finding(),
-        }
-        for path in ways
-    ]
+    ways = [(card, "causal" in path.slugs) for path, cards in answered() for card in cards]
     return {
         "most": MOST,
-        "bytes": BYTES,
-        "uncounted": ranking.UNCOUNTED,
-        "tasks": {layout: questions.tasks(layout) for layout in ("tokens", "maps")},
-        "paths": told,
-        "mechanisms": mechanisms,
+        "first": FIRST["maps"].features,
+        "widths": WIDTHS,
+        "question": asked(questions.TREE),
+        "mechanisms": {key(card, causal): rules(card, causal) for card, causal in ways},
     }
+
+
+def answered() -> list[tuple[Path, list[Card]]]:
+    return [(path, questions.members(path)) for path in questions.paths()]
+
+
+def key(card: Card, causal: bool) -> str:
+    return f"{card}, causal" if causal else str(card)
 
 
 # ---- the parts of the page -----------------------------------------------------------------------
@@ -278,14 +204,20 @@ def chart_page() -> str:
     )
 
 
-def form_page() -> str:
-    """Where the script builds its form, and what it reads."""
+def costs_page() -> str:
+    """The table, and what the script reads."""
     text = json.dumps(data(), ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    heads = "".join(f'<th scope="col">{name.capitalize()}</th>' for name in COUNTED.values())
+    bodies = "\n".join(body(path, cards) for path, cards in answered())
     return "\n".join(
         [
             "```{raw} html",
-            '<div id="selection"><noscript><p>The form needs JavaScript. The tables below need'
-            " none.</p></noscript></div>",
+            '<div id="selection"></div>',
+            '<div class="pst-scrollable-table-container">',
+            '<table class="table ranking sortable stack" data-sort="within">',
+            f'<thead><tr><th scope="col">Mechanism</th>{heads}</tr></thead>',
+            bodies,
+            "</table></div>",
             f'<script type="application/json" id="selection-data">{text}</script>',
             '<script src="../_static/select.js" defer></script>',
             "```",
@@ -294,77 +226,72 @@ def form_page() -> str:
     )
 
 
-def sizes_page(table: Callable) -> str:
-    """Rankings at a few sizes."""
-    blocks = []
-    for need in STATIC:
-        advice = ranking.recommend(need)
-        kind = "causal, " if need.causal else ""
-        rows = [
-            [
-                link(choice.card),
-                f"{choice.macs:,}" if choice.macs else "0: none counted",
-                f"{choice.params:,}",
-                with_unit(choice.bytes, "B"),
-                clock(choice),
-                choice.path.leaf.use,
-            ]
-            for choice in advice.choices
-        ]
-        heads = ["Mechanism", "Multiply-adds", "Parameters", "Largest tensor", "Measured", "Why"]
-        title = (
-            f"{need.places:,} tokens"
-            if need.layout == "tokens"
-            else f"{need.height} × {need.width}"
-        )
-        unit = "features" if need.layout == "tokens" else "channels"
-        blocks += [
-            f"### {title}, {kind}{need.features:,} {unit}",
-            f"<details>\n<summary>{len(rows)} mechanisms</summary>",
-            table(heads, rows, "ranking"),
-            left_out(advice),
-            "</details>",
-        ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+def body(path: Path, cards: list[Card]) -> str:
+    """What one way through the questions leads to, with the reasons in rows of their own."""
+    leaf, wide = path.leaf, len(COUNTED) + 1
+    said = [line for line in (path.why, leaf.caveat, *leaf.finding()) if line]
+    why = " ".join(f"<span>{escape(sentence(line))}</span>" for line in said)
+    lines = [
+        f'<tbody data-path="{" ".join(path.slugs)}">',
+        f'<tr class="heading"><th colspan="{wide}" scope="rowgroup">{escape(sentence(leaf.use))}'
+        "</th></tr>",
+        f'<tr class="why"><td colspan="{wide}">{why}</td></tr>',
+        *(row(path, card) for card in cards),
+        "</tbody>",
+    ]
+    return "\n".join(lines)
 
 
-def left_out(advice: Advice) -> str:
-    told: dict[str, list[str]] = {}
-    for card, reason in advice.left_out:
-        if card.layout == advice.need.layout:
-            told.setdefault(reason, []).append(card.title)
-    sentences = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
-    return f"Left out: {'; '.join(sentences)}." if sentences else ""
+def row(path: Path, card: Card) -> str:
+    """A mechanism and its costs at the first size, then what else there is to say of it."""
+    layout, causal = path.slugs[0], "causal" in path.slugs
+    page = f"api/{card.family}/{card}.html"
+    need = FIRST[layout]
+    if asks_for_rows(card):
+        cells = f'<td colspan="{len(COUNTED)}">{ROWS}</td>'
+    else:
+        sized = ranking.at_size(card, Need(**vars(need) | {"causal": causal}))
+        counts = ranking.counted_at(sized, need.batch)
+        cells = "".join(f'<td data-value="{counts[k]}">{shown(counts[k])}</td>' for k in COUNTED)
+    notes = [sentence(note) for note in properties_in_words(card)]
+    if stored := evidence.experiments_with(str(card)):
+        notes.append(f"In stored experiments: {', '.join(stored)}.")
+    told = f'<tr class="why"><td colspan="{len(COUNTED) + 1}">{escape(" ".join(notes))}</td></tr>'
+    marks = " ".join(
+        f'data-{name}="1"'
+        for name, holds in (("padding", takes_key_mask(card)), ("rows", asks_for_rows(card)))
+        if holds
+    )
+    return (
+        f'<tr data-key="{key(card, causal)}" {marks}><th scope="row"><a href="{page}">'
+        f'{escape(card.title)}</a><span class="changed"></span></th>{cells}</tr>'
+        + (f"\n{told}" if notes else "")
+    )
 
 
-def clock(choice: ranking.Choice) -> str:
-    if not choice.measured:
-        return "not measured"
-    return f"{with_unit(choice.measured.seconds, 's')} at {choice.measured.where}"
+ROWS = "its tokens are the pixels of a map: tick “pixels” and give height and width"
 
 
-def machines() -> str:
-    """The machines that the stored times come from, in a sentence."""
-    found = sorted({m.machine for m in evidence.measurements()})
-    older = {name for path, names in outdated().items() if "-bench." in path for name in names}
-    since = f" Measured on older code: {', '.join(sorted(older))}." if older else ""
-    return f"The stored times come from: {escape('; '.join(found))}.{since}"
+def shown(count: int) -> str:
+    return f"{count:,}" if count else "none"
 
 
-def table_page(table: Callable, growth: Callable) -> str:
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def uses_page(table: Callable, growth: Callable) -> str:
     """Complexity, use and known networks of every mechanism."""
     rows = []
     for card in catalog():
-        paths = [path for path in questions.paths() if card in questions.members(path)]
+        paths = [path for path, cards in answered() if card in cards]
         known = [f"{model}: {{cite:t}}`{key}`" for model, key in card.networks]
+        macs = growth(card, "macs")
+        if macs == "none":
+            macs = f"none; touches {growth(card, 'touched')}"
+        use = "\n\n".join(path.leaf.use for path in paths)
         rows.append(
-            [
-                f"{link(card)}\n\n{card.summary}",
-                growth(card, "macs"),
-                growth(card, "params"),
-                "\n\n".join(path.leaf.use for path in paths),
-                "\n\n".join(known) or "none found",
-            ]
+            [link(card), macs, growth(card, "params"), use, "\n\n".join(known) or "none found"]
         )
     heads = ["Mechanism", "Multiply-adds", "Parameters", "Use", "Typical model"]
     return table(heads, rows, "uses") + "\n"
@@ -374,7 +301,6 @@ def parts(table: Callable, growth: Callable) -> dict[str, str]:
     """The generated parts of the page, by file name under book/api."""
     return {
         "selection-chart.md": chart_page(),
-        "selection-form.md": form_page(),
-        "selection-sizes.md": sizes_page(table) + "\n" + machines() + "\n",
-        "selection-table.md": table_page(table, growth),
+        "selection-costs.md": costs_page(),
+        "selection-uses.md": uses_page(table, growth),
     }

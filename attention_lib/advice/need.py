@@ -26,7 +26,6 @@ class Need:
         causal: no token may look at a later one.
         padding: sequences of several lengths share a batch.
         task: an answer of the questions, see `tasks`; "" for any.
-        backward: show times of forward and backward passes.
         dtype: of the numbers, which sets their bytes.
 
     Raises:
@@ -43,7 +42,6 @@ class Need:
     causal: bool = False
     padding: bool = False
     task: str = ""
-    backward: bool = False
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -56,7 +54,7 @@ class Need:
                 check_size(name, number)
         if self.memory is not None and not (isinstance(self.memory, int) and self.memory >= 1):
             raise ValueError(f"memory={self.memory!r} must be at least 1 byte")
-        for name in ("causal", "padding", "backward"):
+        for name in ("causal", "padding"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         if (self.height is None) != (self.width is None):

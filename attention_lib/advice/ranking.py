@@ -1,20 +1,22 @@
-"""Rank what fits a need by counted cost, and say why.
+"""What fits a need, what it costs at the size that is needed, and why it fits.
 
     advice = recommend(Need("maps", features=256, height=56, width=56))
     print(advice.choices[0].name, advice.choices[0].macs)
 
-Costs are counted and times were measured; which of two mechanisms learns better is said only where
-a stored experiment shows it.
+Costs are counted; which of two mechanisms learns better is said only where a stored experiment
+shows it.
 """
 
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
+from math import log
 
 import torch
 
-from attention_lib.advice.evidence import Measured, experiments_with, nearest
+from attention_lib.advice.evidence import experiments_with
 from attention_lib.advice.need import BYTES, Need
 from attention_lib.advice.questions import Path, paths
 from attention_lib.advice.traits import (
@@ -23,13 +25,13 @@ from attention_lib.advice.traits import (
     properties_in_words,
     takes_key_mask,
 )
-from attention_lib.cards.card import COSTS, Card
+from attention_lib.cards.card import Card
+from attention_lib.cards.notation import COUNTED
 from attention_lib.catalog import catalog, find
 from attention_lib.measure.sizes import realistic, sizes_named
 from attention_lib.measure.trace import trace_fake
 
-UNCOUNTED = "nothing that it does is counted: means, softmax, Fourier transforms are not"
-ORDERS = ("macs", "params", "memory", "time")
+SHARED = ("heads", "groups")  # arguments that have to divide the width
 SIZE = ("layout", "features", "tokens", "height", "width", "batch", "causal")  # of a need
 
 
@@ -41,9 +43,10 @@ class Choice:
     path: Path
     params: int
     macs: int  # for the whole batch
+    touched: int  # numbers read or written at least, for the whole batch
     memory: int  # numbers in its largest tensor, for the whole batch
     bytes: int  # of that tensor
-    measured: Measured | None
+    changed: str = ""  # arguments that are not the default, since the width has no such divisor
     notes: tuple[str, ...] = ()
 
     @property
@@ -63,9 +66,7 @@ def recommend(need: Need, by: str = "macs") -> Advice:
 
     Args:
         need: what is looked for.
-        by: "macs", "params" or "memory", which are counted; or "time", which was measured.  Only
-            mechanisms that were measured side by side at one size are ranked by time, so these
-            come in groups; those never measured come last.
+        by: "macs", "touched", "params" or "memory", all of which are counted.
 
     Raises:
         ValueError: if there is no such order.
@@ -73,8 +74,8 @@ def recommend(need: Need, by: str = "macs") -> Advice:
     """
     if not isinstance(need, Need):
         raise TypeError(f"a Need is wanted, got {need!r}")
-    if by not in ORDERS:
-        raise ValueError(f"by={by!r} must be one of {', '.join(ORDERS)}")
+    if by not in COUNTED:
+        raise ValueError(f"by={by!r} must be one of {', '.join(COUNTED)}")
     choices, left_out = [], []
     for card in catalog():
         ways = [path for path in paths() if all(a.holds(card) for a in path.answers)]
@@ -112,31 +113,63 @@ def _wrong_kind(card: Card, way: Path | None, need: Need) -> str:
 
 
 def at_size(card: Card, need: Need) -> Card:
-    """The card with the paper's defaults, at the size that is needed."""
+    """The card with the paper's defaults, at the size that is needed.
+
+    Where the default number of heads or groups does not divide the width, the nearest does that the
+    mechanism accepts.
+
+    Raises:
+        ValueError: if it cannot have this size.
+    """
     size = dict(channels=need.features, dim=need.features, height=need.height, width=need.width)
     if not asks_for_rows(card):  # there the tokens follow from height and width
         size["tokens"] = need.places
     known = {*card.sizes, *inspect.signature(card.mechanism).parameters}
-    given = {name: n for name, n in size.items() if name in known and n is not None}
-    return realistic(card, **given, **dict(causal=True) if need.causal else {})
+    given: dict[str, object] = {name: n for name, n in size.items() if name in known and n}
+    if need.causal:
+        given["causal"] = True
+    asked = realistic(card, **given)
+    if not (why := _refusal(asked)):
+        return asked
+    for shared in nearest_divisors(card, need.features):
+        other = realistic(card, **given, **shared)
+        if not _refusal(other):
+            return other
+    raise ValueError(why)
+
+
+def _refusal(card: Card) -> str:
+    """What the constructor says against its arguments; "" if nothing."""
+    try:
+        with sizes_named(card), torch.device("meta"):
+            card.build()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def nearest_divisors(card: Card, width: int) -> list[dict[str, int]]:
+    """Heads and groups that divide the width, those nearest to the defaults first."""
+    defaults = {name: card.defaults[name] for name in SHARED if name in card.defaults}
+    defaults = {name: n for name, n in defaults.items() if type(n) is int}
+    divisors = [n for n in range(1, width + 1) if width % n == 0]
+    found = [dict(zip(defaults, ns, strict=True)) for ns in product(divisors, repeat=len(defaults))]
+    return sorted(found, key=lambda ns: sum(abs(log(n / defaults[a])) for a, n in ns.items()))
+
+
+def changed(card: Card) -> str:
+    """Which of heads and groups are not the default: "heads = 10"."""
+    told = ((name, card.example.get(name)) for name in SHARED if name in card.defaults)
+    others = [f"{name} = {n}" for name, n in told if n not in (None, card.defaults[name])]
+    return ", ".join(others)
 
 
 def _counted(card: Card, path: Path, need: Need) -> Choice:
     """Its cost; a size that it cannot work at raises the ValueError that a user would get."""
     card, counts = _costs(card, Need(**{name: getattr(need, name) for name in SIZE}))
-    notes = properties_in_words(find(str(card)))
-    if not counts["macs"]:
-        notes.insert(
-            0, "nothing that it does is counted: means, softmax, Fourier transforms are not"
-        )
-    return Choice(
-        card,
-        path,
-        **counts,
-        bytes=counts["memory"] * BYTES[need.dtype],
-        measured=nearest(str(card), need),
-        notes=tuple(notes),
-    )
+    size = counts["memory"] * BYTES[need.dtype]
+    notes = tuple(properties_in_words(find(str(card))))
+    return Choice(card, path, **counts, bytes=size, changed=changed(card), notes=notes)
 
 
 @lru_cache(maxsize=256)
@@ -147,17 +180,17 @@ def _costs(card: Card, size: Need) -> tuple[Card, dict[str, int]]:
         with torch.device("meta"):
             mechanism, inputs = card.build(), card.inputs()
         trace_fake(mechanism, *inputs)
-    counts = {kind: card.cost(kind, 1 if kind == "params" else size.batch) for kind in COSTS}
-    counts["memory"] = max(counts["memory"], size.batch * size.places * size.features)
-    return card, counts
+    return card, counted_at(card, size.batch)
+
+
+def counted_at(card: Card, batch: int) -> dict[str, int]:
+    """What it costs, for the whole batch."""
+    return {kind: card.cost(kind, 1 if kind == "params" else batch) for kind in COUNTED}
 
 
 def _rank(choice: Choice, by: str) -> tuple:
     """What choices are ordered by; what is equal there, by the other counts and the name."""
-    counts = (choice.macs, choice.memory, choice.params, choice.name)
-    if by == "time":
-        time = choice.measured
-        return (time is None, time.group if time else "", time.seconds if time else 0, *counts)
+    counts = (choice.macs, choice.touched, choice.params, choice.memory, choice.name)
     return (getattr(choice, by), *counts)
 
 

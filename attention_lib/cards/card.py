@@ -71,6 +71,13 @@ class Card:
         return self.mechanism.__module__.rpartition(".")[2]
 
     @property
+    def touched(self) -> str:
+        """Numbers moved at least: input and parameters are read, the largest tensor is written."""
+        axes = [axis for axis in self.shapes["x"] if axis not in self.sizes] + [*self.free]
+        read = " * ".join(axes)
+        return f"{read} + ({self.params}) / batch + {self.memory}" if self.memory else ""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All that it answers to: class, file, short names, presets, and those it has elsewhere."""
         own = (str(self), self.stem, *self.aliases, *self.presets)
@@ -229,26 +236,6 @@ class Card:
         from sympy import expand, latex
 
         return latex(expand(self.expression(kind, letter), deep=False))
-
-    def order(self, kind: str) -> str:
-        """How that formula grows, as LaTeX: its leading terms in the free axes of the input.
-
-        Parameters do not depend on those: they grow with the width, and rounding is left out.
-        """
-        from sympy import Add, Max, Symbol, ceiling, degree, expand, floor, latex
-
-        fixed = [axis for axis in self.shapes["x"] if axis not in self.sizes]
-        axes = [Symbol(letter(axis)) for axis in (fixed if kind == "params" else self.free)]
-        formula = self.expression(kind, letter)
-        for rounded in (floor, ceiling):
-            formula = formula.replace(rounded, lambda inside: inside)
-        formula = formula.replace(  # the larger of two grows as their sum does
-            lambda part: isinstance(part, Max) and part.has(*axes), lambda part: Add(*part.args)
-        )
-        terms = Add.make_args(expand(formula))
-        degrees = [sum(degree(term, axis) for axis in axes if term.has(axis)) for term in terms]
-        leading = [t for t, d in zip(terms, degrees, strict=True) if d == max(degrees)]
-        return latex(Add(*(term / (term.as_coeff_Mul()[0] or 1) for term in leading)))
 
     def expression(self, kind: str, name: Callable[[str], str] = str) -> "sympy.Expr":
         """The formula of a cost, in which each word is called what `name` makes of it."""

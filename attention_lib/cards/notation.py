@@ -68,6 +68,13 @@ SYMBOLS = {
 
 
 COSTS = {"params": "parameters", "macs": "multiply-adds", "memory": "largest tensor"}
+# What tables show: "touched" follows from the others
+COUNTED = {
+    "macs": "multiply-adds",
+    "touched": "numbers touched",
+    "params": "parameters",
+    "memory": "largest tensor",
+}
 
 
 def letter(word: str) -> str:

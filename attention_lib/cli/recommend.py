@@ -1,4 +1,4 @@
-"""`attention-lib recommend`: rank what fits a task by counted cost, and say why."""
+"""`attention-lib recommend`: what fits a task, what it costs at this size, and why."""
 
 from typing import Annotated
 
@@ -25,36 +25,30 @@ def recommend(
         bool, typer.Option("--padding", help="Sequences of several lengths in a batch.")
     ] = False,
     task: Annotated[str, typer.Option(help="What for, as gate or far; an error lists all.")] = "",
-    by: Annotated[str, typer.Option(help="macs, params, memory, or time.")] = "macs",
-    backward: Annotated[bool, typer.Option("--backward", help="Times with gradients.")] = False,
+    by: Annotated[str, typer.Option(help="macs, touched, params or memory.")] = "macs",
     dtype: Precision = "float32",
 ) -> None:
-    """Rank what fits a task by counted cost, and say why.
+    """What fits a task, what it costs at this size, and why.
 
-    Multiply-adds, parameters and the largest tensor are counted at the size given.  Times were
-    measured, at the stored size nearest to it.  What cannot be used is left out, with the reason.
+    All costs are counted at the size given, none is guessed.  Where the width has no divisor such
+    as the default number of heads, the nearest is taken and named.  What cannot be used is left
+    out, with the reason.
     """
     from attention_lib.advice import Need, parse_bytes, ranking
 
     need = Need(
         layout, features, tokens, height, width or height, batch,
-        parse_bytes(memory) if memory else None, causal, padding, task, backward, dtype,
+        parse_bytes(memory) if memory else None, causal, padding, task, dtype,
     )  # fmt: skip
     advice = ranking.recommend(need, by)
     say = console_for().print
     say(f"{need}; counted for the whole batch, ordered by {by}\n", soft_wrap=True)
     rows = []
     for choice in advice.choices:
-        time = choice.measured
-        rows.append([
-            choice.name,
-            f"{choice.macs:,}",
-            f"{choice.params:,}",
-            with_unit(choice.bytes, "B"),
-            with_unit(time.seconds, "s") if time else "not measured",
-            f"{time.where}, {time.machine}" if time else "",
-        ])  # fmt: skip
-    head = ["mechanism", "multiply-adds", "parameters", "largest tensor", "time", "measured at"]
+        counts = (choice.macs, choice.touched, choice.params)
+        size = with_unit(choice.bytes, "B")
+        rows.append([choice.name, *(f"{n:,}" for n in counts), size, choice.changed])
+    head = ["mechanism", "multiply-adds", "numbers touched", "parameters", "largest tensor", ""]
     if rows:
         print_table(head, rows, right=range(1, 5))
     else:

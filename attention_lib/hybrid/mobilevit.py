@@ -137,11 +137,11 @@ CARD = Card(
     sizes=dict(batch=2, height=5, width=3),
     params="3 * kernel_size**2 * channels**2 + 2 * channels * dim + 6 * channels"
     " + depth * (8 * dim**2 + 11 * dim) + 2 * dim",
-    macs="height * width * (3 * kernel_size**2 * channels**2 + 2 * channels * dim) + depth * dim"
-    " * (8 * dim * places * ceiling(height / patch_size) * ceiling(width / patch_size)"
-    " + 2 * places * ceiling(height / patch_size)**2 * ceiling(width / patch_size)**2)",
+    macs="height * width * (3 * kernel_size**2 * channels**2 + 2 * channels * dim) + 2 * depth"
+    " * dim * patch_size**2 * ceiling(height / patch_size) * ceiling(width / patch_size)"
+    " * (4 * dim + ceiling(height / patch_size) * ceiling(width / patch_size))",
     memory="Max(2 * channels * height * width,"
-    " 3 * dim * places * ceiling(height / patch_size) * ceiling(width / patch_size))",
+    " 3 * dim * patch_size**2 * ceiling(height / patch_size) * ceiling(width / patch_size))",
     rejects=[
         *(dict(channels=8, dim=6), dict(channels=8, dim=8, kernel_size=2)),
         *(dict(channels=channels, dim=dim) for channels, dim in ((0, 8), (8, 0))),

@@ -16,8 +16,9 @@ from torch import nn
 
 from attention_lib.cards import properties
 from attention_lib.cards.card import Card
-from attention_lib.cards.notation import COSTS
+from attention_lib.cards.notation import COUNTED
 from attention_lib.catalog import NETWORKS, catalog, find
+from attention_lib.measure.order import big_o
 
 
 class Page(str):
@@ -41,8 +42,9 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
     found = find(thing)
     at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
     rows = []
-    for kind, title in COSTS.items():
-        row = {"cost": title, "formula": f"${found.typeset(kind)}$"}
+    for kind, title in COUNTED.items():
+        grown = big_o(found, kind)
+        row = {"cost": title, "grows as": f"${grown}$" if grown else "none counted"}
         if sizes:
             row[f"at {at}"] = f"{found.cost(kind, **found.defaults | sizes):,}"
         rows.append(row)
@@ -54,8 +56,8 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
         table(rows),
         "",
         f"- Takes {'; '.join(shapes)}; gives ({', '.join(found.shapes['return'])}).",
-        f"- Keeps: {_named(_kept(found)) or 'none of the properties measured'}.",
-        f"- Does not keep: {_named(_missed(found)) or 'none; it keeps all that are measured'}.",
+        *(f"- Measured, and holds: {_named(kept)}." for kept in [_kept(found)] if kept),
+        *(f"- Measured, and does not hold: {_named(no)}." for no in [_missed(found)] if no),
         f"- Evidence: {evidence(found)}.",
         f"- Paper: {citation(found.paper)}.",
     ]
@@ -196,7 +198,7 @@ def _named(words: Iterable[str]) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:z.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value).replace("|", r"\|")
 
 

@@ -1,4 +1,4 @@
-// What scrolls sideways can be reached with the Tab key, and only while it does scroll.
+// What scrolls sideways shows it (tables.css) and can be reached with the Tab key, while it does scroll.
 (() => {
   const boxes =
     "pre, div.math, mjx-container[display], .cell_output, .cell_output .output, " +
@@ -8,6 +8,7 @@
     for (const box of document.querySelectorAll(boxes)) {
       const scrolls =
         box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== "visible";
+      box.classList.toggle("scrolls", scrolls && !box.matches("pre"));
       if (scrolls) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
     }

@@ -1,4 +1,4 @@
-"""What fits a need is ranked by what it costs, and what is left out says why."""
+"""What fits a need is counted at its size, and what is left out says why."""
 
 from dataclasses import replace
 
@@ -9,11 +9,12 @@ from attention_lib.advice import questions, ranking
 from attention_lib.advice.need import Need
 from attention_lib.advice.questions import members, paths
 from attention_lib.advice.ranking import recommend
-from attention_lib.catalog import catalog
+from attention_lib.cards.notation import COUNTED
+from attention_lib.catalog import catalog, find
 from attention_lib.measure.cost import measure
 
 TASKS = [(layout, task) for layout in ("tokens", "maps") for task in questions.tasks(layout)]
-COUNTED = [
+NEEDS = [
     Need("maps", 128, height=19, width=26, batch=3),
     Need("maps", 256, height=56, width=56),
     Need("tokens", 64, tokens=77, causal=True, batch=2),
@@ -24,9 +25,9 @@ COUNTED = [
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
 def test_costs_are_those_that_are_counted(card, monkeypatch):
-    """All are counted again; the largest tensor of a small input may be a weight."""
+    """All are counted again; the largest tensor of a small input may be its copy, or a weight."""
     monkeypatch.setattr(ranking, "catalog", lambda: [card])
-    for need, choice in ((each, c) for each in COUNTED for c in recommend(each).choices):
+    for need, choice in ((each, c) for each in NEEDS for c in recommend(each).choices):
         large = replace(choice.card, sizes=choice.card.sizes | {"batch": need.batch})
         with torch.device("meta"):
             mechanism, inputs = large.build(), large.inputs()
@@ -34,25 +35,34 @@ def test_costs_are_those_that_are_counted(card, monkeypatch):
         assert (choice.params, choice.macs) == (counted.params, counted.macs), choice.name
         largest = max(counted.memory, inputs[0].numel())
         weight = max([p.numel() for p in mechanism.parameters()], default=0)
-        assert choice.memory <= largest <= max(choice.memory, weight), choice.name
+        most = max(choice.memory, weight, inputs[0].numel())
+        assert choice.memory <= largest <= most, choice.name
         assert choice.bytes == 4 * choice.memory
+        read = inputs[0].numel() + choice.params
+        assert choice.touched == read + choice.memory
 
 
-@pytest.mark.parametrize("by", ["macs", "params", "memory"])
+@pytest.mark.parametrize("by", COUNTED)
 def test_those_that_cost_least_come_first(by):
-    costs = [getattr(choice, by) for choice in recommend(COUNTED[0], by).choices]
+    costs = [getattr(choice, by) for choice in recommend(NEEDS[0], by).choices]
     assert costs == sorted(costs) and len(set(costs)) > 1
 
 
-def test_times_are_ranked_only_within_one_measured_size():
-    choices = recommend(Need("maps", 128, height=32, width=32), "time").choices
-    groups = [c.measured.group if c.measured else None for c in choices]
-    assert groups == sorted(groups, key=lambda g: (g is None, g or ""))
-    for group in set(groups) - {None}:
-        times = [c.measured.seconds for c in choices if c.measured and c.measured.group == group]
-        assert times == sorted(times)
-        sizes = {c.measured.where for c in choices if c.measured and c.measured.group == group}
-        assert len(sizes) == 1, "one size, so the times can be compared"
+def test_heads_and_groups_are_the_nearest_divisors():
+    found = {c.name: c for c in recommend(Need("tokens", 500, tokens=64)).choices}
+    mha = found["MultiHeadAttention"]
+    assert mha.changed == "heads = 10" and mha.card.example["heads"] == 10, "8 does not divide 500"
+    assert found["ExternalAttention"].changed == "", "a single head is its default"
+    on_maps = {c.name: c for c in recommend(Need("maps", 30, height=9, width=9)).choices}
+    assert on_maps["SpatialGroupEnhance"].changed == "groups = 30"
+    at_home = recommend(Need("maps", 256, height=9, width=9)).choices
+    assert not any(choice.changed for choice in at_home), "256 has the defaults' divisors"
+
+
+def test_divisors_are_tried_from_the_default_outwards():
+    tried = ranking.nearest_divisors(find("mha"), 12)
+    assert [each["heads"] for each in tried] == [6, 12, 4, 3, 2, 1], "by the ratio to 8"
+    assert ranking.nearest_divisors(find("simam"), 12) == [{}]
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -75,7 +85,7 @@ def why(advice, name):
 def test_what_is_left_out_says_why():
     on_maps = recommend(Need("maps", 30, height=60, width=20, memory=1000))
     assert why(on_maps, "MultiHeadAttention") == "works on tokens"
-    assert why(on_maps, "SpatialGroupEnhance") == "channels=30 must be a multiple of groups=64"
+    assert "channels=30 must be a multiple of" in why(on_maps, "PyramidSplitAttention")
     assert why(on_maps, "SimAM") == "its largest tensor alone takes 144,000 bytes, of 1,000 allowed"
     wide = recommend(Need("maps", 64, height=60, width=20))
     assert "at most max_windows=4" in why(wide, "MultiResolutionOverlappedAttention")
@@ -101,7 +111,7 @@ def test_memory_is_a_matter_of_the_precision():
 
 def test_an_unknown_order_is_refused():
     with pytest.raises(ValueError, match="by='speed' must be one of macs, params"):
-        recommend(COUNTED[0], by="speed")
+        recommend(NEEDS[0], by="speed")
 
 
 @pytest.mark.parametrize("need", ["maps", None, dict(layout="maps")], ids=repr)

@@ -31,9 +31,10 @@ from tools.pages.library import library_pages
 from tools.pages.map import drawing
 from tools.pages.markdown import growth, page, table
 from tools.pages.mechanism import mechanism_page
+from tools.pages.mechanisms import mechanisms_page
 from tools.pages.reading import chapters_table, doors, paths_table
 from tools.pages.status import status_page
-from tools.pages.tables import mechanisms_page, symbols_table
+from tools.pages.tables import symbols_table
 
 
 def pages(root: Path = ROOT) -> dict[Path, str]:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from attention_lib.cards import notation
 from attention_lib.cards.card import Card
+from attention_lib.measure.order import big_o
 
-COST_NAMES = notation.COSTS | {"state": "state, kept while decoding"}
+COST_NAMES = notation.COUNTED | {"state": "state, kept while decoding"}
 Row = list[str]
 
 
@@ -33,7 +34,14 @@ def sentence(text: str) -> str:
 
 
 def growth(card: Card, kind: str) -> str:
-    return rf"$O\left({card.order(kind)}\right)$"
+    """Its Big-O; "none" where nothing is counted."""
+    return " ".join(f"${part}$" for part in breakable(big_o(card, kind))) or "none"
+
+
+def breakable(formula: str) -> list[str]:
+    """A sum as one formula a term, so that a narrow cell can break it before a plus."""
+    first, *others = formula.split(" + ")
+    return [first, *(f"{{}}+ {term}" for term in others)] if first else []
 
 
 def page(*blocks: str) -> str:

@@ -27,7 +27,7 @@ def status_page(root: Path = ROOT) -> str:
         "Each chapter was executed from top to bottom before this site was built, and the tests"
         " demand that the notebook shown is that of the present text, and run it again with the"
         " present library: it has to show the same.",
-        table(heads, rows),
+        table(heads, rows, "stack"),
         *stored(root),
     )
 
@@ -48,5 +48,5 @@ def stored(root: Path = ROOT) -> list[str]:
         "Some measurements take longer than a page should, or another machine. They are stored in"
         " `book/results`, each with what one must know to repeat it. *Of older code* is what has"
         " changed since it was measured.",
-        table(heads, rows),
+        table(heads, rows, "stack"),
     ]
