@@ -40,7 +40,7 @@ MAY_IMPORT = {
 LAZILY = {
     "cards": {"sympy"},
     "checks": {"onnxruntime"},
-    "measure": {"scipy"},
+    "measure": {"scipy", "sympy"},
     "teaching": {"PIL", "matplotlib", "numpy", "sympy"},
     "cli": {"rich", "typer", "click"},
 }

@@ -1,6 +1,6 @@
 """How a declared cost grows: its Big-O, as LaTeX.
 
-print(big_o(find("mha"), "macs"))  # O(N^{2} d + N d^{2})
+print(big_o(find("mha"), "macs"))  # O(N d^{2} + N^{2} d)
 
 Every letter may grow, each at its own speed. A term is left out where the others together grow at
 least as fast at whatever speeds. Switches do not grow: they have their defaults.
@@ -40,7 +40,8 @@ def big_o(card: Card, kind: str) -> str:
 
 def order(card: Card, kind: str) -> str:
     """The leading terms of that cost; "" if there are none."""
-    return " + ".join(sorted(map(_typeset, leading(card, kind)), key=len))
+    terms = map(_typeset, leading(card, kind))
+    return " + ".join(sorted(terms, key=lambda term: (len(term), term)))
 
 
 def _typeset(term: "sympy.Expr") -> str:

@@ -102,7 +102,7 @@ def test_every_mechanism_touches_numbers(card):
 @pytest.mark.parametrize(
     ("name", "kind", "grown"),
     [
-        ("mha", "macs", "N^{2} d + N d^{2}"),
+        ("mha", "macs", "N d^{2} + N^{2} d"),
         ("emsa", "memory", "H^{2} W^{2} h / s^{2}"),
         ("aft", "macs", "N d^{2}"),
         ("bam", "params", "C m"),

@@ -16,12 +16,11 @@ CUT = """() => [...document.querySelectorAll("div.highlight pre")]
 BROKEN = """() => [...document.querySelectorAll("table code .pre")]
   .filter((word) => word.checkVisibility() && word.getClientRects().length > 1)
   .map((word) => word.innerText)"""
-# A box of an interval is as high as one of its lines
 WRAPPED = """() => [...document.querySelectorAll("td.interval")]
   .filter((cell) => cell.checkVisibility()).filter((cell) => {
     const range = document.createRange();
-    range.selectNodeContents(cell);
-    return new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size > 1;
+    range.selectNodeContents(document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode());
+    return range.getClientRects().length > 1;
   }).map((cell) => cell.innerText)"""
 
 

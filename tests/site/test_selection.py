@@ -115,7 +115,7 @@ def test_the_menus_ask_the_questions_of_the_chart(which):
         assert bodies.count() == 1
         assert bodies.get_attribute("data-path") == " ".join(path.slugs)
         assert path.leaf.use[1:] in bodies.locator(".heading").inner_text()
-    assert "any" in form.get_by_label(questions.ORDER.text).locator("option").all_inner_texts()
+    assert "any" in form.get_by_label(questions.OUTPUT.text).locator("option").all_inner_texts()
 
 
 def test_a_choice_is_made_by_keyboard_told_and_shared(which, chromium):
