@@ -31,7 +31,8 @@ class AskQuestions(SphinxTransform):
             return
         self.env.note_dependency(str(file))
         for section in self.document.findall(nodes.section):
-            if section.next_node(nodes.title).astext().startswith("Summary"):
+            title = section.next_node(nodes.title)
+            if title and title.astext().startswith("Summary"):
                 asked = _read(file)
                 section.parent.insert(section.parent.index(section), _section(asked))
                 return
@@ -79,7 +80,8 @@ def _choice(name: str, choice: Choice) -> Iterator[nodes.Node]:
 def _markdown(text: str) -> list[nodes.Element]:
     """The paragraphs that a text in Markdown makes."""
     settings = {"myst_enable_extensions": ["dollarmath"], "report_level": 5}
-    return list(publish_doctree(text, parser=Parser(), settings_overrides=settings).children)
+    made = publish_doctree(text, parser=Parser(), settings_overrides=settings)
+    return [part for part in made.children if isinstance(part, nodes.Element)]
 
 
 def _html(text: str) -> nodes.raw:
