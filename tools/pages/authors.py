@@ -43,7 +43,7 @@ def _row(row: dict, changed: bool) -> Row:
         reason = row.get("reason") or REASONS.get(row["mechanism"], "")
         time += f"; behind{': ' * bool(reason)}{reason}"
     return [
-        f"`{row['arguments']}` on {row['input']}; {row['layout']}",
+        f"{row['arguments']}; on {row['input']}; {row['layout']}",
         ("training" if row["backward"] else "forward") + ", compiled" * row.get("compiled", False),
         time + "; measured on older code" * changed,
         f"{row['memory_ratio']:.2f}",

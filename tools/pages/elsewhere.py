@@ -112,7 +112,7 @@ def _overview(collection: Collection) -> Iterator[str]:
     for entry in collection.classes:
         row = [f"[`{entry.name}`](#{entry.name.lower()})", _link(entry)]
         count = len(entry.wrong)
-        told = f"{count} thing" + "s" * (count != 1) if count else "nothing that was found"
+        told = f"{count} thing" + "s" * (count != 1) if count else "nothing found"
         rows.append([*row, told] if faulty else row)
     if faulty:
         unlisted = [f"`{entry.name}`" for entry in collection.classes if not entry.listed]
@@ -121,7 +121,7 @@ def _overview(collection: Collection) -> Iterator[str]:
             f"Its README lists {len(collection.classes) - len(unlisted)} classes{rest}."
             f" Something went wrong in {len(faulty)} of these {len(collection.classes)}."
         )
-    yield table(["Their class", "Here", *["What went wrong"] * bool(faulty)], rows, "elsewhere")
+    yield table(["Their class", "Here", *["Went wrong there"] * bool(faulty)], rows, "elsewhere")
     if collection.without:
         names = ", ".join(f"`{name}`" for name in collection.without)
         yield f"These have no counterpart here: {names}."

@@ -80,7 +80,8 @@ def _choice(name: str, choice: Choice) -> Iterator[nodes.Node]:
 def _markdown(text: str) -> list[nodes.Node]:
     """The paragraphs that a text in Markdown makes."""
     settings = {"myst_enable_extensions": ["dollarmath"], "report_level": 5}
-    return list(publish_doctree(text, parser=Parser(), settings_overrides=settings).children)
+    made = publish_doctree(text, parser=Parser(), settings_overrides=settings)
+    return [part for part in made.children if isinstance(part, nodes.Element)]
 
 
 def _html(text: str) -> nodes.raw:
