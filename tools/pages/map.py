@@ -7,8 +7,8 @@ from pathlib import Path
 from attention_lib.cards.card import Card
 from attention_lib.catalog import FAMILIES, catalog, find
 from tools.chapters import ROOT
-from tools.pages.reading import chapter_of
 from tools.pages.mechanisms import year
+from tools.pages.reading import chapter_of
 
 WIDTH, LEFT, RIGHT, LINE = 360, 6, 24, 20  # in pixels of a narrow phone
 LETTER = 6.2  # about the width of a letter

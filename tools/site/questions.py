@@ -77,7 +77,7 @@ def _choice(name: str, choice: Choice) -> Iterator[nodes.Node]:
     yield _html("</details>")
 
 
-def _markdown(text: str) -> list[nodes.Node]:
+def _markdown(text: str) -> list[nodes.Element]:
     """The paragraphs that a text in Markdown makes."""
     settings = {"myst_enable_extensions": ["dollarmath"], "report_level": 5}
     made = publish_doctree(text, parser=Parser(), settings_overrides=settings)
