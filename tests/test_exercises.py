@@ -149,5 +149,5 @@ def test_a_broken_answer_is_told_how_it_broke():
 
 
 def test_an_unknown_exercise_names_those_there_are():
-    with pytest.raises(ValueError, match="no exercise 'channel 99'; there are channel 2"):
+    with pytest.raises(ValueError, match="no exercise 'channel 99'; there are channel 1"):
         judge("channel 99", None)
