@@ -49,7 +49,7 @@ def test_a_width_has_its_words_or_a_reason():
     at = parts.rules(find("mha"), False)["at"]
     assert "changed" not in at[512] and at[500]["changed"] == "heads = 10"
     refused = parts.rules(find("epsa"), False)["at"][100]["refused"]
-    assert refused.startswith("channels=100 must be a multiple of")
+    assert refused.startswith("channels / branches=25 must be a multiple of groups=")
 
 
 def test_the_widest_map_is_found():

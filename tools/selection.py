@@ -251,7 +251,7 @@ def row(path: Path, card: Card) -> str:
         cells = f'<td colspan="{len(COUNTED)}">{ROWS}</td>'
     else:
         sized = ranking.at_size(card, Need(**vars(need) | {"causal": causal}))
-        counts = ranking.counted_at(sized, need.batch)
+        counts = ranking.counted_at(sized, need)
         cells = "".join(f'<td data-value="{counts[k]}">{shown(counts[k])}</td>' for k in COUNTED)
     notes = [sentence(note) for note in properties_in_words(card)]
     if stored := evidence.experiments_with(str(card)):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from math import log
+from math import isqrt, log
 
 import torch
 
@@ -152,7 +152,8 @@ def nearest_divisors(card: Card, width: int) -> list[dict[str, int]]:
     """Heads and groups that divide the width, those nearest to the defaults first."""
     defaults = {name: card.defaults[name] for name in SHARED if name in card.defaults}
     defaults = {name: n for name, n in defaults.items() if type(n) is int}
-    divisors = [n for n in range(1, width + 1) if width % n == 0]
+    low = [n for n in range(1, isqrt(width) + 1) if width % n == 0]
+    divisors = sorted({*low, *(width // n for n in low)})
     found = [dict(zip(defaults, ns, strict=True)) for ns in product(divisors, repeat=len(defaults))]
     return sorted(found, key=lambda ns: sum(abs(log(n / defaults[a])) for a, n in ns.items()))
 
@@ -180,12 +181,14 @@ def _costs(card: Card, size: Need) -> tuple[Card, dict[str, int]]:
         with torch.device("meta"):
             mechanism, inputs = card.build(), card.inputs()
         trace_fake(mechanism, *inputs)
-    return card, counted_at(card, size.batch)
+    return card, counted_at(card, size)
 
 
-def counted_at(card: Card, batch: int) -> dict[str, int]:
-    """What it costs, for the whole batch."""
-    return {kind: card.cost(kind, 1 if kind == "params" else batch) for kind in COUNTED}
+def counted_at(card: Card, size: Need) -> dict[str, int]:
+    """What it costs, for the whole batch; no largest tensor is smaller than the input."""
+    counts = {kind: card.cost(kind, 1 if kind == "params" else size.batch) for kind in COUNTED}
+    counts["memory"] = max(counts["memory"], size.batch * size.places * size.features)
+    return counts
 
 
 def _rank(choice: Choice, by: str) -> tuple:

@@ -30,7 +30,9 @@
       const value = new Function(...names, `return ${mechanism[kind]};`)(...values);
       return [kind, value < Number.MAX_SAFE_INTEGER ? Math.round(value) : value];
     });
-    return { changed: at.changed ?? "", ...Object.fromEntries(counts) };
+    const found = Object.fromEntries(counts);
+    found.memory = Math.max(found.memory, need.batch * need.tokens * need.features); // the input
+    return { changed: at.changed ?? "", ...found };
   }
 
   // ---- the form

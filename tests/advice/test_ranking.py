@@ -110,7 +110,7 @@ def test_memory_is_a_matter_of_the_precision():
 
 
 def test_an_unknown_order_is_refused():
-    with pytest.raises(ValueError, match="by='speed' must be one of macs, params"):
+    with pytest.raises(ValueError, match="by='speed' must be one of macs, touched, params"):
         recommend(NEEDS[0], by="speed")
 
 
