@@ -32,6 +32,7 @@ def made(*blocks: str) -> list[nbformat.NotebookNode]:
         ("check", "assert x", "Check", "remove-cell", False),
         ("figure", "plot.lines(x)", "Code of this figure", "hide-input", False),
         ("figure", "display.table(x)", "Code of this table", "hide-input", False),
+        ("figure", "display.source(x)", "Code of this listing", "hide-input", False),
     ],
 )
 def test_a_cell_is_folded_everywhere(tag, source, title, site, outputs):

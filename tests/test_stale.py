@@ -90,6 +90,6 @@ def test_the_site_says_so_below_the_cell_that_reads_it():
     app = SimpleNamespace(config=SimpleNamespace(measured_on_older_code=older))
     say_what_is_older(app, page, "notebooks/tiny")
     assert [type(child).__name__ for child in page.children] == [
-        "container", "note", "container", "literal_block",
+        "container", "admonition", "container", "literal_block",
     ]  # fmt: skip
-    assert page.children[1].astext() == "Measured on older code: Gate (cpu)."
+    assert page.children[1].astext().endswith("Measured on older code: Gate (cpu).")

@@ -54,7 +54,8 @@ def fold(notebook: NotebookNode) -> None:
         elif how := FOLDS.get(kind(cell)):
             title = how.title.replace("N", number)
             if "plot." not in cell.source and "display." in cell.source:
-                title = title.replace("figure", "table")
+                shown = "listing" if "display.source(" in cell.source else "table"
+                title = title.replace("figure", shown)
             cell.source = f"{TITLE}{how.form or title}\n{cell.source}"
             cell.metadata.tags = [*dict.fromkeys([*cell.metadata.tags, how.site])]
             cell.metadata.setdefault("mystnb", {}).update(

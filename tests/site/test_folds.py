@@ -40,7 +40,7 @@ def test_a_page_begins_with_a_sentence_and_its_folds_say_what_they_hold(opened):
     assert top < FOLD_LINE and not programs and folds == ["Set-up"]
     titles = opened.evaluate(TITLES)
     wanted = "|".join(fold.title.replace("N", r"\d+") for fold in FOLDS.values())
-    wanted += "|Code of this table"
+    wanted += "|Code of this table|Code of this listing"
     assert not [title for title, _ in titles if not re.fullmatch(wanted, title)]
     assert not any(label for _, label in titles), "a label would hide the title"
     assert sum(title == "Set-up" for title, _ in titles) == 1

@@ -10,6 +10,8 @@ from sphinx.config import Config
 from tools.chapters import ROOT
 from tools.stale import told
 
+TITLE = "Measured on older code"
+
 
 def set_older(app: Sphinx, config: Config) -> None:
     """As a value of the configuration: when it changes, Sphinx writes the pages again."""
@@ -23,7 +25,9 @@ def say_what_is_older(app: Sphinx, doctree: nodes.document, page: str) -> None:
             older, text = app.config.measured_on_older_code, cell.astext()
             said = [told for name, told in older.items() if f'"{name}"' in text]
             if said:
-                note = nodes.note("", *(nodes.paragraph(text=sentence) for sentence in said))
+                lines = (nodes.paragraph(text=sentence) for sentence in said)
+                note = nodes.admonition("", nodes.title("", TITLE), *lines)
+                note["classes"] += ["note", "dropdown"]  # closed, until a reader asks
                 cell.parent.insert(cell.parent.index(cell) + 1, note)
 
 
