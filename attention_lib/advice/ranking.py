@@ -187,8 +187,8 @@ def _costs(card: Card, size: Need) -> tuple[Card, dict[str, int]]:
 def counted_at(card: Card, size: Need) -> dict[str, int]:
     """What it costs, for the whole batch; no largest tensor is smaller than the input."""
     counts = {kind: card.cost(kind, 1 if kind == "params" else size.batch) for kind in COUNTED}
-    counts["memory"] = max(counts["memory"], size.batch * size.places * size.features)
-    return counts
+    lacking = max(size.batch * size.places * size.features - counts["memory"], 0)
+    return counts | {kind: counts[kind] + lacking for kind in ("memory", "touched")}
 
 
 def _rank(choice: Choice, by: str) -> tuple:

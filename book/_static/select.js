@@ -31,7 +31,10 @@
       return [kind, value < Number.MAX_SAFE_INTEGER ? Math.round(value) : value];
     });
     const found = Object.fromEntries(counts);
-    found.memory = Math.max(found.memory, need.batch * need.tokens * need.features); // the input
+    const input = need.batch * need.tokens * need.features; // no largest tensor is smaller
+    const lacking = Math.max(input - found.memory, 0);
+    found.memory += lacking;
+    found.touched += lacking;
     return { changed: at.changed ?? "", ...found };
   }
 

@@ -146,7 +146,7 @@ WRONG = {
     2: [
         (lambda k, v: None, "returned nothing"),
         (lambda k, v: k + 1, "the same size"),
-        (lambda k, v: 2 * k * v // (k + v), "wanted is fewer"),
+        (lambda k, v: 2 * k * v // (k + v), "the two sides cost the same"),
         (lambda k, v: k * v // (k + v) + 1, "one of the two products on the right"),
         (lambda k, v: k * v, "it is 65 tokens, not 4096"),
     ],

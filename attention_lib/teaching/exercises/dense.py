@@ -171,6 +171,18 @@ JUDGES = {
             f"{IF} the future is hidden, but padding is not": (
                 lambda query, key, value, real: _attention(query, key, value, causal_mask(query))
             ),
+            f"{IF} the mask is multiplied after the softmax: the weights no longer sum to 1": (
+                lambda query, key, value, real: (
+                    (query @ key.mT / query.shape[-1] ** 0.5).softmax(dim=-1)
+                    * (causal_mask(query) & real[:, None])
+                    @ value
+                )
+            ),
+            f"{IF} the mask is inverted: real tokens are hidden": (
+                lambda query, key, value, real: _attention(
+                    query, key, value, ~(causal_mask(query) & real[:, None])
+                )
+            ),
             f"{IF} the past is hidden, not the future": (
                 lambda query, key, value, real: _attention(
                     query, key, value, causal_mask(query).mT & real[:, None]

@@ -126,7 +126,7 @@ JUDGES = {
     2: Judge(
         _cheaper_from,
         mistakes={
-            "there the two sides may cost the same; wanted is fewer": (
+            "at this number the two sides cost the same, or the tokens still cost less": (
                 lambda k, v: 2 * k * v // (k + v)
             ),
             "this holds only where keys and values have the same size": lambda k, v: k + 1,
@@ -143,7 +143,7 @@ JUDGES = {
             "a sum of shares vanishes, and 0 is divided by it": (
                 lambda logits: (s := logits.softmax(dim=0)) / s.sum(dim=1, keepdim=True)
             ),
-            "with a small number in the divisor the weights of some tokens sum to 0": (
+            "with a small number in the divisor the weights no longer sum to 1": (
                 lambda logits: (s := logits.softmax(dim=0)) / (s.sum(dim=1, keepdim=True) + 1e-9)
             ),
             "this divides over the slots alone": lambda logits: logits.softmax(dim=1),

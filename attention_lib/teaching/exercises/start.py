@@ -37,7 +37,7 @@ def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
     logits = torch.randn(3, 4, 5, generator=draw, dtype=EXACT)
     barred = torch.tensor([0.0, 1.0, -torch.inf], dtype=EXACT)
     for case, given in (
-        ("for logits (3, 4, 5)", logits),
+        ("for logits of shape (3, 4, 5)", logits),
         ("for logits near 2,000", 1000 * (logits + 2)),
         ("where a logit is -inf", barred),
     ):
@@ -48,7 +48,7 @@ def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     draw = torch.Generator().manual_seed(0)
     for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
         query, key, value = (torch.randn(shape, generator=draw, dtype=EXACT) for shape in shapes)
-        case = f"for query {shapes[0]}, key {shapes[1]} and value {shapes[2]}"
+        case = "for query, key and value of shapes {}, {} and {}".format(*shapes)
         _close(answer(query, key, value), _attention(query, key, value), case)
 
 
@@ -65,7 +65,7 @@ def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
         weights = torch.randn(shape, generator=draw, dtype=EXACT).softmax(dim=-1)
         rows = range(2, shape[-1] - 1)
         wanted = torch.stack([weights[..., i, i - 1] for i in rows]).mean(dim=0)
-        _close(answer(weights.clone()), wanted, f"for weights {shape}")
+        _close(answer(weights.clone()), wanted, f"for weights of shape {shape}")
 
 
 def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
