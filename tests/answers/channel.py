@@ -137,7 +137,7 @@ WRONG = {
         (lambda s: 1.0, "the bound for any logits"),
         (lambda s: e / (e + s), "there are S - 1"),
         (lambda s: s**-1, "all gates are equal"),
-        (lambda s: exp(-1) / (exp(-1) + s - 1), "wrong for S = 4: this is the greatest lower bound"),
+        (lambda s: exp(-1) / (exp(-1) + s - 1), "the greatest lower bound"),
     ],
     7: [
         (squeezed_by(lambda x: x.sum((2, 3)) / 20), "with the mean"),
