@@ -60,9 +60,8 @@ def test_a_mechanism_is_added_by_its_stubs_alone(copy):
     for page in (f"{FULLEST}/NinthGate", "memory/RWKV7"):
         assert (copy / f"book/api/{page}.md").exists()
         assert f"api/{page}.md" in (copy / "book/mechanisms.md").read_text("utf-8")
-    _, *rows = (
-        (copy / "book/mechanisms.md").read_text("utf-8").split("\n* - ")
-    )  # of the second table
+    whole = (copy / "book/mechanisms.md").read_text("utf-8")
+    _, *rows = whole.split("\n* - ")  # of its second table
     added = [row for row in rows if "NinthGate" in row or "RWKV7" in row]
     assert len(added) == 2 and all("not measured" in row for row in added)
 
