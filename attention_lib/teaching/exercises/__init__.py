@@ -70,6 +70,6 @@ def _held(judged: Judge, watch: Watch) -> tuple[str, "Watch | None"]:
 JUDGES: dict[str, Judge] = {
     f"{chapter} {number}": judged
     for chapter in sorted(module.name for module in iter_modules(__path__))
-    if chapter != "watch"
+    if chapter not in ("numbers", "watch")
     for number, judged in import_module(f"{__name__}.{chapter}").JUDGES.items()
 }

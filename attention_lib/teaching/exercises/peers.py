@@ -1,25 +1,17 @@
 """Judges for the exercises on comparing with other packages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from math import fsum, log, prod
 from statistics import fmean, harmonic_mean, median
 
 import torch
 from torch import Tensor, nn
-from torch.testing import assert_close
 
+from attention_lib.teaching.exercises.numbers import Case, hold_numbers
 from attention_lib.teaching.exercises.watch import Judge
 
-Case = tuple[Sequence, float, str]  # arguments, what is wanted, and how to say so
-
-
-def _holds(answer: Callable, cases: Sequence[Case]) -> None:
-    """All answers are taken first: one alone may not tell two mistakes apart."""
-    given = [answer(*arguments) for arguments, _, _ in cases]
-    for number, (_, wanted, asked) in zip(given, cases, strict=True):
-        assert number is not None, "it returned nothing"
-        said = f"{asked} it is {wanted:g}, not {number}"
-        assert_close(float(number), float(wanted), msg=said)
+_holds = partial(hold_numbers, form="g")
 
 
 def _mean_of_ratios(answer: Callable[[list[float]], float]) -> None:

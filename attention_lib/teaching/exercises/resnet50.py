@@ -1,6 +1,7 @@
 """Judges for the exercises on counting a ResNet-50."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, floor
 from statistics import fmean
 
@@ -10,20 +11,13 @@ from torch.testing import assert_close
 from attention_lib.joint import ConvolutionalBlockAttention
 from attention_lib.measure.cost import measure
 from attention_lib.networks.resnet import Bottleneck
+from attention_lib.teaching.exercises.numbers import Case, hold_numbers
 from attention_lib.teaching.exercises.watch import Judge
 
-Case = tuple[Sequence, float, str]  # arguments, what is wanted, and how to say so
 Report = tuple[str, str, float]  # source, network, accuracy
 LAYERS = ("convolution", "matmul")
 
-
-def _holds(answer: Callable, cases: Sequence[Case]) -> None:
-    """All answers are taken first: one alone may not tell two mistakes apart."""
-    given = [answer(*arguments) for arguments, _, _ in cases]
-    for number, (_, wanted, asked) in zip(given, cases, strict=True):
-        assert number is not None, "it returned nothing"
-        said = f"{asked} it is {wanted:,}, not {number}"
-        assert_close(float(number), float(wanted), msg=said)
+_holds = partial(hold_numbers, form=",")
 
 
 def _last_share(answer: Callable[[list[int]], float]) -> None:
