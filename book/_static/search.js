@@ -64,7 +64,7 @@
     }
     const entitled = share(title, asked);
     if (exact || entitled > 0.5 || !best.score) best = { ...first, place: "", heading: "" };
-    const score = 1000 * exact + 400 * entitled + 100 * share(lead, asked) + 60 * explains +
+    const score = 1000 * exact + 400 * entitled + 120 * share(lead, asked) + 60 * explains +
       100 * density(whole, asked) + (best.score ?? 0); // prettier-ignore
     return { page, title, best, whole, score: score * kind };
   }
@@ -105,8 +105,9 @@
     where.hash = best.place;
     link.href = where;
     link.textContent = best.heading ? `${title} › ${best.heading}` : title;
-    const has = asked.words.some((word) => best.text.match(word));
-    item.append(link, marked(excerpt(has ? best.text : whole, asked), asked));
+    const has = (text) => asked.words.some((word) => text.match(word));
+    const named = `${best.heading || title}. ${whole}`; // where the heading alone has the word
+    item.append(link, marked(excerpt([best.text, whole].find(has) ?? named, asked), asked));
     Search.output.append(item);
   }
 

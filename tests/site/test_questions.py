@@ -40,7 +40,7 @@ def build(folder, asked=QUESTIONS, name="small"):
     (folder / "notebooks/small.ipynb").write_text(json.dumps(notebook))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["sphinx"]["local_extensions"] = {"tools.site": str(ROOT)}
-    for word in ("templates_path", "html_css_files", "html_js_files"):
+    for word in ("templates_path", "html_css_files", "html_js_files", "html_additional_pages"):
         del config["sphinx"]["config"][word]
     config["sphinx"]["config"]["html_static_path"] = [str(ROOT / "book/_static")]
     del config["html"]["favicon"]

@@ -27,12 +27,13 @@ WRAPPED = """() => [...document.querySelectorAll("td.interval")]
 @pytest.mark.parametrize("name", [path.stem for path in chapters()])
 def test_code_is_large_and_whole_and_words_are_not_broken(page, address, name):
     page.goto(f"{address}/notebooks/{name}.html", wait_until="load")
-    size = page.locator("div.highlight pre").first.evaluate("(e) => getComputedStyle(e).fontSize")
+    shown = page.locator("div.highlight pre:visible").first
+    size = shown.evaluate("(e) => getComputedStyle(e).fontSize")
     assert size == "14px"
     assert page.evaluate(CUT) == []
     assert page.evaluate(BROKEN) == [] == page.evaluate(WRAPPED)
-    page.locator("div.highlight pre").first.evaluate("(e) => (e.style.width = '20rem')")
-    page.locator("div.highlight pre").first.evaluate("(e) => (e.innerText = '#'.repeat(79))")
+    shown.evaluate("(e) => (e.style.width = '20rem')")
+    shown.evaluate("(e) => (e.innerText = '#'.repeat(79))")
     assert page.evaluate(CUT) == ["#" * 79], "a block too narrow was not seen"
 
 
