@@ -18,6 +18,7 @@
     mark();
     window.MathJax?.startup?.promise?.then(mark);
     document.fonts?.ready.then(mark);
+    document.fonts?.addEventListener("loadingdone", mark); // wider letters: other boxes scroll
   });
   window.addEventListener("resize", mark);
   document.addEventListener("toggle", mark, true); // a <details> was opened

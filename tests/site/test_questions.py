@@ -40,9 +40,10 @@ def build(folder, asked=QUESTIONS, name="small"):
     (folder / "notebooks/small.ipynb").write_text(json.dumps(notebook))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["sphinx"]["local_extensions"] = {"tools.site": str(ROOT)}
-    for word in ("templates_path", "html_css_files", "html_js_files", "html_additional_pages"):
+    for word in ("html_css_files", "html_js_files"):
         del config["sphinx"]["config"][word]
     config["sphinx"]["config"]["html_static_path"] = [str(ROOT / "book/_static")]
+    config["sphinx"]["config"]["templates_path"] = [str(ROOT / "book/_templates")]
     del config["html"]["favicon"]
     config["bibtex_bibfiles"] = ["references.bib"]
     (folder / "references.bib").write_text("")

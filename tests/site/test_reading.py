@@ -50,8 +50,11 @@ def test_what_scrolls_on_a_phone_shows_it(page, address):
 
 def test_a_long_table_of_a_chapter_is_folded_sorted_and_filtered(page, address):
     page.goto(f"{address}/notebooks/peers.html", wait_until="load")
-    fold = page.locator("details:has(> div table.long), details:has(> table.long)").first
+    fold = page.locator("details:has(> div table.long), details:has(> table.long)").last
     table = fold.locator("table.long")
+    fold.locator("xpath=ancestor::details").evaluate_all(
+        "all => all.forEach((d) => (d.open = true))"
+    )
     assert not table.is_visible() and re.search(r"\d+ rows", fold.locator("summary").inner_text())
     fold.locator("summary").first.click()
     rows = table.locator("tbody tr:visible")
