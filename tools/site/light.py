@@ -1,4 +1,4 @@
-"""What a page would load for nothing: marks of words in no colour of their own, a second icon font."""
+"""What a page would load for nothing: marks without a colour of their own, a second icon font."""
 
 import re
 
