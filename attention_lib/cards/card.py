@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_lib.cards import notation
+from attention_lib.cards.flow import Flow, parse
 from attention_lib.cards.notation import letter
 from attention_lib.cards.shape import Axes, Several, Wanted, axes_of, measured, tensors_of, wanted
 
@@ -52,6 +53,7 @@ class Card:
     macs: str = ""  # multiply-adds in matrix products and convolutions, for one sample
     memory: str = ""  # numbers in the largest tensor made on the way, for one sample
     state: str = ""  # numbers that a sequence keeps while decoding, for one sample
+    flow: str = ""  # its steps in the reader's words, see cards/flow.py
     properties: Set[Property] | None = frozenset()  # what always holds; None: nothing is claimed
     presets: Mapping[str, Preset] = field(default_factory=dict)  # of a network, by usual name
     rejects: Sequence[Mapping[str, object]] = ()  # constructor arguments that make no sense
@@ -109,6 +111,14 @@ class Card:
         """The first `.. math::` of the docstring, as LaTeX."""
         found = re.search(r"\.\. math::\n((?: {4}.*\n)+)", inspect.getdoc(self.mechanism) or "")
         return inspect.cleandoc(found[1]) if found else ""
+
+    @property
+    def steps(self) -> Flow:
+        """The flow, read: what the diagram shows."""
+        needed = inspect.signature(self.mechanism.forward).parameters.items()
+        given = [name for name, argument in needed if argument.default is argument.empty]
+        shapes = self.shapes
+        return parse(self.flow, {name: shapes[name][1:] for name in given if name in shapes})
 
     @property
     def notes(self) -> Mapping[str, Wanted | Several]:

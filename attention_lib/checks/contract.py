@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from attention_lib.cards.card import Card
-from attention_lib.checks import answers, facts, learning, order, travel, use
+from attention_lib.checks import answers, facts, flow, learning, order, travel, use
 from attention_lib.checks.common import ONLY, Check, seeded
 
 # these need more packages (onnx, onnxscript, onnxruntime), and seconds
 SLOW = (travel.check_onnx, travel.check_onnx_masks, travel.check_torchscript)
 CONTRACT = tuple(
     check
-    for room in (answers, order, learning, travel, use, facts)
+    for room in (answers, order, learning, travel, use, facts, flow)
     for name, check in vars(room).items()
     if name.startswith("check_") and check not in SLOW
 )

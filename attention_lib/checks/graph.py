@@ -1,0 +1,108 @@
+"""The graph of a forward pass: each operation, what it reads, and the shape that comes out."""
+
+from dataclasses import dataclass, field, replace
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# They only say where numbers lie, or how wide they are
+QUIET = set(
+    "reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice"
+    " select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip"
+    " split_with_sizes narrow detach view_as expand_as repeat_interleave index_select"
+    " to promote_types _assert_tensor_metadata pad stack cat".split()
+)
+# Of what they read, only the shape counts
+BLANK = set("new_zeros new_ones new_full zeros_like ones_like full_like empty_like".split())
+GIVEN = {"input", "parameter", "buffer", "output"}
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation of a forward pass."""
+
+    name: str
+    op: str  # or one of GIVEN, or the part of the module that it is the call of
+    reads: list["Node"]
+    shape: tuple[int, ...] | None
+    calls: tuple[str, ...] = ()  # of the parts that run it: "path@call", outermost first
+    owner: str = ""  # the full name of a parameter
+    part: int | None = None  # which part of a result it is
+    scaled: bool = False  # times or over a number, or plus 0
+    below: list["Node"] = field(default_factory=list, init=False)  # what reads it
+
+    def __post_init__(self) -> None:
+        self.above: set[Node] = {*self.reads}.union(*(read.above for read in self.reads))
+        self.live = self.op in ("input", "parameter") or any(read.live for read in self.reads)
+        self.batched = self.op == "input" or any(read.batched for read in self.reads)
+        self.joins = sum(read.live for read in self.reads) > 1
+        self.quiet = self.op in QUIET or self.scaled or not self.live
+        for read in self.reads:
+            read.below.append(self)
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **_: object,
+) -> Tensor:
+    """Fused attention as the formula it stands for, whose steps can be seen."""
+    logits = query / query.shape[-1] ** 0.5 @ key.mT
+    if attn_mask is not None:
+        hides = attn_mask.dtype == torch.bool
+        logits = logits.masked_fill(~attn_mask, -torch.inf) if hides else logits + attn_mask
+    return logits.softmax(dim=-1) @ value
+
+
+def trace(module: nn.Module, *inputs: object) -> list[Node]:
+    """Each operation of one forward pass, in order."""
+    with patch.object(F, "scaled_dot_product_attention", _attention):
+        program = torch.export.export(module.eval(), inputs, strict=False)
+    signature = program.graph_signature
+    made: dict[str, Node] = {}
+    for node in program.graph.nodes:
+        schema, value = getattr(node.target, "_schema", None), node.meta.get("val")
+        owner = signature.inputs_to_parameters.get(node.name, "")
+        if node.op == "placeholder":
+            given = "input" if node.name in signature.user_inputs else "buffer"
+            op = "parameter" if owner else given
+        elif schema:
+            op = schema.name.split("::")[1].rstrip("_")
+        else:
+            op = getattr(node.target, "__name__", node.op)
+        second = node.args[1] if len(node.args) > 1 else None
+        number = isinstance(second, int | float)
+        stack = node.meta.get("nn_module_stack") or {}
+        made[node.name] = Node(
+            node.name,
+            op,
+            [] if op in BLANK else [made[read.name] for read in node.all_input_nodes],
+            tuple(value.shape) if hasattr(value, "shape") else None,
+            tuple(f"{path.partition('@')[0]}@{call}" for call, (path, _) in stack.items() if path),
+            owner,
+            second if op == "getitem" and isinstance(second, int) else None,
+            number and (op in ("mul", "div") or (op == "add" and not second)),  # sum() adds to 0
+        )
+    return list(made.values())
+
+
+def drawn_together(nodes: list[Node], parts: set[str]) -> list[Node]:
+    """The graph with each call of one of these parts as one operation."""
+    call = {n: next((c for c in n.calls if c.partition("@")[0] in parts), None) for n in nodes}
+    last = {inside: n for n, inside in call.items() if inside}
+    new: dict[Node, Node] = {}
+    for node in nodes:
+        inside = call[node]
+        if inside and last[inside] is not node:
+            continue
+        members = [n for n in nodes if call[n] == inside] if inside else [node]
+        reads = [last.get(call[r] or "", r) for n in members for r in n.reads]
+        reads = [new[r] for r in dict.fromkeys(reads) if r is not node]
+        new[node] = replace(node, op=inside.partition("@")[0] if inside else node.op, reads=reads)
+    return list(new.values())
