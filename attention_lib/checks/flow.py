@@ -9,8 +9,6 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow, FlowError, Step
 from attention_lib.checks.common import only, seeded
@@ -32,7 +30,7 @@ BATCH = 11  # and each free axis at 2n + 1: no other shape fits by chance
 
 @only(lambda card: card.flow, "no flow is declared")
 def check_flow(card: Card) -> None:
-    """The steps of its diagram are those of the code: kinds, shapes, order, and nothing left out."""
+    """The steps of its diagram are those of the code: kinds, shapes, what each reads, no other."""
     larger = {axis: 2 * size + 1 for axis, size in card.free_sizes.items()}
     for sizes in ({}, larger):
         Proof(card, batch=BATCH, **sizes).run()

@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # They only say where numbers lie, or how wide they are
-QUIET = set(
-    "reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice"
-    " select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip"
-    " split_with_sizes narrow detach view_as expand_as repeat_interleave index_select"
-    " to promote_types _assert_tensor_metadata pad stack cat".split()
-)
+ARRANGING = """
+    reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice
+    select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip
+    split_with_sizes narrow detach view_as expand_as repeat_interleave index_select
+    to promote_types _assert_tensor_metadata pad stack cat
+"""
 # Of what they read, only the shape counts
-BLANK = set("new_zeros new_ones new_full zeros_like ones_like full_like empty_like".split())
+MAKING = "new_zeros new_ones new_full zeros_like ones_like full_like empty_like"
+QUIET, BLANK = set(ARRANGING.split()), set(MAKING.split())
 GIVEN = {"input", "parameter", "buffer", "output"}
 
 
