@@ -10,10 +10,15 @@ from html import escape
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow
 from attention_lib.catalog import find
-from attention_lib.teaching.diagrams.drawing import svg
+from attention_lib.teaching.diagrams.drawing import marked_up, svg
 from attention_lib.teaching.diagrams.words import Row, learned_in, rows, sentences, title
 
 __all__ = ["Diagram", "Overview"]
+
+LEGEND = (
+    "Boxes with square corners are learned, round ones are fixed. A double line stands for several"
+    " operations. Below each step is the shape of its result, without the batch."
+)
 
 
 @dataclass
@@ -39,11 +44,25 @@ class Diagram:
         """A row for each step: what, of what, the shape that comes out, whether it is learned."""
         return rows(self.flow, self.learned)
 
+    def sentences(self) -> list[str]:
+        """A sentence for each step."""
+        return sentences(self.flow, self.learned)
+
     def _repr_html_(self) -> str:
-        return self.svg()
+        """The drawing, and below it a fold with its table, which stays where no SVG is shown."""
+        names = ("Step", "Of", "Shape", "Learned")
+        heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+        lines = [f"<tr>{heads}</tr>"]
+        for number, (what, reads, shape, is_learned) in enumerate(self.rows(), 1):
+            cells = (f"{number}. {what}", reads, shape, "yes" if is_learned else "")
+            lines.append("".join(f"<td>{marked_up(cell)}</td>" for cell in cells))
+        table = "\n".join([lines[0], *(f"<tr>{line}</tr>" for line in lines[1:])])
+        told = f"<p>{LEGEND}</p>\n<table>\n{table}\n</table>"
+        fold = f"<details><summary>The steps in words</summary>\n{told}\n</details>"
+        return f'<figure class="flow">\n{self.svg()}\n{fold}\n</figure>'
 
     def __repr__(self) -> str:
-        return "\n".join([self.card.title, *sentences(self.flow, self.learned)])
+        return "\n".join([self.card.title, *self.sentences()])
 
 
 class Overview:
@@ -64,9 +83,8 @@ class Overview:
 
     def _repr_html_(self) -> str:
         drawn = [
-            f'<figure style="margin:0"><figcaption style="text-align:center;font-weight:600">'
-            f"{escape(each.card.title)}</figcaption>"
-            f"{svg(each.flow, each.card.title, each.learned, False, self._marked(each))}</figure>"
+            f'<div><b style="display:block;text-align:center">{escape(each.card.title)}</b>\n'
+            f"{svg(each.flow, each.card.title, each.learned, False, self._marked(each))}</div>"
             for each in self.diagrams
         ]
         row = "display:flex;flex-wrap:wrap;justify-content:space-evenly;gap:1rem"

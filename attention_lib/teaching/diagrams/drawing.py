@@ -1,8 +1,8 @@
 """Draw a flow as an SVG that follows the colours of its page, tall rather than wide.
 
-Learned steps are filled boxes with square corners, fixed ones pills. Several operations at once have
-a double line, × + and − are circles, and the parts of one result are cells. Nothing is told by colour
-alone.
+Learned steps are filled boxes with square corners, fixed ones pills.  Several operations at once
+have a double line, × + and − are circles, and the parts of one result are cells.  Nothing is told
+by colour alone.
 """
 
 import re
@@ -142,6 +142,12 @@ def _text(x: float, y: float, size: int, text: str, more: str = "") -> str:
         shift = to
     ink = f'font-size="{size}" fill="currentColor" stroke="none"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {ink} {more}>{drawn}</text>'
+
+
+def marked_up(text: str) -> str:
+    """Words for a page: what is lowered or raised is so."""
+    kinds = {"_": "sub", "^": "sup"}
+    return MARKED.sub(lambda m: f"<{kinds[m[1]]}>{m[2]}</{kinds[m[1]]}>", escape(text))
 
 
 def _line(place: Place, number: int) -> str:

@@ -15,10 +15,20 @@ from attention_lib.cards.notation import SYMBOLS
 
 SIGNS = {"times": "×", "plus": "+", "minus": "−"}
 PROPER = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU", "hardtanh": "clamp"}
-GREEK = dict(
-    alpha="α", beta="β", delta="δ", ell="ℓ", eta="η", lambda_="λ", pi="π", rho="ρ", varpi="ϖ"
-)
-LATEX = {rf"\{name.strip('_')}": sign for name, sign in GREEK.items()} | {r"\|": "‖", "'": "′"}
+LATEX = {
+    r"\alpha": "α",
+    r"\beta": "β",
+    r"\delta": "δ",
+    r"\ell": "ℓ",
+    r"\eta": "η",
+    r"\lambda": "λ",
+    r"\max": "max",
+    r"\pi": "π",
+    r"\rho": "ρ",
+    r"\varpi": "ϖ",
+    r"\|": "‖",
+    "'": "′",
+}
 RAISED = dict(zip("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True))
 LOWERED = dict(zip("0123456789haeioruvxjklmnpst", "₀₁₂₃₄₅₆₇₈₉ₕₐₑᵢₒᵣᵤᵥₓⱼₖₗₘₙₚₛₜ", strict=True))
 MARKED = re.compile(r"([_^])\{([^}]*)\}")
@@ -38,7 +48,6 @@ def letter(word: str) -> str:
     found = SYMBOLS[word][0] if word in SYMBOLS else word
     for latex, sign in LATEX.items():
         found = found.replace(latex, sign)
-    found = found.replace(r"\max", "max")
     return re.sub(r"([_^])(\w)(?!\w)", r"\1{\2}", found) if word in SYMBOLS else found
 
 
