@@ -125,7 +125,7 @@ def adopt(
     if isinstance(thing, str):
         thing = load(thing) if ".py" in thing else find(thing)
     if isinstance(thing, Card):
-        return _tried(replace(thing, example={**thing.example, **arguments}), sizes or {})
+        return _tried(_changed(thing, arguments), sizes or {})
     return card_for_module(thing, arguments, layout, sizes)
 
 
@@ -166,7 +166,7 @@ def card_for_module(
         raise TypeError(f"a name, file.py:Class, module or class of one is wanted, got {thing!r}")
     own = getattr(sys.modules.get(mechanism.__module__), "CARD", None)
     if isinstance(own, Card) and own.mechanism is mechanism:
-        return _tried(replace(own, example={**own.example, **arguments}), sizes or {})
+        return _tried(_changed(own, arguments), sizes or {})
     instance = None if arguments else instance
     if instance is None:
         accepted = inspect.signature(mechanism)
@@ -199,6 +199,12 @@ def card_for_module(
     axes = [axis for axis in card.shapes["x"] if axis not in fixed]
     free = dict(zip([axis for axis in axes if axis != "batch"], SMALL, strict=False))
     return _tried(replace(card, sizes={"batch": 2, **free}), sizes)
+
+
+def _changed(card: Card, arguments: Mapping[str, object]) -> Card:
+    """The card with another example; a flow tells the steps of its own alone."""
+    example = {**card.example, **arguments}
+    return replace(card, example=example, flow=card.flow if example == card.example else "")
 
 
 def _layout(card: CustomCard, layout: str | None) -> str:

@@ -28,7 +28,7 @@ ORDERED = {"sub", "div", "matmul", "bmm", "cat", "stack"}  # what they read cann
 BATCH = 11  # and each free axis at 2n + 1: no other shape fits by chance
 
 
-@only(lambda card: card.flow, "no flow is declared")
+@only(lambda card: card.flow, "no flow is declared for these arguments")
 def check_flow(card: Card) -> None:
     """The steps of its diagram are those of the code: kinds, shapes, what each reads, no other."""
     larger = {axis: 2 * size + 1 for axis, size in card.free_sizes.items()}
