@@ -64,6 +64,8 @@ SYMBOLS = {
     "overlap": ("o", "places by which a window reaches into its neighbours, on each side"),
     "kernel_attention": ("K", "side of the square of pixels that attention gathers from"),
     "kernel_convolution": ("k", "side of the square of pixels that a convolution reads"),
+    "rows": ("H'", "rows of a map that is made on the way, or of the answer"),
+    "columns": ("W'", "columns of a map that is made on the way, or of the answer"),
 }
 
 

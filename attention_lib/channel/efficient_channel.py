@@ -84,6 +84,12 @@ CARD = Card(
     params="kernel_size",
     macs="channels * kernel_size",
     memory="channels * height * width",
+    flow="""
+        z = mean x    -> channels  # mean over places
+        mix                        # mix: 1-D convolution
+        g = sigmoid
+        y = times g x -> channels height width
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

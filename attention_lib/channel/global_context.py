@@ -82,6 +82,16 @@ CARD = Card(
     params="2 * channels * hidden + 3 * hidden + 2 * channels",
     macs="2 * channels * height * width + 2 * channels * hidden",
     memory="channels * height * width",
+    flow="""
+        logits = query x -> height width
+        a = softmax      -> height*width  # softmax over places
+        c = product x a  -> channels      # weighted sum
+        squash           -> hidden
+        norm                              # normalize
+        relu
+        t = excite       -> channels
+        y = plus x t     -> channels height width
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -107,6 +107,23 @@ CARD = Card(
     macs="channels**2 / branches * Sum(kernel_sizes[i]**2 / groups[i], (i, 0, branches - 1))"
     " * ceiling(height / stride) * ceiling(width / stride) + 2 * hidden * channels",
     memory="channels * ceiling(height / stride) * ceiling(width / stride)",
+    flow="""
+        share := channels / branches
+        rows := ceiling(height / stride)
+        columns := ceiling(width / stride)
+        F1 = split.0 x      -> share rows columns  # 3 × 3 convolution
+        F2 = split.1 x      -> share rows columns  # 5 × 5 convolution
+        first = mean F1     -> share               # mean over places
+        second = mean F2    -> share               # mean over places
+        squash first second -> branches hidden
+        relu
+        excite              -> branches share
+        g = sigmoid
+        a1, a2 = softmax                           # softmax over branches
+        near = times a1 F1  -> share rows columns
+        far = times a2 F2   -> share rows columns
+        y = join near far   -> channels rows columns
+    """,
     rejects=[
         dict(channels=64, kernel_sizes=(3, 4), groups=(1, 1)),
         dict(channels=64, kernel_sizes=(3, 5), groups=(1, 3)),

@@ -110,6 +110,26 @@ CARD = Card(
     macs="branches * 9 * channels**2 / groups * ceiling(height / stride) * ceiling(width / stride)"
     " + hidden * channels + branches * hidden * channels",
     memory="channels * ceiling(height / stride) * ceiling(width / stride)",
+    flow="""
+        rows := ceiling(height / stride)
+        columns := ceiling(width / stride)
+        split.0.0 x          -> channels rows columns  # 3 × 3 convolution
+        split.0.1                                      # normalize
+        U1 = relu
+        split.1.0 x          -> channels rows columns  # dilated 3 × 3
+        split.1.1                                      # normalize
+        U2 = relu
+        first = mean U1      -> channels               # mean over places
+        second = mean U2     -> channels               # mean over places
+        plus first second
+        fuse.0               -> hidden                 # squash
+        fuse.1                                         # normalize
+        z = relu
+        logits = select      -> branches channels
+        a1, a2 = softmax                               # softmax over branches
+        chosen = times a1 U1 -> channels rows columns
+        y = addcmul chosen a2 U2                       # plus a2 · U2
+    """,
     rejects=[
         dict(channels=16, groups=5),
         dict(channels=-32),

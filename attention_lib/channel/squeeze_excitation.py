@@ -74,6 +74,15 @@ CARD = Card(
     " + bias * (channels + floor(channels / reduction))",
     macs="2 * channels * floor(channels / reduction)",
     memory="channels * height * width",
+    flow="""
+        hidden := floor(channels / reduction)
+        z = mean x    -> channels  # mean over places
+        squash        -> hidden
+        relu
+        excite        -> channels
+        g = sigmoid
+        y = times g x -> channels height width
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

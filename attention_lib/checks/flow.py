@@ -140,10 +140,14 @@ class Proof:
         return None
 
     def _fits(self, step: Step, node: Node) -> bool:
-        """Whether a tensor has the shape, the batch before it or multiplied into its first axis."""
+        """Whether a tensor has the shape, the batch before it or multiplied into its first axis.
+
+        An axis of one place is none.
+        """
         wanted, batch = self.wanted[step.key], self.sizes["batch"]
-        folded = (batch * wanted[0], *wanted[1:]) if wanted else None
-        return node.shape in (((batch, *wanted), folded) if node.batched else (wanted,))
+        folded = (batch * wanted[0], *wanted[1:]) if wanted else (batch,)
+        shapes = ((batch, *wanted), folded) if node.batched else (wanted,)
+        return node.shape is not None and _long(node.shape) in map(_long, shapes)
 
     def _differences(self) -> Iterator[str]:
         """What the flow, now that each step has its operation, says otherwise than the code."""
@@ -169,6 +173,10 @@ class Proof:
         complete = {*order} == {*claimed} and len(order) == len(claimed)
         if node.op in ORDERED and complete and order != claimed:
             yield f"{step}: the code reads {', '.join(order)}, in this order"
+
+
+def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 def _uses(node: Node, part: str) -> bool:
