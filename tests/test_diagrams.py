@@ -74,10 +74,10 @@ def test_the_table_says_what_the_drawing_shows():
         ("squash", "z", "m", True),
         ("ReLU", "step 2", "m", False),
         ("excite", "step 3", "C", True),
-        ("s = sigmoid", "step 4", "C", False),
-        ("y = times", "s, x", "C × H × W", False),
+        ("g = sigmoid", "step 4", "C", False),
+        ("y = times", "g, x", "C × H × W", False),
     ]
-    assert SE.sentences()[-1] == "6. y = s × x: C × H × W."
+    assert SE.sentences()[-1] == "6. y = g × x: C × H × W."
     cells = re.findall("<td>(.*?)</td>", SE._repr_html_())
     assert cells[:4] == ["1. z = mean over places", "x", "C", ""]
     assert cells[4:8] == ["2. squash", "z", "m", "yes"]

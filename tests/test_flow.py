@@ -29,10 +29,10 @@ def plain(card):
 # fault: mechanism, what stands in its flow, what is put there, words of the complaint
 PLANTED = {
     "two steps exchanged": (
-        *("SqueezeExcitation", "relu\nexcite -> channels\ns = sigmoid"),
-        *("sigmoid\nexcite -> channels\ns = relu", "no sigmoid depends on just"),
+        *("SqueezeExcitation", "relu\nexcite -> channels\ng = sigmoid"),
+        *("sigmoid\nexcite -> channels\ng = relu", "sigmoid: (hidden) = (5,) is not made there"),
     ),
-    "no skip": ("SqueezeExcitation", "times s x", "times s", "y = times: the code reads x too"),
+    "no skip": ("SqueezeExcitation", "times g x", "times g", "y = times: the code reads x too"),
     "a wrong shape": (
         *("SqueezeExcitation", "squash -> hidden", "squash -> channels"),
         "(channels) = (16,) is not made there, but (11, 5)",
@@ -41,7 +41,7 @@ PLANTED = {
         *("SqueezeExcitation", "\nrelu", ""),
         "excite: relu comes before it, and no line names it",
     ),
-    "no gate": ("SqueezeExcitation", "\ns = sigmoid", "\ns = tanh", "the code has no tanh"),
+    "no gate": ("SqueezeExcitation", "\ng = sigmoid", "\ng = tanh", "the code has no tanh"),
     "a gate reads the map before its gate": (
         *("ConvolutionalBlockAttention", "times g gated", "times g x", "times"),
     ),
