@@ -20,6 +20,7 @@ ARRANGING = """
 MAKING = "new_zeros new_ones new_full zeros_like ones_like full_like empty_like"
 QUIET, BLANK = set(ARRANGING.split()), set(MAKING.split())
 GIVEN = {"input", "parameter", "buffer", "output"}
+LIKE = {"view_as", "expand_as"}  # of the second that they read, only the shape counts
 
 
 @dataclass(eq=False)
@@ -90,10 +91,11 @@ def trace(module: nn.Module, *inputs: object) -> list[Node]:
         second = node.args[1] if len(node.args) > 1 else None
         number = isinstance(second, int | float)
         stack = node.meta.get("nn_module_stack") or {}
+        count = 0 if op in BLANK else 1 if op in LIKE else None
         made[node.name] = Node(
             node.name,
             op,
-            [] if op in BLANK else [made[read.name] for read in node.all_input_nodes],
+            [made[read.name] for read in node.all_input_nodes[:count]],
             tuple(value.shape) if hasattr(value, "shape") else None,
             tuple(f"{path.partition('@')[0]}@{call}" for call, (path, _) in stack.items() if path),
             owner,

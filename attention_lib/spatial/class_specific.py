@@ -109,11 +109,11 @@ CARD = Card(
     paper="zhu2021csra",
     aliases=("class_specific", "csra"),
     elsewhere=("ResidualAttention", "CSRAModule"),
-    example=dict(channels=16, classes=3, temperatures=(1.0, 2.0, 4.0, inf)),
+    example=dict(channels=16, classes=3),
     variants=[
-        dict(temperatures=(1.0,)),
         dict(temperatures=(inf,)),
         dict(temperatures=(0.5, 7.0)),
+        dict(temperatures=(1.0, 2.0, 4.0, inf)),
         dict(lam=1.5),
         dict(lam=0.0),
         dict(classes=1),
@@ -122,6 +122,14 @@ CARD = Card(
     params="heads * classes * channels",
     macs="heads * classes * channels * height * width",
     memory="classes * height * width",
+    flow="""
+        s = [score] x classify.0 -> classes height*width  # m · x / |m|
+        a = [softmax] s                                   # softmax over places
+        times a s
+        attended = sum           -> classes               # sum over places
+        average = mean s         -> classes               # mean over places
+        y = add average attended                          # mean + λ · sum
+    """,
     rejects=[
         dict(channels=0, classes=3),
         dict(channels=16, classes=-3),

@@ -88,6 +88,20 @@ CARD = Card(
     params="3 * hidden * channels + 2 * hidden + 2 * channels",
     macs="2 * hidden * channels * (height + width)",
     memory="channels * height * width",
+    flow="""
+        down = mean x      -> channels height        # mean of each row
+        across = mean x    -> channels width         # mean of each column
+        join down across   -> channels (height+width)
+        squash.0           -> hidden (height+width)  # squash
+        squash.1                                     # normalize
+        fh, fw = hardswish
+        excite_rows fh     -> channels height
+        gh = sigmoid
+        excite_columns fw  -> channels width
+        gw = sigmoid
+        gated = times gh x -> channels height width
+        y = times gw gated -> channels height width
+    """,
     properties={
         properties.shift_equivariant,
         properties.mirror_equivariant,

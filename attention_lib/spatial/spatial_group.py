@@ -85,6 +85,16 @@ CARD = Card(
     params="2 * groups",
     macs="channels * height * width",
     memory="channels * height * width",
+    flow="""
+        share := channels / groups
+        g = mean x         -> groups share         # mean over places
+        c = [likeness] g x -> groups height*width  # g · x at each place
+        t = [normalize]                            # normalize over places
+        scaled = times t scale
+        plus scaled shift
+        gate = sigmoid
+        y = times gate x   -> channels height width
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -1,13 +1,23 @@
 """What only class-specific residual attention promises."""
 
+from dataclasses import replace
 from math import inf
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from attention_lib.checks import randomize
+from attention_lib.catalog import find
+from attention_lib.checks import checks_for, randomize
 from attention_lib.spatial import ClassSpecificResidualAttention
+
+HEADS = dict(channels=16, classes=3, temperatures=(1.0, 2.0, 4.0, inf))
+SEVERAL = replace(find("csra"), example=HEADS, flow="")  # the flow is that of one head
+
+
+@pytest.mark.parametrize("check", [*checks_for(SEVERAL)], ids=lambda check: check.__name__)
+def test_heads_of_several_temperatures_keep_the_contract(check):
+    check(SEVERAL)
 
 
 @pytest.fixture
