@@ -5,6 +5,7 @@ for (const drawing of document.querySelectorAll("figure.flow > svg")) {
   const range = { type: "range", min: 0, max: last, value: last };
   const slider = Object.assign(document.createElement("input"), range);
   const said = document.createElement("output");
+  said.textContent = "Move the slider to follow the data.";
   const label = document.createElement("label");
   label.className = "steps";
   label.append("Step by step ", slider, said);
