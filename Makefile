@@ -127,6 +127,10 @@ counts: $(TEST)  ## count again what each mechanism costs; a test fails where on
 mutants: $(TEST)  ## plant faults and report which no test sees (FAMILY=channel)
 	@$(PY) -m tools.mutants $(FAMILY) --jobs $(JOBS)
 
+.PHONY: flows
+flows: $(TEST)  ## change the flows in every small way and report what is not found (NAME=se)
+	@$(PY) -m tools.flows $(NAME)
+
 .PHONY: fuzz
 fuzz: $(TEST)  ## call mechanisms with arguments and inputs drawn at random (NAME=se ARGS="--seed 3")
 	@$(PY) -m tools.fuzz $(NAME) --calls 10000 $(ARGS)

@@ -202,3 +202,15 @@ def test_torch_no_longer_asks_for_cuda(tmp_path):
     told.write_text(wanted.format(f"{cuda}Requires-Dist: triton==3.2.0\n"))
     assert without_cuda(tmp_path) == []
     assert told.read_text() == wanted.format("")
+
+
+@pytest.mark.parametrize("name", ["floor", "colab", "newest"])
+def test_all_notebooks_run_with_colabs_versions(name, monkeypatch):
+    ran = []
+    monkeypatch.setattr(versions, "install", lambda row: Path("python"))
+    monkeypatch.setattr(versions, "versions", lambda python: "")
+    monkeypatch.setattr(versions, "run_notebook", lambda python, notebook: ran.append(notebook))
+    [row] = [row for row in parse(ROWS.read_text("utf-8")) if row.name == name]
+    versions.prove(row, ("notebook",))
+    every = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert ran == (every if name == "colab" else [ROOT / "notebooks/start.ipynb"])

@@ -68,6 +68,7 @@ CARD = Card(
     params="$width",
     macs="0",
     memory="$memory",
+    flow="y = times scale x -> $axes",
     properties={$properties},
     rejects=[dict($width=0)],$oracle
 )
@@ -83,6 +84,7 @@ LAYOUTS = {
         spread="[:, None, None]",
         sizes="batch=2, height=7, width=3",
         memory="channels * height * width",
+        axes="channels height width",
         properties=("pixel_permutation_equivariant", "shift_equivariant", "mirror_equivariant"),
     ),
     "tokens": dict(
@@ -94,6 +96,7 @@ LAYOUTS = {
         spread="",
         sizes="batch=2, tokens=7",
         memory="tokens * dim",
+        axes="tokens dim",
         properties=("token_permutation_equivariant", "causal"),
     ),
 }

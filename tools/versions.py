@@ -4,8 +4,8 @@
 
 Each row gets an environment of its own in `.venv/versions`, kept from run to run, with the library
 as a wheel.  In it run the contract (without ONNX), the references, and one notebook alone in an
-empty folder.  All is done on the CPU: torch is installed without CUDA, see `tools.stand_ins`.
-Needs nothing but Python, and on Linux gcc and binutils.
+empty folder; with Colab's versions, all notebooks.  All is done on the CPU: torch is installed
+without CUDA, see `tools.stand_ins`.  Needs nothing but Python, and on Linux gcc and binutils.
 
 A row whose Python, programs or torch this machine does not have prints `NOT RUN: <row>: <why>`.
 Exit status 0: nothing failed, and all rows that were named ran; without names, floor and newest.
@@ -19,8 +19,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,7 +31,9 @@ ROOT = Path(__file__).parent.parent
 ROWS = ROOT / "tests/versions.txt"
 REQUIRED = ("floor", "newest")
 TESTS = ("tests/test_contract.py", "tests/test_references.py")
-NOTEBOOK = ROOT / "notebooks/start.ipynb"
+NOTEBOOKS = ROOT / "notebooks"
+SHORTEST = "start"  # which every row runs; Colab's runs all, since they are opened there
+COLAB = "colab"
 PARTS = ("tests", "notebook")
 
 
@@ -175,19 +178,19 @@ def run_tests(python: Path) -> str:
     return told
 
 
-def run_notebook(python: Path) -> str:
+def run_notebook(python: Path, notebook: Path) -> str:
     """The notebook runs in an empty folder, against the wheel.
 
     Raises:
         Failed: with the first error of a cell.
     """
     with tempfile.TemporaryDirectory() as place:
-        copy = Path(place, NOTEBOOK.name)
-        copy.write_bytes(NOTEBOOK.read_bytes())
+        copy = Path(place, notebook.name)
+        copy.write_bytes(notebook.read_bytes())
         command = [python.parent / "jupyter-execute", "--inplace", "--timeout=600", copy.name]
         _run(command, Failed, cwd=place)
         cells = [c for c in json.loads(copy.read_text("utf-8"))["cells"] if "outputs" in c]
-    return f"{NOTEBOOK.name}: {len(cells)} cells ran alone"
+    return f"{notebook.name}: {len(cells)} cells ran alone"
 
 
 def prove(row: Row, parts: tuple[str, ...]) -> None:
@@ -198,11 +201,16 @@ def prove(row: Row, parts: tuple[str, ...]) -> None:
     """
     python = install(row)
     _say(row, versions(python))
+    which = "*" if row.name == COLAB else SHORTEST
+    runs: list[Callable[[], str]] = [partial(run_tests, python)] if "tests" in parts else []
+    if "notebook" in parts:
+        found = sorted(NOTEBOOKS.glob(f"{which}.ipynb"))
+        runs += [partial(run_notebook, python, notebook) for notebook in found]
     problems = []
-    for part in parts:
+    for run in runs:
         began = _cpu_seconds()
         try:
-            told = run_tests(python) if part == "tests" else run_notebook(python)
+            told = run()
         except Failed as failed:
             told = f"FAILED: {failed}"
             problems.append(str(failed))

@@ -114,11 +114,20 @@ class Card:
 
     @property
     def steps(self) -> Flow:
-        """The flow, read: what the diagram shows."""
-        needed = inspect.signature(self.mechanism.forward).parameters.items()
-        given = [name for name, argument in needed if argument.default is argument.empty]
-        shapes = self.shapes
-        return parse(self.flow, {name: shapes[name][1:] for name in given if name in shapes})
+        """The flow, read: what its diagram shows.
+
+        Raises:
+            FlowError: if it cannot be read.
+        """
+        return parse(self.flow, self.given)
+
+    @property
+    def given(self) -> dict[str, Axes]:
+        """The axes, without the batch, of each tensor that `forward` cannot do without."""
+        notes = self.notes.items()
+        tensors = {name: note for name, note in notes if isinstance(note, Wanted)}
+        needed = {k: note for k, note in tensors.items() if not note.optional and k != "return"}
+        return {name: note.axes[1:] for name, note in needed.items()}
 
     @property
     def notes(self) -> Mapping[str, Wanted | Several]:

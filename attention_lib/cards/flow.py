@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 LINE = re.compile(
     r"(?:(?P<names>\w+(?:, *\w+)*) *= *)?(?P<verb>\[[^]]+\]|[\w.]+)(?P<inputs>(?: +[\w.]+)*)"
-    r"(?: *-> *(?P<axes>[^#]*?))? *(?:# *(?P<label>.*))?"
+    r"(?: *-> *(?P<axes>[^#>]*?))? *(?:# *(?P<label>.*))?"
 )
 Axes = tuple[str, ...]
 

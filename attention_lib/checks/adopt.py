@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_lib.cards.card import Card
-from attention_lib.cards.shape import Maps, Several, Tokens, Wanted, signature, wanted
+from attention_lib.cards.shape import Axes, Maps, Several, Tokens, Wanted, signature, wanted
 from attention_lib.catalog import find
 from attention_lib.checks import CONTRACT, verdict
 from attention_lib.checks.files import load
@@ -63,6 +63,13 @@ class CustomCard(Card):
     def notes(self) -> Mapping[str, Wanted | Several]:
         return wanted(LAYOUTS[self.laid]) if self.laid else super().notes
 
+    @property
+    def given(self) -> dict[str, Axes]:
+        if not self.laid:
+            return super().given
+        _, x, *_ = inspect.signature(self.mechanism.forward).parameters
+        return {x: self.shapes["x"][1:]}
+
     def build(self, **arguments: object) -> nn.Module:
         if self.instance is None:
             return super().build(**arguments)
@@ -87,6 +94,7 @@ def check(
     *,
     layout: str | None = None,
     sizes: Mapping[str, int] | None = None,
+    flow: str | None = None,
     **arguments: object,
 ) -> list[Checked]:
     """Hold any module to the contract: `check("se")`, `check(MyGate, channels=16)`.
@@ -95,13 +103,16 @@ def check(
         thing: a mechanism as `find` takes it, any module or its class, or "path/to/file.py:Class".
             A module that has no card is copied, unless there are arguments to make another.
         layout, sizes: see `card_for_module`.
+        flow: the steps of its diagram, as `attention_lib.cards.flow` reads them; then the check
+            of the flow applies too.  In place of a card's own.
         arguments: of the constructor; where there is a card, what changes in its example.
 
     Raises:
         ValueError: if there is no such thing, or it cannot be made or run.
         TypeError: if `thing` is of another type.
     """
-    return list(held_to(adopt(thing, arguments, layout, sizes)))
+    card = adopt(thing, arguments, layout, sizes)
+    return list(held_to(card if flow is None else replace(card, flow=flow)))
 
 
 def adopt(
@@ -114,7 +125,7 @@ def adopt(
     if isinstance(thing, str):
         thing = load(thing) if ".py" in thing else find(thing)
     if isinstance(thing, Card):
-        return _tried(replace(thing, example={**thing.example, **arguments}), sizes or {})
+        return _tried(_changed(thing, arguments), sizes or {})
     return card_for_module(thing, arguments, layout, sizes)
 
 
@@ -155,7 +166,7 @@ def card_for_module(
         raise TypeError(f"a name, file.py:Class, module or class of one is wanted, got {thing!r}")
     own = getattr(sys.modules.get(mechanism.__module__), "CARD", None)
     if isinstance(own, Card) and own.mechanism is mechanism:
-        return _tried(replace(own, example={**own.example, **arguments}), sizes or {})
+        return _tried(_changed(own, arguments), sizes or {})
     instance = None if arguments else instance
     if instance is None:
         accepted = inspect.signature(mechanism)
@@ -188,6 +199,12 @@ def card_for_module(
     axes = [axis for axis in card.shapes["x"] if axis not in fixed]
     free = dict(zip([axis for axis in axes if axis != "batch"], SMALL, strict=False))
     return _tried(replace(card, sizes={"batch": 2, **free}), sizes)
+
+
+def _changed(card: Card, arguments: Mapping[str, object]) -> Card:
+    """The card with another example; a flow tells the steps of its own alone."""
+    example = {**card.example, **arguments}
+    return replace(card, example=example, flow=card.flow if example == card.example else "")
 
 
 def _layout(card: CustomCard, layout: str | None) -> str:

@@ -6,10 +6,8 @@ between must be quiet, unless the step says that it is several operations.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-
-import torch
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow, FlowError, Step
@@ -30,9 +28,9 @@ ORDERED = {"sub", "div", "matmul", "bmm", "cat", "stack"}  # what they read cann
 BATCH = 11  # and each free axis at 2n + 1: no other shape fits by chance
 
 
-@only(lambda card: card.flow, "no flow is declared")
+@only(lambda card: card.flow, "no flow is declared for these arguments")
 def check_flow(card: Card) -> None:
-    """The steps of its diagram are those of the code: kinds, shapes, order, and nothing left out."""
+    """The steps of its diagram are those of the code: kinds, shapes, what each reads, no other."""
     larger = {axis: 2 * size + 1 for axis, size in card.free_sizes.items()}
     for sizes in ({}, larger):
         Proof(card, batch=BATCH, **sizes).run()
@@ -73,16 +71,10 @@ class Proof:
         raise FlowError(f"{name!r} is no input, no parameter, and no line above makes it")
 
     def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
-        from sympy import SympifyError, sympify
-
-        known: dict[str, object] = dict(self.sizes)
-        text = ""
-        try:
-            for word, text in self.flow.formulas.items():
-                known[word] = sympify(text, locals=known)
-            return tuple(int(sympify(text, locals=known)) for text in axes)
-        except (SympifyError, SyntaxError, TypeError, AttributeError) as error:
-            raise FlowError(f"cannot measure {text!r}: a word is not known") from error
+        known = dict(self.sizes)
+        for word, formula in self.flow.formulas.items():
+            known[word] = _number(formula, known)
+        return tuple(_number(axis, known) for axis in axes)
 
     def _search(self, index: int) -> bool:
         """Bind the steps from `index` on, in every way, until all is as the code has it."""
@@ -175,6 +167,22 @@ class Proof:
         complete = {*order} == {*claimed} and len(order) == len(claimed)
         if node.op in ORDERED and complete and order != claimed:
             yield f"{step}: the code reads {', '.join(order)}, in this order"
+
+
+def _number(text: str, known: Mapping[str, int]) -> int:
+    """What a formula comes to.
+
+    Raises:
+        FlowError: if it is none, or if a word has no size.
+    """
+    from sympy import SympifyError, sympify
+
+    try:
+        return int(sympify(text, locals=dict(known)))
+    except (SympifyError, SyntaxError, TypeError, AttributeError) as error:
+        raise FlowError(
+            f"cannot measure {text!r}: a word is not known, or it is no formula"
+        ) from error
 
 
 def _long(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,15 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attention_lib.cards.flow import FlowError
+
 # They only say where numbers lie, or how wide they are
-QUIET = set(
-    "reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice"
-    " select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip"
-    " split_with_sizes narrow detach view_as expand_as repeat_interleave index_select"
-    " to promote_types _assert_tensor_metadata pad stack cat".split()
-)
+ARRANGING = """
+    reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice
+    select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip
+    split_with_sizes narrow detach view_as expand_as repeat_interleave index_select
+    to promote_types _assert_tensor_metadata pad stack cat
+"""
 # Of what they read, only the shape counts
-BLANK = set("new_zeros new_ones new_full zeros_like ones_like full_like empty_like".split())
+MAKING = "new_zeros new_ones new_full zeros_like ones_like full_like empty_like"
+QUIET, BLANK = set(ARRANGING.split()), set(MAKING.split())
 GIVEN = {"input", "parameter", "buffer", "output"}
 LIKE = {"view_as", "expand_as"}  # of the second that they read, only the shape counts
 
@@ -36,8 +39,8 @@ class Node:
 
     def __post_init__(self) -> None:
         self.above: set[Node] = {*self.reads}.union(*(read.above for read in self.reads))
-        self.live = self.op in ("input", "parameter") or any(read.live for read in self.reads)
-        self.batched = self.op == "input" or any(read.batched for read in self.reads)
+        self.live: bool = self.op in ("input", "parameter") or any(read.live for read in self.reads)
+        self.batched: bool = self.op == "input" or any(read.batched for read in self.reads)
         self.joins = sum(read.live for read in self.reads) > 1
         self.quiet = self.op in QUIET or self.scaled or not self.live
         for read in self.reads:
@@ -62,9 +65,17 @@ def _attention(
 
 
 def trace(module: nn.Module, *inputs: object) -> list[Node]:
-    """Each operation of one forward pass, in order."""
+    """Each operation of one forward pass, in order.
+
+    Raises:
+        FlowError: if torch.export cannot trace it.
+    """
     with patch.object(F, "scaled_dot_product_attention", _attention):
-        program = torch.export.export(module.eval(), inputs, strict=False)
+        try:
+            program = torch.export.export(module.eval(), inputs, strict=False)
+        except Exception as error:  # whatever a custom module does
+            what = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise FlowError(f"torch.export cannot trace {type(module).__name__}: {what}") from error
     signature = program.graph_signature
     made: dict[str, Node] = {}
     for node in program.graph.nodes:

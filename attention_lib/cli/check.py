@@ -1,6 +1,8 @@
 """`attention-lib check`: hold any module to the contract."""
 
 import inspect
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +25,9 @@ def check(
     sizes: Annotated[
         str | None, typer.Option(help="Axes of the input, as height=7,width=5.")
     ] = None,
+    flow: Annotated[
+        Path | None, typer.Option(help="A file with the steps of its diagram, to be proven too.")
+    ] = None,
 ) -> None:
     """Hold any module to the contract.
 
@@ -35,6 +40,8 @@ def check(
 
     axes = settings_of(sizes.split(",") if sizes else None)
     card = adopt(module, settings_of(settings), layout, axes)
+    if flow:
+        card = replace(card, flow=_text(flow))
     console = console_for()
     console.print(instance(card), soft_wrap=True)
     tally = dict.fromkeys(("passed", "failed", "xfail", "not applicable"), 0)
@@ -54,3 +61,10 @@ def check(
     console.print(", ".join(f"{count} {status}" for status, count in tally.items() if count))
     if tally["failed"]:
         raise typer.Exit(1)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the flow in {file}: {error}") from error

@@ -22,6 +22,7 @@ def show(
 
     Shapes, properties, paper and file too: all that the mechanism says of itself.
     """
+    from attention_lib.teaching.diagrams import Diagram
     from attention_lib.teaching.display import citation, evidence
 
     card = find(name)
@@ -30,6 +31,8 @@ def show(
     say(card.summary, soft_wrap=True)
     formula = "\n".join(f"    {line}" for line in card.formula.splitlines())
     say(f"\n{formula}\n", soft_wrap=True)
+    if card.flow:
+        say("\n".join(Diagram(card).sentences()) + "\n", soft_wrap=True)
     answer, file = card.shapes["return"], inspect.getsourcefile(card.mechanism) or ""
     takes = [f"{key} ({', '.join(axes)})" for key, axes in card.shapes.items() if key != "return"]
     kept = [p.__name__.replace("_", " ") for p in card.properties or ()]

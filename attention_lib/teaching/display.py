@@ -19,6 +19,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.notation import COUNTED
 from attention_lib.catalog import NETWORKS, catalog, find
 from attention_lib.measure.order import big_o
+from attention_lib.teaching.diagrams import Diagram, Overview
 
 
 class Page(str):
@@ -31,7 +32,20 @@ class Page(str):
         return str(self)
 
 
-def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
+class Facts(Page):
+    """What a card says, as Markdown; a notebook shows its diagram above it."""
+
+    diagram: Diagram | None = None
+
+    def _ipython_display_(self) -> None:
+        from builtins import display  # type: ignore[attr-defined]  # IPython puts it there
+
+        if self.diagram:
+            display(self.diagram)
+        display(Page(self))
+
+
+def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Facts:
     """What a mechanism, by name or what else `find` takes, says of itself.
 
     Its costs are worked out for `sizes`, if there are any.  What these do not name has the paper's
@@ -61,7 +75,17 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
         f"- Evidence: {evidence(found)}.",
         f"- Paper: {citation(found.paper)}.",
     ]
-    return Page("\n".join(lines))
+    facts = Facts("\n".join(lines))
+    facts.diagram = Diagram(found) if found.flow else None
+    return facts
+
+
+def overview(*names: str) -> Overview:
+    """Small diagrams of these mechanisms in a row; a bar marks the steps that not all of them have.
+
+    >>> display.overview("se", "eca", "sk")
+    """
+    return Overview(*names)
 
 
 def stamp(preset: str, device: str) -> Page:

@@ -10,6 +10,7 @@ from attention_lib.cards import notation, properties
 from attention_lib.cards.card import Card
 from attention_lib.catalog import NETWORKS
 from attention_lib.official import published, without
+from attention_lib.teaching.diagrams import Diagram
 from tools.chapters import ROOT
 from tools.pages.authors import authors_blocks
 from tools.pages.elsewhere import elsewhere_blocks
@@ -57,6 +58,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
         f"# {card.title}",
         f"{mathematics(card.summary)} The paper is {{cite:t}}`{card.paper}`.",
         f"$$\n{stacked(card.formula)}\n$$",
+        *flow_blocks(card),
         mathematics(prose),
     ]
     if chapter := chapter_of(card.family, root):
@@ -104,6 +106,18 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
     path = f"../../../{source.as_posix()}"
     blocks += ["## Source", f"```{{literalinclude}} {path}\n:language: python\n```"]
     return page(*blocks)
+
+
+def flow_blocks(card: Card) -> list[str]:
+    """The diagram, made with the arguments of the example."""
+    if not card.flow:
+        return []
+    arguments = ", ".join(f"{name}={shown(value)}" for name, value in card.example.items())
+    return [
+        f"```{{raw}} html\n{Diagram(card)._repr_html_()}\n```",
+        f"The diagram is that of `{card}({arguments})`; its letters are those of the"
+        " [notation page](../../notation.md). A test proves each step against the code.",
+    ]
 
 
 def cost_blocks(card: Card) -> list[str]:
