@@ -76,6 +76,16 @@ CARD = Card(
     macs="channels * (kernel_size**2 + out_channels) * ceiling(height / stride)"
     " * ceiling(width / stride)",
     memory="Max(channels, out_channels) * ceiling(height / stride) * ceiling(width / stride)",
+    flow="""
+        rows := ceiling(height / stride)
+        columns := ceiling(width / stride)
+        look x -> channels rows columns      # depthwise k × k
+        look_norm                            # normalize
+        z = relu
+        mix    -> out_channels rows columns  # 1 × 1 convolution
+        mix_norm                             # normalize
+        y = relu
+    """,
     rejects=[
         dict(channels=0),
         dict(channels=4, out_channels=0),

@@ -109,6 +109,24 @@ CARD = Card(
     " + (2 - multiply) * (channels + 1)",
     macs="2 * channels * hidden + (channels * hidden + 18 * hidden**2 + hidden) * height * width",
     memory="channels * height * width",
+    flow="""
+        spatial_branch.0 x       -> hidden height width  # 1 × 1 convolution
+        spatial_branch.1                                 # normalize
+        relu
+        spatial_branch.3                                 # dilated 3 × 3
+        spatial_branch.4                                 # normalize
+        relu
+        spatial_branch.6                                 # dilated 3 × 3
+        spatial_branch.7                                 # normalize
+        relu
+        spatial_branch.9         -> height width         # 1 × 1 convolution
+        place = spatial_branch.10                        # normalize
+        mean x                   -> channels             # mean over places
+        channel = channel_branch -> channels             # squash and excite
+        plus channel place       -> channels height width
+        g = sigmoid
+        y = addcmul x g                                  # x + g · x
+    """,
     rejects=[
         dict(channels=8, reduction=9),
         dict(channels=8, reduction=0),

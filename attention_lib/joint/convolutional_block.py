@@ -100,6 +100,22 @@ CARD = Card(
     " + bias * (channels + floor(channels / reduction)) + 2 * kernel_size**2 + 2",
     macs="4 * channels * floor(channels / reduction) + 2 * kernel_size**2 * height * width",
     memory="channels * height * width",
+    flow="""
+        largest = max x        -> channels      # max over places
+        average = mean x       -> channels      # mean over places
+        squash largest average -> 2 hidden
+        relu
+        excite                 -> 2 channels
+        sum                    -> channels      # sum of both
+        s = sigmoid
+        gated = times s x      -> channels height width
+        high = max gated       -> height width  # max over channels
+        middle = mean gated    -> height width  # mean over channels
+        mix.0 high middle      -> height width  # k × k convolution
+        mix.1                                   # normalize
+        g = sigmoid
+        y = times g gated      -> channels height width
+    """,
     properties={properties.only_attenuates},
     rejects=[
         dict(channels=8, reduction=9),

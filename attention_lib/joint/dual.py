@@ -132,6 +132,18 @@ CARD = Card(
     macs="(2 * channels * hidden + channels**2) * height * width"
     " + (hidden + channels) * (height * width)**2 + 2 * channels**2 * height * width",
     memory="height * width * ceiling(height * width / 4)",
+    flow="""
+        logits = product x x                   -> channels channels      # channel · channel
+        weights = softmax                                                # softmax over channels
+        value = value x                        -> height*width channels
+        query = query x                        -> height*width hidden
+        key = key x                            -> height*width hidden
+        gathered = [attention] query key value -> height*width channels  # softmax(q · k) v
+        p = addcmul x gathered position_scale  -> channels height width  # x + α · sum
+        found = product weights x              -> channels height*width  # weighted sum
+        c = addcmul x found channel_scale      -> channels height width  # x + β · sum
+        y = plus p c
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -96,6 +96,19 @@ CARD = Card(
     params="11 * channels**2 + 6 * channels",
     macs="10 * channels**2 * height * width + channels**2",
     memory="channels * height * width",
+    flow="""
+        z = skip x        # normalize
+        mean -> channels  # mean over places
+        excite
+        s = sigmoid
+        point.0 x         # 1 × 1 kernel
+        one = point.1     # normalize
+        square.0 x        # 3 × 3 kernel
+        three = square.1  # normalize
+        both = plus one three
+        addcmul both s z  # plus s · z
+        y = silu
+    """,
     rejects=[dict(channels=0)],
     oracles=("fightingcv_attention.attention.ParNetAttention.ParNetAttention",),
 )

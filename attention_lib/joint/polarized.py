@@ -119,6 +119,23 @@ CARD = Card(
     " * (bottleneck * (hidden + channels) - 2 * channels * hidden"
     " + (channels * hidden + hidden - channels) * height * width)",
     memory="channels * height * width",
+    flow="""
+        channel_query x                 -> height width  # query
+        places = softmax                -> height*width  # softmax over places
+        mean x                          -> channels      # mean over places
+        spatial_query                   -> hidden        # query
+        features = softmax                               # softmax over channels
+        product x places                -> channels      # weighted sum
+        channel_value                   -> hidden        # value
+        channel_out                     -> channels      # out
+        norm                                             # normalize
+        s = sigmoid
+        sought = spatial_value features -> channels      # value
+        product sought x                -> height*width  # query · x
+        t = sigmoid                     -> height width
+        gates = plus s t                -> channels height width
+        y = times gates x
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -99,6 +99,18 @@ CARD = Card(
     params="3 * channels / groups",
     macs="0",
     memory="channels * height * width",
+    flow="""
+        x1, x2 = unbind x    -> groups share height width                 # split
+        mean = mean x1       -> groups share                              # mean over places
+        addcmul mean channel_scale channel_shift                          # scale and shift
+        g1 = sigmoid
+        first = times g1 x1  -> groups share height width
+        [normalize] x2 norm_scale norm_shift spatial_scale spatial_shift  # normalize and scale
+        g2 = sigmoid
+        second = times g2 x2 -> groups share height width
+        join first second    -> groups 2 share height width
+        y = permute          -> channels height width                     # shuffle
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -81,6 +81,17 @@ CARD = Card(
     params="0",
     macs="0",
     memory="channels * height * width",
+    flow="""
+        μ = mean x   -> channels               # mean over places
+        minus x μ    -> channels height width
+        d = square
+        s2 = sum     -> channels               # sum / (HW − 1)
+        wider = add                            # plus λ
+        over d wider -> channels height width  # d / 4 (s2 + λ)
+        add                                    # plus ½
+        gate = sigmoid
+        y = times gate x
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -84,6 +84,23 @@ CARD = Card(
     params="3 * (2 * kernel_size**2 + 2)",
     macs="2 * kernel_size**2 * (channels * width + height * channels + height * width)",
     memory="Max(2, channels) * height * width",
+    flow="""
+        [max and mean] x  -> 2 height width     # max and mean
+        height_width.0    -> height width       # k × k kernel
+        height_width.1                          # normalize
+        hw = sigmoid
+        [max and mean] x  -> 2 channels width   # max and mean
+        channel_width.0   -> channels width     # k × k kernel
+        channel_width.1                         # normalize
+        cw = sigmoid
+        [max and mean] x  -> 2 height channels  # max and mean
+        height_channel.0  -> height channels    # k × k kernel
+        height_channel.1                        # normalize
+        hc = sigmoid
+        both = plus cw hc -> channels height width
+        gate = add both hw                      # mean of the three
+        y = times gate x
+    """,
     properties={properties.only_attenuates},
     rejects=[
         dict(channels=12, kernel_size=4),

@@ -98,6 +98,12 @@ CARD = Card(
     params="2 * channels * table_height * (floor(table_width / 2) + 1)",
     macs="0",
     memory="channels * height * width",
+    flow="""
+        waves = fft_rfft2 x -> channels height (floor(width/2)+1)  # Fourier transform
+        K = [resize] filter -> channels height (floor(width/2)+1)  # filter, resized
+        times waves K
+        y = fft_irfft2      -> channels height width               # transform back
+    """,
     properties={properties.shift_equivariant},
     rejects=[
         dict(channels=0),

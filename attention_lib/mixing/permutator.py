@@ -112,6 +112,23 @@ CARD = Card(
     macs="channels * height * width * (segment_size * (height + width) + 2 * channels)"
     " + 4 * hidden * channels",
     memory="channels * height * width",
+    flow="""
+        groups := channels / segment_size
+        h = mix_rows x               -> groups segment_size*height width  # mix height
+        w = mix_columns x            -> groups height segment_size*width  # mix width
+        c = mix_channels x                                                # mix channels
+        first = mean h               -> channels                          # mean of h
+        second = mean w              -> channels                          # mean of w
+        third = mean c               -> channels                          # mean of c
+        both = plus first second
+        plus both third
+        squash.0                     -> hidden                            # squash
+        gelu
+        excite                       -> 3*channels
+        weights = softmax            -> 3 channels                        # softmax over branches
+        [weighted sum] weights h w c -> channels height width             # weighted sum
+        y = out
+    """,
     rejects=[
         dict(channels=12, height=7, width=5, segment_size=5),
         dict(channels=12, height=0, width=5, segment_size=3),

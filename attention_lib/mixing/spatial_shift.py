@@ -115,5 +115,21 @@ CARD = Card(
     params="4 * channels**2 + 4 * channels + 4 * channels * hidden",
     macs="4 * channels**2 * height * width + 4 * channels * hidden",
     memory="3 * channels * height * width",
+    flow="""
+        X1, X2, X3 = expand x           -> height width 3*channels
+        S1 = [shift] X1                 -> height width channels  # shift quarters: W, H
+        S2 = [shift] X2                 -> height width channels  # shift quarters: H, W
+        first = mean S1                 -> channels               # sum over places
+        second = mean S2                -> channels               # sum over places
+        third = mean X3                 -> channels               # sum over places
+        both = plus first second
+        plus both third
+        squash                          -> hidden
+        gelu
+        excite                          -> 3*channels
+        weights = softmax               -> 3 channels             # softmax over branches
+        [weighted sum] weights S1 S2 X3 -> height width channels  # weighted sum
+        y = out                         -> channels height width
+    """,
     rejects=[dict(channels=8, reduction=9), dict(channels=8, reduction=0)],
 )

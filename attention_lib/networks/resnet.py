@@ -155,6 +155,16 @@ CARD = Card(
         dict(groups=2, group_width=32),
     ],
     sizes=dict(batch=2, height=37, width=29),
+    flow="""
+        conv1 x    -> channels ceiling(height/2) ceiling(width/2)    # 7 × 7 convolution
+        bn1                                                          # normalize
+        relu
+        max_pool2d -> channels ceiling(height/4) ceiling(width/4)    # max of 3 × 3
+        layer1     -> 4*channels ceiling(height/4) ceiling(width/4)  # residual blocks
+        layer2     -> 8*channels ceiling(height/8) ceiling(width/8)  # residual blocks
+        mean       -> 8*channels                                     # mean over places
+        y = fc     -> classes                                        # classify
+    """,
     presets={
         "resnet50": Preset({}, 25_557_032, 4_089_184_256),
         "resnet101": Preset(dict(depths=(3, 4, 23, 3)), 44_549_160, 7_801_405_440),
