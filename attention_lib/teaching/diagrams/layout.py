@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise, permutations
 
 from attention_lib.cards.flow import Flow
-from attention_lib.teaching.diagrams.words import MARKED, SIGNS, is_learned, letters, title
+from attention_lib.teaching.diagrams.words import MARKED, SIGNS, called, is_learned, letters, title
 
 SIZE, SMALL = 13, 11  # of letters
 LAYER, GAP, LANE = 24, 12, 14  # between layers, boxes, lanes
@@ -89,12 +89,12 @@ def places(flow: Flow, parts: Iterable[str], shapes: bool = True) -> list[Place]
     found = [place for place, _ in made.values()]
     last = flow.steps[-1]
     for number, step in enumerate(flow.steps, 1):
-        own = [name.replace("_", " ") for name in step.inputs if name in flow.parameters]
+        own = [called(name) for name in step.inputs if name in flow.parameters]
         sign = SIGNS.get(step.verb)
-        cells = tuple(n.replace("_", " ") for n in step.names) if len(step.names) > 1 else ()
+        cells = tuple(map(called, step.names)) if len(step.names) > 1 else ()
         shape = letters(step.axes) if shapes else ""
         if shapes and step.named and len(step.key) < 3 and step is not last:
-            shape = f"{step.key}: {shape}"  # a letter of the formula
+            shape = f"{called(step.key)}: {shape}"  # a letter of the formula
         place = Place(
             "sign" if sign and not own else "step",
             " ".join([sign, *own]) if sign else title(step),

@@ -76,6 +76,12 @@ def plain(text: str) -> str:
     return MARKED.sub(one, text)
 
 
+def called(name: str) -> str:
+    """The name of a result as a reader sees it; the digit of a letter is lowered."""
+    lettered = re.fullmatch(r"([A-Za-z]{1,2})(\d)", name)
+    return f"{lettered[1]}_{{{lettered[2]}}}" if lettered else name.replace("_", " ")
+
+
 def title(step: Step) -> str:
     """What a step is called."""
     return PROPER.get(step.label, step.label)
@@ -94,14 +100,14 @@ def is_learned(step: Step, flow: Flow, parts: Iterable[str]) -> bool:
 
 def rows(flow: Flow, parts: Iterable[str]) -> list[Row]:
     """Each step: what happens, to what, which shape comes out, whether it is learned."""
-    called = {name: name.replace("_", " ") for name in (*flow.given, *flow.parameters)}
+    names = {name: called(name) for name in (*flow.given, *flow.parameters)}
     found = []
     for number, step in enumerate(flow.steps, 1):
-        reads = ", ".join(called[name] for name in step.inputs)
+        reads = ", ".join(names[name] for name in step.inputs)
         for name in step.names:
-            called[name] = name.replace("_", " ") if step.named else f"step {number}"
-        called[step.key] = ", ".join(called[name] for name in step.names)
-        what = f"{called[step.key]} = {title(step)}" if step.named else title(step)
+            names[name] = called(name) if step.named else f"step {number}"
+        names[step.key] = ", ".join(names[name] for name in step.names)
+        what = f"{names[step.key]} = {title(step)}" if step.named else title(step)
         found.append(Row(what, reads, letters(step.axes), is_learned(step, flow, parts)))
     return found
 
@@ -116,7 +122,7 @@ def sentences(flow: Flow, parts: Iterable[str]) -> list[str]:
             said = f"{made}{equals}{row.reads.replace(', ', f' {sign} ')}"
         else:
             said = f"{row.what}{' (learned)' if row.learned else ''} of {row.reads}"
-        found.append(f"{number}. {said}: {plain(row.shape)}.")
+        found.append(plain(f"{number}. {said}: {row.shape}."))
     return found
 
 
