@@ -110,6 +110,7 @@ def test_every_paper_is_in_the_bibliography(card):
     assert entry.fields.get("eprint", entry.fields.get("url")) in cited
     assert entry.fields["year"] in cited and entry.persons["author"][0].last_names[0] in cited
     assert entry.fields["title"].replace("{", "").replace("}", "") in cited
+    assert card.source == ("repository" if "https://github.com/" in cited else "paper")
 
 
 def test_a_paper_that_is_missing_is_named():

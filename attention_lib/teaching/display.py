@@ -73,7 +73,7 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Facts
         *(f"- Measured, and holds: {_named(kept)}." for kept in [_kept(found)] if kept),
         *(f"- Measured, and does not hold: {_named(no)}." for no in [_missed(found)] if no),
         f"- Evidence: {evidence(found)}.",
-        f"- Paper: {citation(found.paper)}.",
+        f"- {found.source.capitalize()}: {citation(found.paper)}.",
     ]
     facts = Facts("\n".join(lines))
     facts.diagram = Diagram(found) if found.flow else None
@@ -194,7 +194,7 @@ def evidence(found: Card) -> str:
     if found.family == NETWORKS:
         theirs = _named(f"`{name}`" for name in found.oracles)
         return f"the weights of {theirs}, under our names, give the same logits and gradients"
-    loops = "equal to a reference in loops, written from the paper"
+    loops = f"equal to a reference in loops, written from the {found.source}"
     if found.proven_by != "independent package":
         loops += " by somebody else than the class"
     others = _named(f"`{name}`" for name in found.oracles)

@@ -78,6 +78,8 @@ def _merged(answer: Callable[[State, State], State]) -> None:
         assert largest.shape == total.shape == (3, 1), "keep the last axis of length 1"
         best = logits.amax(dim=-1, keepdim=True)
         assert torch.equal(largest, best), "the first is to be the largest logit of both parts"
+        finite = total.isfinite().all() and gathered.isfinite().all()
+        assert finite, "nan or inf came out: an exponential overflowed"
         gap = (total - (logits - best).exp().sum(dim=-1, keepdim=True)).abs().max()
         assert gap < 1e-9, f"a sum is off by {gap:.2g}"
         gap = (gathered / total - wanted).abs().max()
