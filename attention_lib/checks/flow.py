@@ -134,13 +134,15 @@ class Proof:
         return None
 
     def _fits(self, step: Step, node: Node) -> bool:
-        """Whether a tensor has the shape, the batch before it or multiplied into its first axis.
+        """Whether a tensor has the shape, the batch before it or multiplied into one axis.
 
         An axis of one place is none.
         """
         wanted, batch = self.wanted[step.key], self.sizes["batch"]
-        folded = (batch * wanted[0], *wanted[1:]) if wanted else (batch,)
-        shapes = ((batch, *wanted), folded) if node.batched else (wanted,)
+        shapes = [wanted]
+        if node.batched:
+            folded = [(*wanted[:i], batch * n, *wanted[i + 1 :]) for i, n in enumerate(wanted)]
+            shapes = [(batch, *wanted), *folded]
         return node.shape is not None and _long(node.shape) in map(_long, shapes)
 
     def _differences(self) -> Iterator[str]:
