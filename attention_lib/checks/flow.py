@@ -65,8 +65,8 @@ class Proof:
 
     def _given(self, name: str) -> Node:
         for node in self.nodes:
-            known = (node.owner, node.owner.rpartition(".")[0]) if node.owner else (node.name,)
-            if node.op in ("input", "parameter") and name in known:
+            known = f"{node.owner or node.name}."
+            if node.op in ("input", "parameter") and known.startswith(f"{name}."):
                 return node
         raise FlowError(f"{name!r} is no input, no parameter, and no line above makes it")
 
