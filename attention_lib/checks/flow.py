@@ -156,10 +156,12 @@ class Proof:
     def _between(self, step: Step, node: Node, claimed: tuple[str, ...]) -> Iterator[str]:
         """Complaints about what lies between an operation and the steps that it reads."""
         named = {n: name for name, n in self.bound.items()}
+        # several operations may be more calls of parts that have a step of their own
+        own = tuple(f"{part}." for part in (self.parts if step.several else (step.verb,)))
         reads = [_behind(read, named) for read in node.reads]
         read = {named[n] for found in reads for n in found if n in named}
         for other in dict.fromkeys(n for found in reads for n in found if n not in named):
-            if other.op == "parameter" and not other.owner.startswith(f"{step.verb}."):
+            if other.op == "parameter" and not other.owner.startswith(own):
                 yield f"{step}: the code also uses the parameter {other.owner}"
             elif other.op not in GIVEN and not other.quiet and not step.several:
                 yield f"{step}: {other.op} comes before it, and no line names it"
