@@ -42,7 +42,7 @@ class Proof:
     def __init__(self, card: Card, **sizes: int):
         arguments = inspect.signature(card.mechanism).parameters
         self.flow: Flow = card.steps
-        self.sizes = {k: v for k, v in card.words(**sizes).items() if isinstance(v, int)}
+        self.sizes = {k: v for k, v in card.words(**sizes).items() if isinstance(v, int | tuple)}
         with seeded():
             module = card.build(**{k: v for k, v in sizes.items() if k in arguments})
             nodes = trace(module, *card.inputs(**sizes))
