@@ -29,6 +29,11 @@ def test_costs_are_worked_out_with_the_papers_values():
     assert "at channels = 256, height = 56, width = 56" in page
 
 
+def test_a_cost_grows_as_that_of_the_arguments_it_is_shown_at():
+    simple, full = (display.card("aft", tokens=9, **given) for given in ({}, dict(max_tokens=9)))
+    assert "$O(N d^{2})$" in simple and "$O(N d^{2} + N^{2} d + N^{2} r)$" in full
+
+
 def test_properties_are_split_into_kept_and_not_kept():
     kept = [line for line in display.card("se").splitlines() if "- Measured" in line]
     assert len(kept) == 1 and kept[0].startswith("- Measured, and holds: ")

@@ -43,7 +43,7 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
     at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
     rows = []
     for kind, title in COUNTED.items():
-        grown = big_o(found, kind)
+        grown = big_o(found, kind, **sizes)
         row = {"cost": title, "grows as": f"${grown}$" if grown else "none counted"}
         if sizes:
             row[f"at {at}"] = f"{found.cost(kind, **found.defaults | sizes):,}"
