@@ -19,6 +19,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.notation import COUNTED
 from attention_lib.catalog import NETWORKS, catalog, find
 from attention_lib.measure.order import big_o
+from attention_lib.measure.sizes import realistic
 
 
 class Page(str):
@@ -34,8 +35,8 @@ class Page(str):
 def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
     """What a mechanism, by name or what else `find` takes, says of itself.
 
-    Its costs are worked out for `sizes`, if there are any.  What these do not name has the paper's
-    value.
+    Its costs are worked out for `sizes`, if there are any, and grow as there.  What these do not
+    name has the paper's value.
 
     >>> display.card("se", channels=256, height=56, width=56)
     """
@@ -46,7 +47,7 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Page:
         grown = big_o(found, kind, **sizes)
         row = {"cost": title, "grows as": f"${grown}$" if grown else "none counted"}
         if sizes:
-            row[f"at {at}"] = f"{found.cost(kind, **found.defaults | sizes):,}"
+            row[f"at {at}"] = f"{realistic(found, **sizes).cost(kind):,}"
         rows.append(row)
     shapes = [f"{n} ({', '.join(axes)})" for n, axes in found.shapes.items() if n != "return"]
     lines = [
