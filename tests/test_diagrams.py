@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attention_lib.catalog import every_card, find
+from attention_lib.catalog import catalog, every_card, find
 from attention_lib.teaching import display
 from attention_lib.teaching.diagrams import Diagram, Overview
 from attention_lib.teaching.diagrams.words import letters, plain
@@ -100,19 +100,18 @@ def test_an_input_may_be_a_parameter_and_several_operations_have_a_double_line()
     assert "(learned)" in group.find(f"{SVG}title").text
 
 
-def test_an_overview_marks_what_not_all_have():
-    names = ("se", "eca")
-    shown = Overview(*names)._repr_html_()
+def test_an_overview_marks_what_the_others_lack():
+    cards = [find("se"), find("eca")]
+    shown = Overview(cards)._repr_html_()
     drawn = re.findall(r"<svg.*?</svg>", shown, flags=re.S)
     assert len(drawn) == 2
-    for name, text in zip(names, drawn, strict=True):
-        other = {"se": "eca", "eca": "se"}[name]
-        common = {step.label for step in find(other).steps.steps}
-        own = [step.label not in common for step in find(name).steps.steps]
+    for card, other, text in zip(cards, cards[::-1], drawn, strict=True):
+        theirs = {step.label for step in other.steps.steps}
+        own = [step.label not in theirs for step in card.steps.steps]
         bars = len(re.findall('stroke-width="4"', text))
         assert 0 < bars == sum(own) < len(own)
     assert 'opacity="0.8"' not in shown, "shapes would make it too wide"
-    assert repr(SE) in repr(Overview(*names))
+    assert repr(SE) in repr(Overview(cards))
 
 
 def test_a_card_in_a_notebook_shows_its_diagram_first(monkeypatch):
@@ -122,3 +121,7 @@ def test_a_card_in_a_notebook_shows_its_diagram_first(monkeypatch):
     diagram, facts = shown
     assert diagram.svg() == SE.svg() and facts == display.card("se")
     assert facts._repr_markdown_() and not hasattr(facts, "_ipython_display_")
+    shown.clear()
+    display.family("channel")._ipython_display_()
+    overview, listed = shown
+    assert overview.cards == catalog("channel") and listed == display.family("channel")

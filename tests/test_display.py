@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attention_lib import find
+from attention_lib import create, find
 from attention_lib.catalog import catalog
 from attention_lib.channel import SqueezeExcitation
 from attention_lib.measure.order import big_o
@@ -27,6 +27,17 @@ def test_costs_are_worked_out_with_the_papers_values():
     page = display.card("se", channels=256, height=56, width=56)
     assert f"{2 * 256 * 16 + 256 + 16:,}" in page  # r = 16, not that of the small example
     assert "at channels = 256, height = 56, width = 56" in page
+
+
+def test_a_width_that_follows_from_another_is_that_of_the_sizes_shown():
+    page = display.card("a2", channels=512, height=32, width=32)
+    params = sum(p.numel() for p in create("a2", channels=512).parameters())
+    assert f"| {params:,} |" in page, "m and n are not those of the small example"
+
+
+def test_a_cost_grows_as_that_of_the_arguments_it_is_shown_at():
+    simple, full = (display.card("aft", tokens=9, **given) for given in ({}, dict(max_tokens=9)))
+    assert "$O(N d^{2})$" in simple and "$O(N d^{2} + N^{2} d + N^{2} r)$" in full
 
 
 def test_properties_are_split_into_kept_and_not_kept():
@@ -110,6 +121,7 @@ def test_every_paper_is_in_the_bibliography(card):
     assert entry.fields.get("eprint", entry.fields.get("url")) in cited
     assert entry.fields["year"] in cited and entry.persons["author"][0].last_names[0] in cited
     assert entry.fields["title"].replace("{", "").replace("}", "") in cited
+    assert card.source == ("repository" if "https://github.com/" in cited else "paper")
 
 
 def test_a_paper_that_is_missing_is_named():

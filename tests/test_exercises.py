@@ -1,5 +1,6 @@
 """Each judge takes two right answers, and refuses five wrong ones and all forbidden ones."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map_only
 
 from attention_lib.teaching.exercises import JUDGES, Judge, judge
+from attention_lib.teaching.exercises.numbers import hold_parts, hold_tensor
 
 CHAPTERS = sorted(p.stem for p in Path(__file__).parent.glob("answers/[!_]*.py"))
 ANSWERS = {chapter: import_module(f"tests.answers.{chapter}") for chapter in CHAPTERS}
@@ -49,6 +52,48 @@ def test_every_prohibition_is_tried():
 def test_a_right_answer_is_taken(exercise, answer):
     verdict = judge(exercise, answer)
     assert verdict and repr(verdict) == f"{exercise}: right"
+
+
+@pytest.mark.parametrize("form", [torch.Tensor.tolist, torch.Tensor.numpy])
+@pytest.mark.parametrize("exercise", sorted(RIGHT.keys() - {"channel 5", "channel 7"}))
+def test_numbers_are_taken_in_any_form(exercise, form):
+    def answer(*args, **kwargs):
+        result = RIGHT[exercise][0](*args, **kwargs)
+        return tree_map_only(torch.Tensor, lambda given: form(given.detach()), result)
+
+    fault = judge(exercise, answer).fault
+    assert fault == ("no gradient can reach the queries" if exercise == "dense 3" else "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "it returned nothing"),
+        ("0.5", "it returned str, wanted are numbers"),
+        ([[1.0], [2.0, 3.0]], "it returned a list of parts that differ in shape"),
+        ([], "it returned an empty list"),
+        ([0.5], "here it has shape (1,), wanted is (2,)"),
+        ([0.5, float("nan")], "here not all numbers are finite"),
+        ([0.5, 1.5], "here a number is off by 0.5"),
+    ],
+)
+def test_what_is_wrong_with_a_tensor_is_said(given, said):
+    with pytest.raises(AssertionError, match=f"^{re.escape(said)}"):
+        hold_tensor(given, torch.tensor([0.5, 1.0]), "here")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (([1, 2],), "wanted are 2 things: M, z"),
+        (([1, 2, 3], 4), "M has 2 numbers, not 3"),
+        (([1, 2], [0.5]), "z is not [0.5]"),
+        (([1, 2], float("nan")), "z is not [nan]"),
+    ],
+)
+def test_what_is_wrong_with_a_part_is_said(given, said):
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        hold_parts(given, {"M": ([1, 2], 0.1), "z": ([4], 0.1)})
 
 
 @pytest.mark.parametrize(("exercise", "answer"), cases(WRONG))

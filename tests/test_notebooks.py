@@ -95,11 +95,11 @@ def test_there_are_chapters():
 
 @EVERY_CHAPTER
 def test_a_chapter_keeps_the_rules(chapter):
-    text = chapter.read_text(encoding="utf-8")
-    found = [f"{chapter.name}, {told}" for told in complaints(text, headings(chapter.stem))]
+    name, text = chapter.stem, chapter.read_text(encoding="utf-8")
+    found = [f"{chapter.name}, {told}" for told in complaints(text, name, headings(name))]
     assert not found, "\n".join(found)
-    strange = others_results(text, chapter.stem)
-    assert not strange, f"no key of {chapter.stem} covers the measurements {strange}"
+    strange = others_results(text, name)
+    assert not strange, f"no key of {name} covers the measurements {strange}"
 
 
 @EVERY_CHAPTER

@@ -279,6 +279,24 @@ def test_ratios_are_drawn_with_their_spread_largest_on_top():
         plot.ratios([], "")
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(1, 1), (0.996, 1.004), (0.95, 1.05), (0.6, 1.4), (0.5, 2), (0.3, 8), (0.2, 150), (1e-4, 1e7)],
+)
+def test_labels_of_ratios_do_not_cover_each_other(low, high):
+    rows = [dict(name="a long name of a mechanism", series="x", ratio=ratio, low=low, high=high)
+            for ratio in (low, high)]  # fmt: skip
+    figure = plot.ratios(rows, "how much")
+    figure.draw_without_rendering()
+    axis = figure.axes[0].xaxis
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    left, right = axis.get_view_interval()
+    seen = [tick.label1 for tick in ticks if left <= tick.get_loc() <= right]
+    boxes = [Text.get_window_extent(label) for label in seen if label.get_text()]
+    assert len(boxes) > 2
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
 def test_shares_stand_at_their_place_in_the_panel_of_their_family():
     rows = [
         dict(family="channel", name="SqueezeExcitation", arithmetic=0.1, memory=0.9),

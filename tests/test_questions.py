@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tools.chapters import ROOT
+from tools.chapters import ROOT, chapters
 from tools.questions import questions
 
 FILES = sorted((ROOT / "book/questions").glob("*.yml"))
@@ -70,5 +70,6 @@ def test_a_file_of_no_chapter_is_refused(written):
 
 
 def test_the_questions_of_every_chapter_keep_the_rules():
+    assert [file.stem for file in FILES] == [chapter.stem for chapter in chapters()]
     for file in FILES:
         assert questions(file)

@@ -1,11 +1,16 @@
 """The rules of a chapter, on a text that keeps them and on texts that break one."""
 
+from functools import partial
+
 import pytest
 
-from tests.support.rules import complaints
-from tools.chapters import HEADINGS, OPENING
+from tests.support import rules
+from tools.chapters import HEADINGS, OPENING, QUESTIONS
 
-GOOD = OPENING + "".join(f"\n## {heading}\n\nProse.\n" for heading in HEADINGS)
+complaints = partial(rules.complaints, name="tiny")
+LINE = QUESTIONS.replace("NAME", "tiny")
+PARTS = "".join(f"\n## {heading}\n\nProse.\n" for heading in HEADINGS)
+GOOD = OPENING + PARTS.replace("\n## Summary", f"\n{LINE}\n\n## Summary")
 ASKED = """
 **Exercise 1** ★ *In code.* Add them.
 
@@ -37,6 +42,8 @@ EXERCISE = ASKED + STUB + SOLVED
         (GOOD.replace("# Title", "Title"), "title"),
         (GOOD.replace("## Break it", "## Mend it"), "Break it"),
         (GOOD.replace("## Why", "## How").replace("## Use it", "## Why"), "in this order"),
+        (GOOD.replace(LINE, ""), "the last line above its summary is not"),
+        (GOOD.replace("tiny.html", "dense.html"), "is not '[Five questions on this chapter](SITE/"),
         (GOOD + "\n```{note}\nMark this.\n```\n", "directive"),
         (GOOD + "\n:::{note}\nMark this.\n:::\n", "directive"),
         (GOOD + "\nSee {cite}`hu2018squeeze`.\n", "role"),

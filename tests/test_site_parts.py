@@ -8,7 +8,7 @@ from docutils.utils import new_document
 
 from tools.chapters import site
 from tools.folds import TITLE
-from tools.site import folds, home
+from tools.site import folds, home, reading
 
 
 def cell(tag: str, text: str) -> nodes.container:
@@ -37,6 +37,33 @@ def test_colabs_title_is_not_shown():
     programs = [*page.findall(nodes.literal_block)]
     assert [program.astext() for program in programs] == ["x = 1\ny = 2", "z = 3"]
     assert [program.rawsource for program in programs] == ["x = 1\ny = 2", "z = 3"]
+
+
+def table(rows: int) -> nodes.table:
+    body = nodes.tbody("", *(nodes.row() for _ in range(rows)))
+    return nodes.table("", nodes.tgroup("", body))
+
+
+def raw(html: str) -> nodes.raw:
+    return nodes.raw("", html, format="html")
+
+
+@pytest.mark.parametrize(
+    ("output", "folds"),
+    [
+        ([table(reading.LONG)], 1),
+        ([table(reading.LONG - 1)], 0),
+        ([raw("<details><summary>All</summary>"), table(reading.LONG), raw("</details>")], 1),
+        ([raw("<details>"), raw("</details>"), table(reading.LONG)], 2),
+    ],
+)
+def test_a_long_table_has_one_fold(output, folds):
+    page = new_document("page")
+    page += nodes.container("", *output, classes=["cell_output"])
+    reading.mark_tables(None, page, "page")
+    assert "".join(node.astext() for node in page.findall(nodes.raw)).count("<details>") == folds
+    [shown] = page.findall(nodes.table)
+    assert ("sortable" in shown["classes"]) == bool(folds)
 
 
 def link(address: str, pages: tuple[str, ...] = ("book/intro", "notebooks/dense")) -> str:

@@ -113,6 +113,10 @@ HEADINGS = (
     "Break it", "Exercises", "Summary",
 )  # fmt: skip
 EVERYWHERE = ("In one minute", "You will be able to", "Exercises", "Summary")
+# The last line above the summary. The site has the questions there; a notebook has none.
+QUESTIONS = """\
+[Five questions on this chapter](SITE/notebooks/NAME.html#questions) show what you have understood;
+each choice is explained."""
 
 
 def repository(root: Path = ROOT) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 
 from attention_lib.catalog import FAMILIES
-from tools.chapters import EVERYWHERE, HEADINGS, OPENING, ROOT
+from tools.chapters import EVERYWHERE, HEADINGS, OPENING, QUESTIONS, ROOT
 
 MECHANISM = Template('''\
 """$title (Author et al., year)."""
@@ -252,6 +252,7 @@ def chapter(name: str, root: Path = ROOT) -> list[Path]:
     title = name.replace("_", " ").capitalize()
     intro = f"# {title}: of what?\n\n**You need** what? Reading takes about 20 minutes."
     parts = "".join(f"\n## {h}\n\nTo be written.\n" for h in headings(name))
+    parts = parts.replace("\n## Summary", f"\n{QUESTIONS.replace('NAME', name)}\n\n## Summary")
     file.write_text(OPENING.replace("# Title", intro) + parts, "utf-8")
     entries = re.findall(r"^ *- file: notebooks/.*\n", contents.read_text("utf-8"), flags=re.M)
     indent = re.match(" *", entries[-1])

@@ -42,6 +42,7 @@ class Card:
     mechanism: type[nn.Module]
     _: KW_ONLY
     paper: str  # a key of book/references.bib
+    source: str = "paper"  # what that key names; "repository" where there is no paper
     aliases: Sequence[str] = ()  # its short names; the first is that of no other mechanism
     elsewhere: Sequence[str] = ()  # what other collections and lists of names call it
     networks: Sequence[tuple[str, str]] = ()  # known for it, each with the key of its paper

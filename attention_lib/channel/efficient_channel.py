@@ -17,8 +17,8 @@ class EfficientChannelAttention(nn.Module):
 
     .. math::
         z_c = \frac{1}{HW} \sum_{i,j} x_{cij}, \qquad
-        s_c = \sigma\Bigl(\sum_{t=1}^{k} w_t\, z_{c + t - (k+1)/2}\Bigr), \qquad
-        y_{cij} = s_c\, x_{cij}
+        g_c = \sigma\Bigl(\sum_{t=1}^{k} w_t\, z_{c + t - (k+1)/2}\Bigr), \qquad
+        y_{cij} = g_c\, x_{cij}
 
     The same squeeze as Squeeze-and-Excitation, but the two layers with their bottleneck are
     replaced by one small convolution along the channels: k weights, no bias, and zeros beyond
@@ -53,7 +53,7 @@ class EfficientChannelAttention(nn.Module):
 
     @shaped
     def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
-        """The gate s of each channel, between 0 and 1."""
+        """The gate g of each channel, between 0 and 1."""
         return self._gate(x)
 
     def _gate(self, x: Tensor) -> Tensor:

@@ -15,11 +15,11 @@ class SqueezeExcitation(nn.Module):
 
     .. math::
         z_c = \frac{1}{HW} \sum_{i,j} x_{cij}, \qquad
-        s = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1 z + b_1) + b_2\bigr), \qquad
-        y_{cij} = s_c\, x_{cij}
+        g = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1 z + b_1) + b_2\bigr), \qquad
+        y_{cij} = g_c\, x_{cij}
 
     *Squeeze*: each channel becomes one number, its mean z.  *Excite*: two small layers,
-    narrow in the middle, turn these into a gate s between 0 and 1 for each channel.  A gate
+    narrow in the middle, turn these into a gate g between 0 and 1 for each channel.  A gate
     depends on the mean of every channel, and is the same at every place.
 
     The paper writes the layers without biases; the authors' released models have them, so they
@@ -52,7 +52,7 @@ class SqueezeExcitation(nn.Module):
 
     @shaped
     def gate(self, x: Maps) -> Float[Tensor, "batch channels"]:
-        """The gate s of each channel, between 0 and 1."""
+        """The gate g of each channel, between 0 and 1."""
         squeezed = x.mean(dim=(-2, -1))
         return self.excite(self.squash(squeezed).relu()).sigmoid()
 

@@ -42,7 +42,7 @@ class Proof:
     def __init__(self, card: Card, **sizes: int):
         arguments = inspect.signature(card.mechanism).parameters
         self.flow: Flow = card.steps
-        self.sizes = {k: v for k, v in card.words(**sizes).items() if isinstance(v, int)}
+        self.sizes = {k: v for k, v in card.words(**sizes).items() if isinstance(v, int | tuple)}
         with seeded():
             module = card.build(**{k: v for k, v in sizes.items() if k in arguments})
             nodes = trace(module, *card.inputs(**sizes))
@@ -65,8 +65,8 @@ class Proof:
 
     def _given(self, name: str) -> Node:
         for node in self.nodes:
-            known = (node.owner, node.owner.rpartition(".")[0]) if node.owner else (node.name,)
-            if node.op in ("input", "parameter") and name in known:
+            known = f"{node.owner or node.name}."
+            if node.op in ("input", "parameter") and known.startswith(f"{name}."):
                 return node
         raise FlowError(f"{name!r} is no input, no parameter, and no line above makes it")
 
@@ -134,13 +134,15 @@ class Proof:
         return None
 
     def _fits(self, step: Step, node: Node) -> bool:
-        """Whether a tensor has the shape, the batch before it or multiplied into its first axis.
+        """Whether a tensor has the shape, the batch before it or multiplied into one axis.
 
         An axis of one place is none.
         """
         wanted, batch = self.wanted[step.key], self.sizes["batch"]
-        folded = (batch * wanted[0], *wanted[1:]) if wanted else (batch,)
-        shapes = ((batch, *wanted), folded) if node.batched else (wanted,)
+        shapes = [wanted]
+        if node.batched:
+            folded = [(*wanted[:i], batch * n, *wanted[i + 1 :]) for i, n in enumerate(wanted)]
+            shapes = [(batch, *wanted), *folded]
         return node.shape is not None and _long(node.shape) in map(_long, shapes)
 
     def _differences(self) -> Iterator[str]:
@@ -154,10 +156,12 @@ class Proof:
     def _between(self, step: Step, node: Node, claimed: tuple[str, ...]) -> Iterator[str]:
         """Complaints about what lies between an operation and the steps that it reads."""
         named = {n: name for name, n in self.bound.items()}
+        # several operations may be more calls of parts that have a step of their own
+        own = tuple(f"{part}." for part in (self.parts if step.several else (step.verb,)))
         reads = [_behind(read, named) for read in node.reads]
         read = {named[n] for found in reads for n in found if n in named}
         for other in dict.fromkeys(n for found in reads for n in found if n not in named):
-            if other.op == "parameter" and not other.owner.startswith(f"{step.verb}."):
+            if other.op == "parameter" and not other.owner.startswith(own):
                 yield f"{step}: the code also uses the parameter {other.owner}"
             elif other.op not in GIVEN and not other.quiet and not step.several:
                 yield f"{step}: {other.op} comes before it, and no line names it"

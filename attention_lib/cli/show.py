@@ -51,7 +51,7 @@ def show(
         and (", ".join(sorted(kept)) or "none of the properties measured"),
         "evidence": evidence(card).replace("`", ""),
         "cannot": "; ".join(f"{check}: {why}" for check, why in card.cannot.items()),
-        "paper": re.sub(r"\[(.*?)\]\((.*?)\)", r"\1, \2", citation(card.paper)),
+        card.source: re.sub(r"\[(.*?)\]\((.*?)\)", r"\1, \2", citation(card.paper)),
         "file": file,
     }
     for key, fact in facts.items():

@@ -86,6 +86,7 @@ class SimplifiedSelfAttention(nn.Module):
 CARD = Card(
     SimplifiedSelfAttention,
     paper="xmu2021external",
+    source="repository",
     aliases=("ssa",),
     elsewhere=("SimplifiedScaledDotProductAttention",),
     example=dict(dim=12, heads=3),

@@ -3,7 +3,7 @@
 print(big_o(find("mha"), "macs"))  # O(N d^{2} + N^{2} d)
 
 Every letter may grow, each at its own speed. A term is left out where the others together grow at
-least as fast at whatever speeds. Switches do not grow: they have their defaults.
+least as fast at whatever speeds. Switches do not grow: they have their defaults, or what is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,15 +32,19 @@ AT_MOST = {
 }
 
 
-def big_o(card: Card, kind: str) -> str:
-    """`O(...)` of "params", "macs", "memory", "touched" or "state"; "" if nothing is counted."""
-    grown = order(card, kind)
+def big_o(card: Card, kind: str, **given: object) -> str:
+    """`O(...)` of "params", "macs", "memory", "touched" or "state"; "" if nothing is counted.
+
+    Args:
+        given: axes and constructor arguments: what is None or 0 by default, and here a size, grows.
+    """
+    grown = order(card, kind, **given)
     return f"O({grown})" if grown else ""
 
 
-def order(card: Card, kind: str) -> str:
+def order(card: Card, kind: str, **given: object) -> str:
     """The leading terms of that cost; "" if there are none."""
-    terms = map(_typeset, leading(card, kind))
+    terms = map(_typeset, leading(card, kind, **given))
     return " + ".join(sorted(terms, key=lambda term: (len(term), term)))
 
 
@@ -56,11 +60,11 @@ def _typeset(term: "sympy.Expr") -> str:
 
 
 @cache
-def leading(card: Card, kind: str) -> tuple["sympy.Expr", ...]:
+def leading(card: Card, kind: str, **given: object) -> tuple["sympy.Expr", ...]:
     """Those terms, without their factors, in letters."""
     from sympy import Add, Integer, Max, Min, Sum, Symbol, ceiling, expand, floor
 
-    words = realistic(card).words() | {"batch": 1}
+    words = realistic(card, **given).words() | {"batch": 1}
     at = {Symbol(letter(word)): int(n) for word, n in words.items() if isinstance(n, int)}
     fixed = [w for w, n in words.items() if isinstance(n, bool) or n == 0 or w in FIXED]
     formula = card.expression(kind, letter)

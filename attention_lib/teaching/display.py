@@ -19,6 +19,7 @@ from attention_lib.cards.card import Card
 from attention_lib.cards.notation import COUNTED
 from attention_lib.catalog import NETWORKS, catalog, find
 from attention_lib.measure.order import big_o
+from attention_lib.measure.sizes import realistic
 from attention_lib.teaching.diagrams import Diagram, Overview
 
 
@@ -32,24 +33,24 @@ class Page(str):
         return str(self)
 
 
-class Facts(Page):
-    """What a card says, as Markdown; a notebook shows its diagram above it."""
+class Illustrated(Page):
+    """Markdown with a drawing, which a notebook shows above it."""
 
-    diagram: Diagram | None = None
+    drawing: Diagram | Overview | None = None
 
     def _ipython_display_(self) -> None:
         from builtins import display  # type: ignore[attr-defined]  # IPython puts it there
 
-        if self.diagram:
-            display(self.diagram)
+        if self.drawing:
+            display(self.drawing)
         display(Page(self))
 
 
-def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Facts:
+def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Illustrated:
     """What a mechanism, by name or what else `find` takes, says of itself.
 
-    Its costs are worked out for `sizes`, if there are any.  What these do not name has the paper's
-    value.
+    Its costs are worked out for `sizes`, if there are any, and grow as there.  What these do not
+    name has the paper's value.
 
     >>> display.card("se", channels=256, height=56, width=56)
     """
@@ -57,10 +58,10 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Facts
     at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
     rows = []
     for kind, title in COUNTED.items():
-        grown = big_o(found, kind)
+        grown = big_o(found, kind, **sizes)
         row = {"cost": title, "grows as": f"${grown}$" if grown else "none counted"}
         if sizes:
-            row[f"at {at}"] = f"{found.cost(kind, **found.defaults | sizes):,}"
+            row[f"at {at}"] = f"{realistic(found, **sizes).cost(kind):,}"
         rows.append(row)
     shapes = [f"{n} ({', '.join(axes)})" for n, axes in found.shapes.items() if n != "return"]
     lines = [
@@ -73,19 +74,11 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Facts
         *(f"- Measured, and holds: {_named(kept)}." for kept in [_kept(found)] if kept),
         *(f"- Measured, and does not hold: {_named(no)}." for no in [_missed(found)] if no),
         f"- Evidence: {evidence(found)}.",
-        f"- Paper: {citation(found.paper)}.",
+        f"- {found.source.capitalize()}: {citation(found.paper)}.",
     ]
-    facts = Facts("\n".join(lines))
-    facts.diagram = Diagram(found) if found.flow else None
-    return facts
-
-
-def overview(*names: str) -> Overview:
-    """Small diagrams of these mechanisms in a row; a bar marks the steps that not all of them have.
-
-    >>> display.overview("se", "eca", "sk")
-    """
-    return Overview(*names)
+    page = Illustrated("\n".join(lines))
+    page.drawing = Diagram(found) if found.flow else None
+    return page
 
 
 def stamp(preset: str, device: str) -> Page:
@@ -108,8 +101,8 @@ def stamp(preset: str, device: str) -> Page:
     )
 
 
-def family(name: str) -> Page:
-    """A table of a family's mechanisms, made from their cards."""
+def family(name: str) -> Illustrated:
+    """A family's mechanisms: their diagrams in a row, and a table, made from their cards."""
     rows = [
         {
             "mechanism": f"{found.title}",
@@ -119,7 +112,9 @@ def family(name: str) -> Page:
         }
         for found in catalog(name)
     ]
-    return table(rows)
+    page = Illustrated(table(rows))
+    page.drawing = Overview([found for found in catalog(name) if found.flow])
+    return page
 
 
 def source(thing: Callable) -> Page:
@@ -194,7 +189,7 @@ def evidence(found: Card) -> str:
     if found.family == NETWORKS:
         theirs = _named(f"`{name}`" for name in found.oracles)
         return f"the weights of {theirs}, under our names, give the same logits and gradients"
-    loops = "equal to a reference in loops, written from the paper"
+    loops = f"equal to a reference in loops, written from the {found.source}"
     if found.proven_by != "independent package":
         loops += " by somebody else than the class"
     others = _named(f"`{name}`" for name in found.oracles)

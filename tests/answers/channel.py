@@ -80,7 +80,7 @@ class WholeForward(SqueezeExcitation):
 RIGHT = {
     1: [
         lambda: ([0.953, 0.047], [1.905, 3.81, -0.047, 0.047]),
-        lambda: ((0.95, 0.05), (1.9, 3.8, -0.05, 0.05)),
+        lambda: (torch.tensor([0.95, 0.05]), [[1.9, 3.8], [-0.05, 0.05]]),
     ],
     2: [
         lambda widths, r, bias: sum(squeeze_excitation_size(c, r, bias) for c in widths),
@@ -123,7 +123,7 @@ WRONG = {
         (lambda x, weight: eca_by_shifts(x, weight, sign=-1), "from last to first"),
         (lambda x, weight: eca_by_shifts(x, weight).logit(), "without σ"),
         (eca_in_a_ring, "close to a ring"),
-        (lambda x, weight: eca_by_matrix(x, weight)[..., None, None], "the shape is (2, 8, 1, 1)"),
+        (lambda x, weight: eca_by_matrix(x, weight)[..., None, None], "it has shape (2, 8, 1, 1)"),
     ],
     5: [
         (gate(lambda x: mean(x).sigmoid().expand_as(x)), "to multiply the map"),
@@ -143,7 +143,7 @@ WRONG = {
         (squeezed_by(lambda x: x.sum((2, 3)) / 20), "with the mean"),
         (squeezed_by(lambda x: x.amax((2, 3)), last=lambda logit: logit), "without σ"),
         (squeezed_by(lambda x: F.adaptive_max_pool2d(x.abs(), 1)[..., 0, 0]), "absolute values"),
-        (squeezed_by(lambda x: x.amin((2, 3))), "a number of the answer is off"),
+        (squeezed_by(lambda x: x.amin((2, 3))), "a number is off"),
         (squeezed_by(lambda x: x.amax((2, 3)), last=lambda logit: None), "gate returned nothing"),
     ],
 }

@@ -48,6 +48,12 @@ def merge(one, two):
     return largest, sum(s * p[1] for s, p in pairs), sum(s * p[2] for s, p in pairs)
 
 
+def merge_by_powers(one, two):
+    largest = torch.maximum(one[0], two[0])
+    sums = (one[0].exp() * a + two[0].exp() * b for a, b in zip(one[1:], two[1:], strict=True))
+    return largest, *(each / largest.exp() for each in sums)
+
+
 def merge_by_logarithms(one, two):
     whole = torch.logaddexp(*(m + s.log() for m, s, _ in (one, two)))
     largest = torch.maximum(one[0], two[0])
@@ -83,10 +89,7 @@ WRONG = {
         (lambda one, two: (torch.maximum(one[0], two[0]), one[1] + two[1], one[2] + two[2]),
          "without being brought to one largest logit"),
         (lambda one, two: (*merge(one, two)[:2], one[2] + two[2]), "the weighted sums do not"),
-        (lambda one, two: (torch.maximum(one[0], two[0]),
-                           *(one[0].exp() * a + two[0].exp() * b
-                             for a, b in zip(one[1:], two[1:], strict=True))),
-         "with nothing subtracted"),
+        (merge_by_powers, "nan or inf came out: an exponential overflowed"),
         (lambda one, two: (*merge(one, two)[:2], merge(one, two)[2] / merge(one, two)[1]),
          "not the state"),
     ],

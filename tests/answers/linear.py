@@ -127,7 +127,7 @@ def fading_by_pairs(query, key, value, strength, kept=0.9):
 
 
 RIGHT = {
-    1: [lambda: ([7, 16], [3, 4], 3.29), lambda: ((7.0, 16.0), (3.0, 4.0), 23 / 7)],
+    1: [lambda: ([7, 16], [3, 4], 3.29), lambda: ([[7], [16]], torch.tensor([3, 4]), [23 / 7])],
     2: [cheaper_by_trial, lambda k, v: 2 * k * v // (k + v) + 1],
     3: [shares_by_logarithms, shares_by_hand],
     4: [running_in_a_loop, running_by_cumulation],
@@ -138,7 +138,7 @@ FORBIDDEN = {4: [(by_pairs, "it makes a tensor of shape (40, 40)")]}
 WRONG = {
     1: [
         (lambda: None, "returned nothing"),
-        (lambda: ([3, 4], [3, 4], 1), "values are missing"),
+        (lambda: ([[3], [4]], torch.tensor([3, 4]), 1), "values are missing"),
         (lambda: ([7, 16], [3, 4], 23), "not divided by the sum of the weights"),
         (lambda: ([11, 8], [3, 4], 2.71), "the other's value"),
         (lambda: ([7, 16], [7, 16], 3.29), "z is not [7, 16]"),
@@ -148,7 +148,7 @@ WRONG = {
         (lambda k, v: k + 1, "the same size"),
         (lambda k, v: 2 * k * v // (k + v), "the two sides cost the same"),
         (lambda k, v: k * v // (k + v) + 1, "one of the two products on the right"),
-        (lambda k, v: k * v, "it is 65 tokens, not 4096"),
+        (lambda k, v: k * v, "it is 65, not 4096"),
     ],
     3: [
         (lambda logits: None, "returned nothing"),
@@ -162,7 +162,7 @@ WRONG = {
         (running_one_late, "not read itself"),
         (everything, "also those behind it"),
         (running_undivided, "nothing is divided"),
-        (lambda query, key, value: running_in_a_loop(query, key, value).T, "the shape is (5, 40)"),
+        (lambda query, key, value: running_in_a_loop(query, key, value).T, "it has shape (5, 40)"),
     ],
     6: [
         (lambda key, value: None, "returned nothing"),

@@ -24,10 +24,10 @@ def test_check_goes_through_the_contract(say):
     assert code == 0 and "SqueezeExcitation(channels=16, reduction=5)" in out
     named = [check.__name__.removeprefix("check_").replace("_", " ") for check in CONTRACT]
     assert list(verdicts(out)) == named
-    applies = len(list(checks_for(find("se"))))
+    applies = len(list(checks_for(find("se")))) - 1  # the flow is that of the card's example
     assert out.splitlines()[-1] == f"{applies} passed, {len(CONTRACT) - applies} not applicable"
     assert {check for check, status in verdicts(out).items() if status == "not applicable"} == {
-        *("causal", "key mask", "steps", "declared state")
+        *("causal", "key mask", "steps", "declared state", "flow")
     }
 
 
@@ -88,3 +88,17 @@ def test_a_network_is_held_to_what_applies_to_it(say):
     code, out, _ = say("check", "resnet50")
     assert code == 0 and "on x (batch=2, 3, height=37, width=29)" in out
     assert verdicts(out)["properties"] == "not applicable"
+
+
+def test_check_proves_a_readers_diagram(say, gates, tmp_path):
+    flow = tmp_path / "gate.flow"
+    command = ("check", f"{gates}/gates.py:Gate", "planes=16", "--layout", "maps", "--flow")
+    right = "mean feature -> channels; squash -> channels/reduction; relu; excite -> channels"
+    right += "\ns = sigmoid; y = times feature s -> channels height width"
+    for text, status in ((right, "passed"), (right.replace("relu; ", ""), "failed")):
+        flow.write_text(text)
+        _, out, _ = say(*command, f"{flow}")
+        assert verdicts(out)["flow"] == status
+    assert "excite: relu comes before it, and no line names it" in out
+    code, _, wrong = say(*command, f"{tmp_path}/none.flow")
+    assert code == 2 and "cannot read the flow in" in wrong

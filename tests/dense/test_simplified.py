@@ -1,14 +1,20 @@
 """What only simplified self-attention promises: nothing learned in the comparison, and masks."""
 
+import re
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
 from attention_lib.cards import properties
+from attention_lib.catalog import find
 from attention_lib.checks import randomize
+from attention_lib.cli.show import show
 from attention_lib.dense import MultiHeadAttention, SimplifiedSelfAttention
 from attention_lib.measure.cost import measure
+from attention_lib.teaching import display
+from tools.pages.mechanism import mechanism_page
 
 X = torch.randn(2, 5, 18).double()
 PADDING = torch.tensor([[1] * 5, [1, 0, 1, 1, 0]]).bool()
@@ -36,6 +42,14 @@ def test_only_what_joins_the_heads_is_learned():
 def test_it_says_that_it_has_no_paper_and_no_learned_comparison():
     text = " ".join(SimplifiedSelfAttention.__doc__.split())
     assert "This mechanism has no paper" in text and "no learned comparison" in text
+
+
+def test_card_page_and_terminal_name_its_repository(capsys):
+    show("ssa")
+    told = [display.card("ssa"), mechanism_page(find("ssa")), capsys.readouterr().out]
+    for text in told:
+        assert re.search(r"(from|of) the repository", text)
+        assert not re.search(r"(?i)^(- )?paper|the paper is|(from|of) the paper", text, re.M)
 
 
 def test_a_single_feature_is_enough():

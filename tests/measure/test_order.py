@@ -121,6 +121,13 @@ def test_well_known_ones(name, kind, grown):
     assert big_o(find(name), kind) == (f"O({grown})" if grown else "")
 
 
+def test_what_is_off_by_default_grows_where_it_is_given():
+    full = dict(tokens=1024, dim=512, max_tokens=1024)
+    assert order(find("aft"), "macs", **full) == "N d^{2} + N^{2} d + N^{2} r"
+    assert order(find("aft"), "memory", **full) == "N d + N^{2}"
+    assert order(find("aft"), "macs", tokens=1024, dim=512) == "N d^{2}"
+
+
 def test_a_term_between_two_others_is_dominated():
     a, b = sympy.symbols("a b")
     assert dominated({a: 1, b: 1}, [{a: 2}, {b: 2}])

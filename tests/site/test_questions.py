@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from tests.support.looking import SUBJECTS, WIDE, look
 from tools.browser import served
-from tools.chapters import ROOT
+from tools.chapters import QUESTIONS, ROOT, chapters
+from tools.chapters import site as home
 
 pytestmark = pytest.mark.alone
 
-TEXT = "# Small\n\n## Exercises\n\nNone.\n\n## Summary\n\nShort.\n"
-QUESTIONS = [
+LINE = QUESTIONS.replace("](SITE/notebooks/NAME", f"]({home()}/notebooks/small")
+TEXT = f"# Small\n\n## Exercises\n\nNone.\n\n{LINE}\n\n## Summary\n\nShort.\n"
+ASKED = [
     {
         "question": f"What is $x_{number}^2$?",
         "choices": [
@@ -28,7 +31,7 @@ QUESTIONS = [
 ]
 
 
-def build(folder, asked=QUESTIONS, name="small"):
+def build(folder, asked=ASKED, name="small"):
     """A book of one chapter and its questions, built as the whole is."""
     for part in ("book/questions", "book/chapters", "notebooks"):
         (folder / part).mkdir(parents=True)
@@ -76,6 +79,22 @@ def test_they_stand_between_exercises_and_summary(asked):
     assert [head.rstrip("#").strip() for head in heads] == ["Exercises", "Questions", "Summary"]
     assert asked.locator(".question").count() == 5
     assert asked.locator("details.choice").count() == 15
+
+
+def test_the_line_above_them_leads_to_them(asked):
+    asked.get_by_role("link", name="Five questions on this chapter").click()
+    assert asked.url.endswith("/small.html#questions")
+    assert abs(asked.locator("#questions h2").bounding_box()["y"]) < 200
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_every_chapter_leads_to_its_questions(site, chapter):
+    article = BeautifulSoup(
+        (site / f"notebooks/{chapter.stem}.html").read_text("utf-8"), "html.parser"
+    )
+    [link] = [a for a in article.select("article p a") if a.text.startswith("Five questions on")]
+    assert link["href"] == "#questions"
+    assert link.find_parent("p").find_next("h2") is article.select_one("section#questions h2")
 
 
 def test_a_choice_opens_by_keyboard_and_says_why(asked):

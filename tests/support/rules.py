@@ -1,6 +1,6 @@
 """The rules of a chapter: what its text must be for a notebook, a page and four editions.
 
-complaints(text) == ["line 214: …"]
+complaints(text, name) == ["line 214: …"]
 """
 
 import ast
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import jupytext
 
-from tools.chapters import HEADINGS, INSTALL_CELL, PARAMETERS_CELL, SETUP_CELL
+from tools.chapters import HEADINGS, INSTALL_CELL, PARAMETERS_CELL, QUESTIONS, SETUP_CELL
 from tools.folds import FOLDS, TAGS
 from tools.used import defined, needed, statements
 
@@ -50,10 +50,13 @@ def placed(text: str) -> list[Cell]:
     return found
 
 
-def complaints(text: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
-    """Which rules of a chapter its text breaks, and where; `wanted` are its parts, in order."""
+def complaints(text: str, name: str, wanted: tuple[str, ...] = HEADINGS) -> list[str]:
+    """Which rules the text of a chapter breaks, and where; `wanted` are its parts, in order."""
     cells = placed(text)
     found = [*_build(cells, wanted), *_exercises(cells)]
+    line = QUESTIONS.replace("NAME", name)
+    if f"\n{line}\n\n## Summary" not in text:
+        found.append((1, f"the last line above its summary is not {line!r}"))
     for cell in cells:
         found += _code(cell) if cell.is_code else _prose(cell)
     if not any("no Python" in what for _, what in found):

@@ -56,7 +56,7 @@ def mechanism_page(card: Card, root: Path = ROOT) -> str:
     source = Path(inspect.getfile(module)).relative_to(root)
     blocks = [
         f"# {card.title}",
-        f"{mathematics(card.summary)} The paper is {{cite:t}}`{card.paper}`.",
+        f"{mathematics(card.summary)} The {card.source} is {{cite:t}}`{card.paper}`.",
         f"$$\n{stacked(card.formula)}\n$$",
         *flow_blocks(card),
         mathematics(prose),
@@ -184,12 +184,12 @@ def evidence(card: Card) -> str:
             f"- **Contract**: it passes every check of `attention_lib.checks` for {card.kind}."
         )
     lines = [
-        "- **Reference**: the paper written out in loops, one subscript at a time, in float64;"
-        " outputs and gradients agree.",
+        f"- **Reference**: the formula of the {card.source} in loops, one subscript at a time, in"
+        " float64; outputs and gradients agree.",
     ]
     names = ", ".join(f"`{name}`" for name in card.oracles)
     equal = f"given the same weights, outputs and gradients equal those of {names}."
-    unseen = "it was written from the paper by somebody who had not seen the class."
+    unseen = f"it was written from the {card.source} by somebody who had not seen the class."
     lines.append(
         {
             "independent package": f"- **Oracle**: {equal}",

@@ -10,7 +10,7 @@ INTERVAL = re.compile(r"-?[\d.,]+ \[-?[\d.,]+, -?[\d.,]+\]")
 
 
 def mark_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Fold each long table that a cell shows; keep intervals on one line."""
+    """Fold each long table that a cell shows and no fold holds; keep intervals on one line."""
     for entry in doctree.findall(nodes.entry):
         if INTERVAL.fullmatch(entry.astext().strip()):
             entry["classes"].append("interval")
@@ -19,9 +19,17 @@ def mark_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if rows >= LONG and inside_a_cell(table):
             table["classes"] += ["long", "sortable", "filterable", "stack"]
             place, parent = table.parent.index(table), table.parent
+            if is_folded(parent.children[:place]):
+                continue
             title = f"<details><summary>The whole table, {rows} rows</summary>"
             parent.insert(place + 1, nodes.raw("", "</details>", format="html"))
             parent.insert(place, nodes.raw("", title, format="html"))
+
+
+def is_folded(above: list[nodes.Node]) -> bool:
+    """Whether the nodes above a table, in the same parent, leave a fold of the chapter open."""
+    written = "".join(node.astext() for node in above if isinstance(node, nodes.raw))
+    return written.count("<details") > written.count("</details>")
 
 
 def inside_a_cell(node: nodes.Node) -> bool:

@@ -4,12 +4,12 @@ Diagram(find("se"))              # drawn in a notebook, told in a terminal
 Overview("se", "eca", "sk")      # a row of small ones, and what not all of them have
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow
-from attention_lib.catalog import find
 from attention_lib.teaching.diagrams.drawing import marked_up, svg
 from attention_lib.teaching.diagrams.words import Row, learned_in, rows, sentences, title
 
@@ -19,6 +19,8 @@ LEGEND = (
     "Boxes with square corners are learned, round ones are fixed. A double line stands for several"
     " operations. Below each step is the shape of its result, without the batch."
 )
+
+BARS = "A bar marks a step that none of the others has."
 
 
 @dataclass
@@ -65,30 +67,29 @@ class Diagram:
         return "\n".join([self.card.title, *self.sentences()])
 
 
+@dataclass
 class Overview:
-    """Small diagrams in a row; a bar marks the steps that not all of them have.
+    """Small diagrams in a row; a bar marks the steps that no other of them has."""
 
-    Args:
-        names: of the mechanisms, as `find` takes them.
-    """
-
-    def __init__(self, *names: str):
-        self.diagrams = [Diagram(find(name)) for name in names]
-        steps = [{title(step) for step in each.flow.steps} for each in self.diagrams]
-        self.common = set.intersection(*steps)
-
-    def _marked(self, diagram: Diagram) -> set[int]:
-        steps = enumerate(diagram.flow.steps, 1)
-        return {number for number, step in steps if title(step) not in self.common}
+    cards: Sequence[Card]
 
     def _repr_html_(self) -> str:
-        drawn = [
-            f'<div><b style="display:block;text-align:center">{escape(each.card.title)}</b>\n'
-            f"{svg(each.flow, each.card.title, each.learned, False, self._marked(each))}</div>"
-            for each in self.diagrams
-        ]
+        drawn = []
+        for card in self.cards:
+            each = Diagram(card)
+            small = svg(each.flow, card.title, each.learned, False, self._marked(card))
+            name = f'<b style="display:block;text-align:center">{escape(card.title)}</b>'
+            drawn.append(f"<div>{name}\n{small}</div>")
         row = "display:flex;flex-wrap:wrap;justify-content:space-evenly;gap:1rem"
-        return f'<div class="flows" style="{row}">\n' + "\n".join(drawn) + "\n</div>"
+        shown = "\n".join(drawn)
+        return f'<div class="flows" style="{row}">\n{shown}\n</div>\n<p>{BARS}</p>'
+
+    def _marked(self, card: Card) -> set[int]:
+        others = {
+            title(step) for each in self.cards if each is not card for step in each.steps.steps
+        }
+        steps = enumerate(card.steps.steps, 1)
+        return {number for number, step in steps if title(step) not in others}
 
     def __repr__(self) -> str:
-        return "\n\n".join(map(repr, self.diagrams))
+        return "\n\n".join(repr(Diagram(card)) for card in self.cards)

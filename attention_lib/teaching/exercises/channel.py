@@ -6,25 +6,24 @@ from math import e, exp
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.testing import assert_close
 
 from attention_lib import checks
 from attention_lib.channel import EfficientChannelAttention, SqueezeExcitation
 from attention_lib.checks import answers, travel
 from attention_lib.checks.adopt import card_for_module
+from attention_lib.teaching.exercises.numbers import (
+    EXACT,
+    Case,
+    hold_numbers,
+    hold_parts,
+    hold_tensor,
+)
 from attention_lib.teaching.exercises.watch import Judge
-
-EXACT = torch.float64
 
 
 def _by_hand(answer: Callable[[], tuple[list[float], list[float]]]) -> None:
-    given, right = answer(), _hand()
-    assert given is not None, "it returned nothing"
-    assert len(given) == 2 and list(map(len, given)) == [2, 4], "wanted are two gates, four numbers"
-    wanted = zip(("gate", "number"), (0.006, 0.03), given, right, strict=True)
-    for what, allowed, numbers, true in wanted:
-        for place, (one, good) in enumerate(zip(numbers, true, strict=True), start=1):
-            assert abs(one - good) < allowed, f"{what} {place} of yours, {one:g}, is not right"
+    gates, numbers = _hand()
+    hold_parts(answer(), {"the gate g": (gates, 0.006), "the answer y": (numbers, 0.03)})
 
 
 def _hand(
@@ -40,6 +39,7 @@ def _hand(
 
 
 def _added_parameters(answer: Callable[[list[int], int, bool], int]) -> None:
+    cases: list[Case] = []
     for widths, reduction, bias in (
         ([64], 16, True),
         ([256] * 3 + [512] * 4, 16, False),
@@ -47,9 +47,9 @@ def _added_parameters(answer: Callable[[list[int], int, bool], int]) -> None:
     ):
         modules = [SqueezeExcitation(width, reduction, bias) for width in widths]
         wanted = sum(p.numel() for module in modules for p in module.parameters())
-        given, asked = answer(widths, reduction, bias), f"{widths}, reduction={reduction}"
-        assert given is not None, "it returned nothing"
-        assert given == wanted, f"for {asked}, bias={bias} it is {wanted}, not {given}"
+        said = f"for {widths}, reduction={reduction}, bias={bias}"
+        cases.append(((widths, reduction, bias), wanted, said))
+    hold_numbers(answer, cases, form=",")
 
 
 def _counted(widths: list[int], r: int, matrices: int = 2, whole: int = 0, middle: int = 0) -> int:
@@ -63,7 +63,7 @@ def _eca_gate(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         x = torch.randn(2, channels, 4, 5, dtype=EXACT)
         attention = checks.randomize(EfficientChannelAttention(channels, kernel_size)).double()
         case = f"with {channels} channels and {kernel_size} weights"
-        _close(answer(x, attention.mix.weight.flatten()), attention.gate(x), f"{case} a gate")
+        hold_tensor(answer(x, attention.mix.weight.flatten()), attention.gate(x), case)
 
 
 def _eca(
@@ -83,7 +83,8 @@ def _eca(
 def _mean_gate(answer: type[nn.Module]) -> None:
     assert not list(answer(4).parameters()), "it is to have no parameters"
     x = torch.randn(2, 4, 3, 5, dtype=EXACT)
-    _close(answer(4)(x), x * x.mean(dim=(2, 3), keepdim=True).sigmoid(), "a number")
+    wanted = x * x.mean(dim=(2, 3), keepdim=True).sigmoid()
+    hold_tensor(answer(4)(x), wanted, f"for a map of shape {tuple(x.shape)}")
     card = card_for_module(answer, dict(channels=4))
     for check in (answers.check_empty_batch, answers.check_dtype, travel.check_leaves_no_trace):
         status, why = checks.verdict(check, card)
@@ -109,10 +110,8 @@ def _mean(x: Tensor, dim: tuple[int, ...] = (2, 3)) -> Tensor:
 
 
 def _largest_share(answer: Callable[[int], float]) -> None:
-    for branches in (4, 2, 9, 1):
-        given, wanted = answer(branches), e / (e + branches - 1)
-        assert given is not None, "it returned nothing"
-        assert_close(float(given), wanted, msg=f"wrong for S = {branches}")
+    cases = [((s,), e / (e + s - 1), f"for S = {s}") for s in (4, 2, 9, 1)]
+    hold_numbers(answer, cases, form=".4f")
 
 
 def _maximum_gate(answer: type[SqueezeExcitation]) -> None:
@@ -122,7 +121,7 @@ def _maximum_gate(answer: type[SqueezeExcitation]) -> None:
     x = torch.randn(3, 6, 4, 5, dtype=EXACT) - 0.5
     assert module.gate(x) is not None, "gate returned nothing"
     wanted = right.excite(right.squash(x.amax(dim=(2, 3))).relu()).sigmoid()
-    _close(module(x), wanted[..., None, None] * x, "a number of the answer")
+    hold_tensor(module(x), wanted[..., None, None] * x, f"for a map of shape {tuple(x.shape)}")
 
 
 def _squeezing(squeeze: Callable[[Tensor], Tensor]) -> type[SqueezeExcitation]:
@@ -138,13 +137,6 @@ def _squeezing(squeeze: Callable[[Tensor], Tensor]) -> type[SqueezeExcitation]:
 class _Open(SqueezeExcitation):
     def gate(self, x: Tensor) -> Tensor:
         return self.excite(self.squash(x.amax(dim=(2, 3))).relu())
-
-
-def _close(given: Tensor | None, wanted: Tensor, what: str) -> None:
-    assert given is not None, "it returned nothing"
-    assert given.shape == wanted.shape, f"the shape is {tuple(given.shape)}, {what} is not there"
-    gap = (given - wanted).abs().max()
-    assert gap < 1e-9, f"{what} is off by {gap:.2g}"
 
 
 JUDGES = {

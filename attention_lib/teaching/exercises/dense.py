@@ -8,21 +8,22 @@ from torch import Tensor
 from attention_lib.core.masks import causal_mask, masked_softmax
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.measure.cost import measure
+from attention_lib.teaching.exercises.numbers import Case, as_tensor, hold_numbers, hold_tensor
 from attention_lib.teaching.exercises.watch import Judge
 
 State = tuple[Tensor, Tensor, Tensor]
 
 
 def _multiply_adds(answer: Callable[[int, int, int], int]) -> None:
+    cases: list[Case] = []
     for tokens, others, dim in ((5, 11, 12), (7, 7, 12), (64, 16, 24)):
         with torch.device("meta"):
             attention = MultiHeadAttention(dim, heads=3)
             x, context = torch.randn(1, tokens, dim), torch.randn(1, others, dim)
             wanted = measure(attention, x, context).macs
-        given = answer(tokens, others, dim)
-        assert given is not None, "it returned nothing"
-        case = f"for {tokens} tokens, {others} others, dim={dim}"
-        assert given == wanted, f"{case} it is {wanted}, not {given}"
+        said = f"for {tokens} tokens, {others} others, dim={dim}"
+        cases.append(((tokens, others, dim), wanted, said))
+    hold_numbers(answer, cases, form=",")
 
 
 def _masked_attention(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
@@ -32,18 +33,15 @@ def _masked_attention(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
         real = torch.rand(batch, tokens) > 0.4
         real[0] = False  # a sample of padding alone
         wanted = _attention(query, key, value, causal_mask(query) & real[:, None])
-        given = answer(query.requires_grad_(), key, value, real)
-        assert given is not None, "it returned nothing"
-        assert given.shape == wanted.shape, (
-            f"it has shape {tuple(given.shape)}, wanted is {tuple(wanted.shape)}"
-        )
-        assert given.isfinite().all(), "a token that may see nothing gathers nan, not zeros"
-        gap = (given - wanted).abs().max()
-        assert gap < 1e-9, f"a number is off by {gap:.2g}"
+        given = as_tensor(answer(query.requires_grad_(), key, value, real))
+        assert not given.isnan().any(), "a token that may see nothing gathers nan, not zeros"
+        hold_tensor(given, wanted, f"for queries of shape {tuple(query.shape)}")
+        assert given.requires_grad, "no gradient can reach the queries"
         given.sum().backward()
         assert query.grad.isfinite().all(), "the answer is finite, but its gradient is not"
         secret = torch.where(real[..., None], value, 1e6)
-        assert answer(query, key, secret, real).equal(given), "what is hidden has an influence"
+        again = as_tensor(answer(query, key, secret, real))
+        assert again.equal(given), "what is hidden has an influence"
 
 
 def _attention(
@@ -74,14 +72,14 @@ def _merged(answer: Callable[[State, State], State]) -> None:
         given = answer(*parts)
         assert given is not None, "it returned nothing"
         assert len(given) == 3, "it is to return the largest logit, the sum and the weighted sum"
-        largest, total, gathered = given
+        largest, total, gathered = map(as_tensor, given)
         assert largest.shape == total.shape == (3, 1), "keep the last axis of length 1"
         best = logits.amax(dim=-1, keepdim=True)
         assert torch.equal(largest, best), "the first is to be the largest logit of both parts"
-        gap = (total - (logits - best).exp().sum(dim=-1, keepdim=True)).abs().max()
-        assert gap < 1e-9, f"a sum is off by {gap:.2g}"
-        gap = (gathered / total - wanted).abs().max()
-        assert gap < 1e-9, f"the answer u / z is off by {gap:.2g}"
+        finite = total.isfinite().all() and gathered.isfinite().all()
+        assert finite, "nan or inf came out: an exponential overflowed"
+        hold_tensor(total, (logits - best).exp().sum(dim=-1, keepdim=True), "of the sums,")
+        hold_tensor(gathered / total, wanted, "of the answers u / z,")
 
 
 def _state(logits: Tensor, values: Tensor) -> State:

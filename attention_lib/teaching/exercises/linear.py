@@ -7,29 +7,30 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attention_lib.linear.external import _log_share
+from attention_lib.teaching.exercises.numbers import (
+    EXACT,
+    Case,
+    hold_numbers,
+    hold_parts,
+    hold_tensor,
+)
 from attention_lib.teaching.exercises.watch import Judge
-
-EXACT = torch.float64
 
 
 def _by_hand(answer: Callable[[], tuple[list[float], list[float], float]]) -> None:
-    given = answer()
-    assert given is not None, "it returned nothing"
-    assert len(given) == 3, f"wanted are M, z and what is read, not {len(given)} things"
-    summary, total, read = given
-    assert list(summary) == [7, 16], f"M is not {list(summary)}"
-    assert list(total) == [3, 4], f"z is not {list(total)}"
-    assert abs(read - 23 / 7) < 0.006, f"what is read is not {read:g}"
+    parts = {"M": ([7, 16], 1e-9), "z": ([3, 4], 1e-9), "what is read": ([23 / 7], 0.006)}
+    hold_parts(answer(), parts)
 
 
 def _cheaper_from(answer: Callable[[int, int], int]) -> None:
+    cases: list[Case] = []
     for key_size, value_size in ((64, 64), (16, 64), (2, 3), (1, 1)):
-        wanted, given = 1, answer(key_size, value_size)
+        wanted = 1
         while wanted**2 * (key_size + value_size) <= 2 * wanted * key_size * value_size:
             wanted += 1
-        assert given is not None, "it returned nothing"
-        case = f"for keys of {key_size} and values of {value_size} features"
-        assert given == wanted, f"{case} it is {wanted} tokens, not {given}"
+        said = f"for keys of {key_size} and values of {value_size} features"
+        cases.append(((key_size, value_size), wanted, said))
+    hold_numbers(answer, cases, form=",")
 
 
 def _shares(answer: Callable[[Tensor], Tensor]) -> None:
@@ -39,7 +40,7 @@ def _shares(answer: Callable[[Tensor], Tensor]) -> None:
         if scale > 1:
             logits[0] += 10 * scale  # far ahead in every slot
         wanted = _log_share(logits[None, :, None], None)[0, :, 0].softmax(dim=-1)
-        _same(answer(logits), wanted, f"with logits of about {scale:.0f}")
+        hold_tensor(answer(logits), wanted, f"with logits of about {scale:.0f}")
 
 
 def _running(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
@@ -48,7 +49,7 @@ def _running(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
         query, key = torch.rand(2, tokens, key_size, dtype=EXACT) + 0.1
         value = torch.randn(tokens, value_size, dtype=EXACT)
         wanted = _read(query @ key.T, value)
-        _same(answer(query, key, value), wanted, f"with {tokens} tokens")
+        hold_tensor(answer(query, key, value), wanted, f"with {tokens} tokens")
 
 
 def _read(weights: Tensor, value: Tensor, late: int = 0) -> Tensor:
@@ -65,7 +66,7 @@ def _causal_mean(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         wanted = torch.stack(
             [(key[: i + 1].softmax(dim=0) * value[: i + 1]).sum(dim=0) for i in range(tokens)]
         )
-        _same(answer(key, value), wanted, f"with keys of about {scale:.0f}")
+        hold_tensor(answer(key, value), wanted, f"with keys of about {scale:.0f}")
 
 
 def _mean_so_far(powers: Tensor, value: Tensor, late: int = 0) -> Tensor:
@@ -84,7 +85,8 @@ def _fading(answer: Callable[..., Tensor]) -> None:
         value, strength = torch.randn(2, 7, 5, dtype=EXACT), torch.rand(2, 7, 1, dtype=EXACT)
         wanted = _read(_products(query, key) * _fade(7, kept), value)
         given = answer(query, key, value, strength, kept=kept)
-        _same(given, wanted, f"with kept={kept}", allowed=1e-4)  # for a small number in the divisor
+        # it may add a small number to the divisor
+        hold_tensor(given, wanted, f"with kept={kept}", allowed=1e-4)
 
 
 def _products(query: Tensor, key: Tensor) -> Tensor:
@@ -94,14 +96,6 @@ def _products(query: Tensor, key: Tensor) -> Tensor:
 def _fade(tokens: int, kept: float) -> Tensor:
     position = torch.arange(tokens, dtype=EXACT)
     return kept ** (position[:, None] - position)
-
-
-def _same(given: Tensor | None, wanted: Tensor, case: str, allowed: float = 1e-9) -> None:
-    assert given is not None, "it returned nothing"
-    assert given.shape == wanted.shape, f"{case} the shape is {tuple(given.shape)}"
-    assert given.isfinite().all(), f"{case} not all numbers are finite"
-    gap = (given - wanted).abs().max()
-    assert gap < allowed, f"{case} a number is off by {gap:.2g}"
 
 
 JUDGES = {

@@ -6,29 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attention_lib.teaching.exercises.numbers import EXACT, as_tensor, hold_tensor
 from attention_lib.teaching.exercises.watch import Judge
-
-EXACT = torch.float64
-
-
-def _close(given: object, wanted: Tensor, case: str) -> None:
-    """Refuse what is no tensor, has another shape or other numbers, and say so."""
-    assert given is not None, "it returned nothing"
-    assert isinstance(given, Tensor), f"it returned {type(given).__name__}, wanted is a tensor"
-    assert given.shape == wanted.shape, (
-        f"{case} it has shape {tuple(given.shape)}, wanted is {tuple(wanted.shape)}"
-    )
-    assert not given.isnan().any(), f"{case} it gives nan"
-    gap = (given - wanted).abs().max()
-    assert gap < 1e-9, f"{case} a number is off by {gap:.2g}"
 
 
 def _two(given: object, what: str) -> tuple[Tensor, Tensor]:
     """The two tensors of an answer."""
     assert given is not None, "it returned nothing"
     assert isinstance(given, tuple | list) and len(given) == 2, f"it is to return {what}"
-    first, second = given
-    assert isinstance(first, Tensor) and isinstance(second, Tensor), f"it is to return {what}"
+    first, second = map(as_tensor, given)
     return first, second
 
 
@@ -41,7 +27,7 @@ def _softmax(answer: Callable[[Tensor], Tensor]) -> None:
         ("for logits near 2,000", 1000 * (logits + 2)),
         ("where a logit is -inf", barred),
     ):
-        _close(answer(given.clone()), given.softmax(dim=-1), case)
+        hold_tensor(answer(given.clone()), given.softmax(dim=-1), case)
 
 
 def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
@@ -49,7 +35,7 @@ def _attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     for shapes in (((5, 4), (5, 4), (5, 4)), ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6))):
         query, key, value = (torch.randn(shape, generator=draw, dtype=EXACT) for shape in shapes)
         case = "for query, key and value of shapes {}, {} and {}".format(*shapes)
-        _close(answer(query, key, value), _attention(query, key, value), case)
+        hold_tensor(answer(query, key, value), _attention(query, key, value), case)
 
 
 def _attention(
@@ -65,7 +51,7 @@ def _previous_share(answer: Callable[[Tensor], Tensor]) -> None:
         weights = torch.randn(shape, generator=draw, dtype=EXACT).softmax(dim=-1)
         rows = range(2, shape[-1] - 1)
         wanted = torch.stack([weights[..., i, i - 1] for i in rows]).mean(dim=0)
-        _close(answer(weights.clone()), wanted, f"for weights of shape {shape}")
+        hold_tensor(answer(weights.clone()), wanted, f"for weights of shape {shape}")
 
 
 def _look_back(answer: Callable[[int], tuple[Tensor, Tensor]]) -> None:
@@ -99,8 +85,8 @@ def _additivity(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> No
     joint = single.sum(dim=0) + torch.randn(5, 7, generator=draw, dtype=EXACT)
     ratio, cosine = _two(answer(joint, single), "two tensors, ratios and cosines")
     wanted_ratio, wanted_cosine = _compared(joint, single.sum(dim=0))
-    _close(ratio, wanted_ratio, "of the ratios,")
-    _close(cosine, wanted_cosine, "of the cosines,")
+    hold_tensor(ratio, wanted_ratio, "of the ratios,")
+    hold_tensor(cosine, wanted_cosine, "of the cosines,")
 
 
 def _compared(joint: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:

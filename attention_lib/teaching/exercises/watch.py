@@ -155,9 +155,18 @@ class _Operations(TorchDispatchMode):
 
 
 def _copied(result: object) -> list:
-    """The tensors and numbers of what was returned, which the judge may change afterwards."""
-    leaves = tree_leaves(result)
-    return [leaf.detach().clone() if type(leaf) is Tensor else leaf for leaf in leaves]
+    """The numbers of what was returned, whatever their form, in one tensor; then all else.
+
+    The judge may change the tensors afterwards.
+    """
+    numbers, others = [torch.empty(0, dtype=torch.float64)], []
+    for leaf in tree_leaves(result):
+        array = isinstance(leaf, int | float) or hasattr(leaf, "__array__")
+        if array and not (isinstance(leaf, Tensor) and leaf.is_meta):
+            numbers.append(torch.as_tensor(leaf).detach().double().cpu().flatten())
+        else:
+            others.append(leaf)
+    return [torch.cat(numbers), *others]
 
 
 def _same(given: list, made: list) -> bool:
@@ -165,10 +174,9 @@ def _same(given: list, made: list) -> bool:
 
 
 def _equal(given: object, made: object) -> bool:
-    """Equal to rounding; what is neither tensor nor number must be equal itself."""
-    if isinstance(given, (Tensor, int, float)) and isinstance(made, (Tensor, int, float)):
-        left, right = torch.as_tensor(given), torch.as_tensor(made)
-        if left.shape != right.shape or left.is_meta or right.is_meta:
-            return left.shape == right.shape
-        return torch.allclose(left.double(), right.double(), rtol=1e-6, equal_nan=True)
+    """Equal to rounding; of tensors on meta only the shape is known."""
+    if isinstance(given, Tensor) and isinstance(made, Tensor):
+        if given.shape != made.shape or given.is_meta or made.is_meta:
+            return given.shape == made.shape
+        return torch.allclose(given, made, rtol=1e-6, equal_nan=True)
     return given is made or (type(given) is type(made) and bool(given == made))

@@ -23,6 +23,7 @@ from attention_lib.teaching.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 
 @styled
@@ -108,12 +109,23 @@ def ratios(rows: Sequence[Mapping], label: str) -> "Figure":
                       **appearance(COLOURS, turn, 0) | dict(linestyle=""))  # fmt: skip
     axes.axvline(1, color=FRAME, linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(_steps(*axes.get_xlim()))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.set_yticks(range(len(names)), labels=names, fontsize=8)
     axes.set_ylim(-0.8, len(names) - 0.2)
     axes.set_xlabel(label)
     axes.legend(fontsize=9, loc="lower right")
     return figure
+
+
+def _steps(low: float, high: float) -> "Locator":
+    """Where a logarithmic axis is labelled: in even steps, at 1, 2, 5, 10, or at powers of ten."""
+    from matplotlib.ticker import AutoLocator, LogLocator
+
+    if high < 5 * low:
+        return AutoLocator()
+    return LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,))
 
 
 @styled
