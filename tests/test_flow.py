@@ -42,6 +42,10 @@ PLANTED = {
         "excite: relu comes before it, and no line names it",
     ),
     "no gate": ("SqueezeExcitation", "\ng = sigmoid", "\ng = tanh", "the code has no tanh"),
+    "several operations hide a part": (
+        *("SqueezeExcitation", "squash -> hidden\nrelu\nexcite -> channels", "[gate] -> channels"),
+        "the code also uses the parameter squash.weight",
+    ),
     "a gate reads the map before its gate": (
         *("ConvolutionalBlockAttention", "times g gated", "times g x", "times"),
     ),

@@ -15,8 +15,8 @@ is left out.
 A verb is a part of the module, and the step is learned; or an operation of torch, for which
 `times`, `plus`, `product`, `join` and others are synonyms; or [words in brackets] for several
 operations at once.  Several names are the parts of one result, in their order.  An input may be a
-parameter too.  The label is what a reader sees in place of the verb.  `word := formula` says what a
-word measures that neither card nor module knows.
+parameter too, or a part for its weights.  The label is what a reader sees in place of the verb.
+`word := formula` says what a word measures that neither card nor module knows.
 
 Diagrams, tables and text alternatives are made from a flow, and `checks.flow` proves it.
 """

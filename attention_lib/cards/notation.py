@@ -11,6 +11,8 @@ SYMBOLS = {
     "out_channels": ("C'", "channels of the answer, where they may be others than the map's"),
     "height": ("H", "rows of a map"),
     "width": ("W", "columns of a map"),
+    "blocks": ("n", "blocks, windows or groups that the places of a map are cut into"),
+    "chunks": ("n", "chunks that a sequence is cut into"),
     "reduction": ("r", "how many times narrower the middle of a gate is"),
     "min_hidden": ("L", "least width of the middle of a gate"),
     "hidden": ("m", "width of the middle of a gate"),

@@ -128,7 +128,7 @@ CARD = Card(
         logits = select      -> branches channels
         a1, a2 = softmax                               # softmax over branches
         chosen = times a1 U1 -> channels rows columns
-        y = addcmul chosen a2 U2                       # plus a2 · U2
+        y = addcmul chosen a2 U2                       # plus a₂ · U₂
     """,
     rejects=[
         dict(channels=16, groups=5),

@@ -156,6 +156,21 @@ CARD = Card(
     " + 2 * dim * height * width + Min(1, sr_ratio - 1) * (sr_ratio + 1)**2 * dim)"
     " * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",
     memory="heads * height * width * ceiling(height / sr_ratio) * ceiling(width / sr_ratio)",
+    flow="""
+        head_dim := dim / heads
+        rows := ceiling(height / sr_ratio)
+        columns := ceiling(width / sr_ratio)
+        query = query x                       -> heads tokens head_dim
+        fewer = reduce x                      -> dim rows columns             # depthwise, stride s
+        normed = layer_norm fewer norm_weight -> rows*columns dim             # normalize
+        key, value = key_value                -> heads rows*columns head_dim  # project
+        logits = product query key            -> heads tokens rows*columns    # query · key
+        conv2d logits mix_heads                                               # mix heads: 1 × 1
+        softmax                                                               # softmax over keys
+        weights = group_norm                                                  # normalize each head
+        product weights value                 -> heads tokens head_dim        # weighted sum
+        y = out                               -> tokens dim
+    """,
     rejects=[dict(dim=10), dict(dim=8, heads=0), dict(dim=-8), dict(dim=8, sr_ratio=0)],
     oracles=("fightingcv_attention.attention.EMSA.EMSA",),
 )

@@ -124,6 +124,15 @@ CARD = Card(
     params="4 * dim**2 + bias * 4 * dim",
     macs="4 * tokens * dim**2 + 2 * tokens**2 * dim",
     memory="2 * tokens * dim",
+    flow="""
+        head_dim := dim / heads
+        query = query x            -> heads tokens head_dim
+        key, value = key_value x   -> heads tokens head_dim  # project
+        logits = product query key -> heads tokens tokens    # query · key
+        weights = softmax                                    # softmax over keys
+        product weights value      -> heads tokens head_dim  # weighted sum
+        y = out                    -> tokens dim
+    """,
     properties={properties.token_permutation_equivariant},
     rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=-8), dict(dim=0)],
     oracles=("torch.nn.MultiheadAttention",),

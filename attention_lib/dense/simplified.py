@@ -95,6 +95,13 @@ CARD = Card(
     params="dim**2 + dim",
     macs="tokens * dim**2 + 2 * tokens**2 * dim",
     memory="tokens * dim",
+    flow="""
+        head_dim := dim / heads
+        logits = product x x -> heads tokens tokens    # token · token
+        weights = softmax                              # softmax over keys
+        product weights x    -> heads tokens head_dim  # weighted sum
+        y = out              -> tokens dim
+    """,
     properties={properties.token_permutation_equivariant},
     rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=-8), dict(dim=0)],
     oracles=("torch.nn.functional.scaled_dot_product_attention",),

@@ -151,6 +151,20 @@ CARD = Card(
     " + ceiling(height / stride) * ceiling(width / stride) * channels * kernel_convolution**4",
     memory="Max(3 * channels * height * width, kernel_convolution**2 * head_dim * height * width,"
     " kernel_attention**2 * heads * ceiling(height / stride) * ceiling(width / stride))",
+    flow="""
+        z = query_key_value x -> 3*channels height width  # project
+        query, key, value = unbind z -> heads head_dim height width  # split
+        place = position position -> head_dim height width  # position of pixels
+        moved = minus key place -> heads head_dim height width
+        logits = [query · key around] query moved -> heads kernel_attention**2 height width
+        weights = softmax  # softmax over keys
+        gathered = [weighted sum] weights value -> channels height width  # weighted sum around
+        near = times gathered attention_rate
+        mixed = mix z -> kernel_convolution**2*head_dim height width  # mix: 1 × 1
+        shifted = shift -> channels height width  # k × k convolution
+        far = times shifted convolution_rate
+        y = plus near far
+    """,
     rejects=[
         *(dict(channels=6), dict(channels=0), dict(channels=8, stride=0)),
         *(dict(channels=8, kernel_attention=1), dict(channels=8, kernel_convolution=2)),

@@ -132,6 +132,25 @@ CARD = Card(
     " + floor(channels / reduction) * (2 * channels + places * planes)) + 3 * hidden * channels",
     memory="Max(places * planes * height * width,"
     " channels * (height + kernel_size - 1) * (width + kernel_size - 1))",
+    flow="""
+        K1 = static x           -> channels height width                   # k × k conv, BN, ReLU
+        around = compare_static -> floor(channels/reduction) height width  # 1 × 1 convolution
+        own = compare x         -> floor(channels/reduction) height width  # 1 × 1 convolution
+        plus around own
+        A = attend              -> planes places height width              # BN, ReLU, 1 × 1, GN
+        V = value x             -> channels height width                   # 1 × 1 conv, BN
+        [weighted sum] A V      -> channels height width                   # weighted sum around
+        normalize
+        K2 = silu
+        first = mean K2         -> channels                                # mean over places
+        second = mean K1        -> channels                                # mean over places
+        plus first second
+        squash                  -> hidden
+        logits = excite         -> 2*channels
+        a1, a2 = softmax        -> 2 channels                              # softmax over branches
+        chosen = times a1 K2    -> channels height width
+        y = addcmul chosen a2 K1                                           # plus a₂ · K₁
+    """,
     rejects=[
         *(dict(channels=16, kernel_size=size) for size in (4, 1)),
         *(dict(channels=channels) for channels in (18, 12, 0)),

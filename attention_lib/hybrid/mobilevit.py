@@ -142,6 +142,26 @@ CARD = Card(
     " * (4 * dim + ceiling(height / patch_size) * ceiling(width / patch_size))",
     memory="Max(2 * channels * height * width,"
     " 3 * dim * patch_size**2 * ceiling(height / patch_size) * ceiling(width / patch_size))",
+    flow="""
+        rows := ceiling(height / patch_size)
+        columns := ceiling(width / patch_size)
+        near.0 x            -> channels height width                   # k × k convolution
+        near.1                                                         # normalize
+        silu
+        u = near.3          -> dim height width                        # 1 × 1 convolution
+        upsample_bilinear2d -> dim rows*patch_size columns*patch_size  # resize
+        reshape             -> places rows*columns dim                 # group by place
+        layers                                                         # transformer layers
+        v = norm                                                       # normalize
+        upsample_bilinear2d -> dim height width                        # resize
+        far.0               -> channels height width                   # 1 × 1 convolution
+        far.1                                                          # normalize
+        far = silu
+        join x far          -> 2*channels height width
+        fuse.0              -> channels height width                   # k × k convolution
+        fuse.1                                                         # normalize
+        y = silu
+    """,
     rejects=[
         *(dict(channels=8, dim=6), dict(channels=8, dim=8, kernel_size=2)),
         *(dict(channels=channels, dim=dim) for channels, dim in ((0, 8), (8, 0))),

@@ -159,6 +159,22 @@ CARD = Card(
     " + tokens * dim * heads * Sum(kernel_sizes[i], (i, 0, scales - 1))"
     " + 2 * expansion * tokens * dim**2",
     memory="tokens * Max(3 * dim, expansion * dim, heads * widest)",
+    flow="""
+        head_dim := dim / heads
+        query, key, value = query_key_value x -> heads tokens head_dim  # project
+        [attention] query key value -> heads tokens head_dim  # softmax(q · k) v
+        far = out_attention -> tokens dim  # out
+        short = kernels.0 value -> tokens heads kernel_sizes[0]  # kernel
+        long = kernels.1 value -> tokens heads kernel_sizes[1]  # kernel
+        kernel = [softmax over taps, mix] short long select -> tokens heads widest
+        [weighted sum] kernel value -> tokens dim  # weighted sum around
+        near = out_convolution  # out
+        expand x -> tokens expansion*dim
+        relu
+        feed = contract -> tokens dim
+        both = plus far near
+        y = plus both feed
+    """,
     rejects=[
         dict(dim=10, heads=4),
         dict(dim=8, heads=0),

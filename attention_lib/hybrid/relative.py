@@ -122,6 +122,24 @@ CARD = Card(
     macs="height * width * (4 + 2 * expansion) * channels**2 + 2 * (height * width)**2 * channels",
     memory="Max(heads * (height * width)**2 / batch,"
     " Max(3, expansion) * channels * height * width)",
+    flow="""
+        tokens := height * width
+        norm x                              -> tokens channels                 # normalize
+        query, key, value = query_key_value -> heads tokens head_dim           # project
+        upsample_bilinear2d table           -> heads (2*height-1) (2*width-1)  # resize
+        w = index_select                    -> heads tokens tokens             # look up each pair
+        logits = product query key          -> heads tokens tokens             # query · key
+        plus logits w
+        weights = softmax                                                      # softmax over keys
+        product weights value               -> heads tokens head_dim           # weighted sum
+        mixed = out                         -> tokens channels
+        a = plus x mixed                    -> tokens channels
+        feed.0                                                                 # normalize
+        feed.1                              -> tokens expansion*channels       # expand
+        gelu
+        fed = feed.3                        -> tokens channels                 # contract
+        y = plus a fed                      -> channels height width
+    """,
     rejects=[
         dict(channels=6),
         dict(channels=0, head_dim=2),

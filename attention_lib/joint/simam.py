@@ -85,9 +85,9 @@ CARD = Card(
         μ = mean x   -> channels               # mean over places
         minus x μ    -> channels height width
         d = square
-        s2 = sum     -> channels               # sum / (HW − 1)
+        s² = sum     -> channels               # sum / (HW − 1)
         wider = add                            # plus λ
-        over d wider -> channels height width  # d / 4 (s2 + λ)
+        over d wider -> channels height width  # d / 4 (s² + λ)
         add                                    # plus ½
         gate = sigmoid
         y = times gate x

@@ -155,6 +155,20 @@ CARD = Card(
     macs="3 * tokens * dim**2 + tokens**2 * rank / batch"
     " + (2 * tokens**2 - causal * tokens * (tokens + 1)) * dim * Min(rank, 1)",
     memory="Max(tokens**2 * Min(rank, 1) / batch, tokens * dim)",
+    flow="""
+        q = query x
+        k = key x
+        v = value x
+        w = product query_position key_position -> tokens tokens  # bias u · u′
+        near = [exp] w                                            # exp(w − max)
+        power = [exp] k                                           # exp(k − max)
+        each = times power v
+        above = product near each               -> tokens dim     # weighted sum
+        below = product near power              -> tokens dim     # total weight
+        mean = over above below                                   # divide
+        gate = sigmoid q
+        y = times gate mean
+    """,
     rejects=[dict(dim=0), dict(dim=8, max_tokens=0), dict(dim=8, window=3), dict(dim=8, rank=0)],
     oracles=("aft_pytorch.AFTFull", "aft_pytorch.AFTSimple"),
 )

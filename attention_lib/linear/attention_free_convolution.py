@@ -93,6 +93,21 @@ CARD = Card(
     macs="height * width"
     " * (channels * (2 * channels + heads) + kernel_size**2 * (channels + heads))",
     memory="height * width * (2 * channels + heads)",
+    flow="""
+        query, key, value = query_key_value x -> (2*channels+heads) height width  # project
+        normed = layer_norm position          -> heads kernel_size kernel_size    # normalize
+        scaled = times gain normed            -> heads kernel_size kernel_size
+        w = plus scaled shift
+        exp
+        kernel = sub                                                              # minus 1
+        power = [exp] key                     -> heads height width               # exp(key − max)
+        each = times power value              -> channels height width
+        above = [sum + k × k depthwise] each kernel
+        below = [sum + k × k depthwise] power kernel
+        mean = over above below               -> channels height width            # divide
+        gate = sigmoid query                  -> channels height width
+        y = times gate mean
+    """,
     rejects=[
         dict(channels=8, heads=3),
         dict(channels=8, heads=0),

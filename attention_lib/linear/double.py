@@ -95,6 +95,16 @@ CARD = Card(
     macs="4 * channels * attention_maps * height * width"
     " + 2 * channels * feature_channels * attention_maps",
     memory="height * width * Max(channels, attention_maps)",
+    flow="""
+        b = gather x              -> attention_maps height width
+        shares = softmax                                      # softmax over places
+        pooled = product x shares -> channels attention_maps  # weighted sum
+        feature                   -> feature_channels attention_maps
+        g = out                   -> channels attention_maps
+        v = distribute x          -> attention_maps height width
+        weights = softmax                                     # softmax over descriptors
+        y = product g weights     -> channels height width    # weighted sum
+    """,
     properties={
         properties.pixel_permutation_equivariant,
         properties.shift_equivariant,

@@ -113,6 +113,12 @@ CARD = Card(
     macs="2 * tokens * slots * dim * expansion"
     " + Min(heads - 1, 1) * 2 * tokens * expansion * dim**2",
     memory="tokens * Max(dim * expansion, heads * slots)",
+    flow="""
+        logits = key_memory x -> tokens slots  # token · key
+        log_softmax                            # log softmax over tokens
+        a = softmax                            # softmax over slots
+        y = value_memory      -> tokens dim    # weighted sum
+    """,
     properties={properties.token_permutation_equivariant},
     rejects=[
         dict(dim=0),

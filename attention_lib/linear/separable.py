@@ -95,6 +95,16 @@ CARD = Card(
     params="3 * dim**2 + 4 * dim",
     macs="2 * tokens * dim**2 + 2 * tokens * dim + dim**2",
     memory="tokens * dim",
+    flow="""
+        score x     -> tokens
+        a = softmax         # softmax over tokens
+        product a x -> dim  # weighted sum
+        c = key
+        value x
+        gate = relu
+        times gate c
+        y = out
+    """,
     properties={properties.token_permutation_equivariant},
     rejects=[dict(dim=0), dict(dim=-12)],
     oracles=("timm.models.mobilevit.LinearSelfAttention",),

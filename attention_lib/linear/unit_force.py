@@ -81,6 +81,14 @@ CARD = Card(
     params="4 * dim * (dim + 1) + heads",
     macs="4 * tokens * dim**2 + 2 * tokens * dim * head_dim",
     memory="3 * tokens * dim",
+    flow="""
+        query, key, value = query_key_value x -> heads tokens head_dim    # project
+        sums = product value key              -> heads head_dim head_dim  # sum of value × key
+        force = [unit length] sums gamma                                  # scale to length γ
+        unit = [unit length] query gamma      -> heads tokens head_dim    # scale to length γ
+        product unit force                                                # query · sum
+        y = out                               -> tokens dim
+    """,
     properties={properties.token_permutation_equivariant},
     rejects=[dict(dim=10, heads=4), dict(dim=8, heads=0), dict(dim=0), dict(dim=8, eps=0.0)],
 )

@@ -144,6 +144,23 @@ CARD = Card(
     memory="Max(3 * tokens * dim, causal * heads * ceiling(tokens / chunk)"
     " * Max(chunk**2, chunk * (head_dim + 1), head_dim * (head_dim + 1)))",
     state="heads * head_dim * (head_dim + 1)",
+    flow="""
+        chunks := ceiling(tokens / chunk)
+        query, key, value = query_key_value x -> heads tokens head_dim  # project
+        query_features = [elu + 1] query -> heads tokens head_dim
+        key_features = [elu + 1] key -> heads tokens head_dim
+        values = pad value -> heads tokens (head_dim+1)  # append ones
+        product query_features key_features -> heads chunks chunk chunk  # query · key
+        pairs = tril  # keep the past
+        near = product pairs values -> heads chunks chunk (head_dim+1)  # weighted sum
+        product key_features values -> heads chunks head_dim (head_dim+1)  # sum of key × value
+        S = [sum of the past]
+        far = product query_features S -> heads chunks chunk (head_dim+1)  # query · sum
+        sums = plus near far
+        below = add sums -> heads tokens  # last column + ε
+        o = over sums below -> heads tokens head_dim  # divide
+        y = out -> tokens dim
+    """,
     properties={properties.causal},
     rejects=[
         dict(dim=10, heads=4),

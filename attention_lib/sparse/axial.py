@@ -93,6 +93,19 @@ CARD = Card(
     macs="4 * channels**2 * height * width * (row_layers + column_layers)"
     " + 2 * channels * height * width * (row_layers * width + column_layers * height)",
     memory="3 * channels * height * width",
+    flow="""
+        head_dim := channels / heads
+        query, key, value = query_key_value.0 x -> height heads width head_dim  # project
+        product query key -> height heads width width  # query · key, rows
+        weights = softmax  # softmax over keys
+        product weights value -> height heads width head_dim  # weighted sum
+        z = out.0 -> channels height width  # out
+        query_2, key_2, value_2 = query_key_value.1 -> width heads height head_dim  # project
+        product query_2 key_2 -> width heads height height  # query · key, columns
+        weights_2 = softmax  # softmax over keys
+        product weights_2 value_2 -> width heads height head_dim  # weighted sum
+        y = out.1 -> channels height width  # out
+    """,
     properties={properties.shift_equivariant, properties.mirror_equivariant},
     rejects=[
         dict(channels=10, heads=4),

@@ -97,6 +97,22 @@ CARD = Card(
     macs="recurrence * height * width * (channels**2 + 2 * channels * hidden)"
     " + recurrence * height * width * (height + width) * (channels + hidden)",
     memory="height * width * (height + width)",
+    flow="""
+        query = query x             -> hidden height width
+        key = key x                 -> hidden height width
+        product query key           -> width height height    # query · key, column
+        others = masked_fill                                  # hide the pixel itself
+        own = product query key     -> height width width     # query · key, row
+        join others own             -> height width (height+width)
+        down, across = softmax                                # softmax over keys
+        value = value x             -> channels height width
+        column = product down value -> width height channels  # weighted sum
+        row = product across value  -> height width channels  # weighted sum
+        cross = plus column row     -> channels height width
+        scaled = times scale cross  -> channels height width
+        z = plus x scaled
+        y = [the same once more] z scale
+    """,
     properties={properties.shift_equivariant, properties.mirror_equivariant},
     rejects=[
         dict(channels=7),

@@ -160,6 +160,26 @@ CARD = Card(
     " + channels * (kernel_size**2 + 2)) * ceiling(height / stride) * ceiling(width / stride)",
     memory="Max(heads, 2 * groups) * height * width"
     " * ceiling(height / stride) * ceiling(width / stride)",
+    flow="""
+        rows := ceiling(height / stride)
+        columns := ceiling(width / stride)
+        head_dim := channels / heads
+        query = query x -> channels height width
+        gather -> groups channels/groups rows columns  # k × k depthwise
+        norm -> groups rows columns channels/groups  # normalize
+        gelu
+        offset = offset -> groups rows columns 2
+        points = [even grid + ρ tanh] offset
+        read = grid_sampler x points -> groups channels/groups rows columns  # read at the points
+        key, value = key_value -> heads rows*columns head_dim  # project
+        steps = sub points -> groups height*width rows*columns 2  # pixel − point
+        bias = grid_sampler position_bias steps -> heads height*width rows*columns  # read the table
+        logits = product query key -> heads height*width rows*columns  # query · key
+        plus logits bias
+        weights = softmax  # softmax over keys
+        product weights value -> heads height*width head_dim  # weighted sum
+        y = out -> channels height width
+    """,
     rejects=[
         *(dict(channels=12, heads=5, groups=1), dict(channels=16, kernel_size=4)),
         *(dict(channels=16, stride=0), dict(channels=16, offset_range=0.0)),

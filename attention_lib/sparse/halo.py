@@ -138,6 +138,18 @@ CARD = Card(
     " * channels * block_size**2 * window * (window + 1)",
     memory="Max(3 * channels * height * width, ceiling(height / block_size)"
     " * ceiling(width / block_size) * window**2 * Max(heads * block_size**2, 2 * channels))",
+    flow="""
+        blocks := ceiling(height / block_size) * ceiling(width / block_size)
+        query, around = query_key_value x -> height width 3*channels  # project
+        q = unfold query -> blocks heads block_size**2 head_dim  # cut into blocks
+        key, value = unfold around -> blocks heads window**2 head_dim  # blocks with halo
+        bias = [query · offset] q rows columns -> blocks heads block_size**2 window**2
+        logits = product q key -> blocks heads block_size**2 window**2  # query · key
+        plus logits bias
+        weights = softmax  # softmax over keys
+        product weights value -> blocks heads block_size**2 head_dim  # weighted sum
+        y = pad -> channels height width  # put together
+    """,
     rejects=[
         dict(channels=10, heads=4),
         dict(channels=0, heads=1),

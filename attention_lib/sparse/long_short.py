@@ -170,6 +170,22 @@ CARD = Card(
     " + (2 * group_size - 1)**2 * (2 * hidden + 2 * hidden**2 + hidden * heads) / batch",
     memory="Max(3 * channels, heads * group_size**2 / batch) * (group_size * interval)**2"
     " * ceiling(height / (group_size * interval)) * ceiling(width / (group_size * interval))",
+    flow="""
+        head_dim := channels / heads
+        rows := ceiling(height / (group_size * interval))
+        columns := ceiling(width / (group_size * interval))
+        blocks := rows * columns * interval**2
+        position_bias position_bias -> heads (2*group_size-1) (2*group_size-1)  # bias network
+        index_select -> heads group_size**2 group_size**2  # look up each pair
+        bias = where -> blocks*heads group_size**2 group_size**2  # hide beyond the map
+        z = query_key_value x -> height width 3*channels  # project
+        query, key, value = unbind -> blocks*heads group_size**2 head_dim  # cut into groups
+        logits = product query key -> blocks*heads group_size**2 group_size**2  # query · key
+        plus logits bias
+        weights = softmax  # softmax over keys
+        product weights value -> blocks*heads group_size**2 head_dim  # weighted sum
+        y = out -> channels height width
+    """,
     rejects=[
         dict(channels=12, heads=5),
         dict(channels=12, heads=0),

@@ -126,6 +126,16 @@ CARD = Card(
     " Min(1, stride - 1) * channels * kernel_size**2 * ceiling(height / stride)"
     " * ceiling(width / stride),"
     " heads * kernel_size**4 * ceiling(height / stride) * ceiling(width / stride))",
+    flow="""
+        tokens := height * width
+        avg_pool2d x  # mean of s × s pixels
+        logits -> tokens heads*kernel_size**4
+        weights = softmax -> tokens heads kernel_size**2 kernel_size**2  # softmax over window
+        value = value x -> channels height width
+        taken = [sum over windows] weights -> heads (2*kernel_size-1)**2 height width
+        [weighted sum] taken value -> channels height width  # weighted sum around
+        y = out
+    """,
     rejects=[
         dict(channels=10, heads=4),
         dict(channels=0, heads=1),

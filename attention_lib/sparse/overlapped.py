@@ -143,6 +143,25 @@ CARD = Card(
     " 2 * channels * hidden * (window_size + 2 * overlap)**2 / batch,"
     " Max(channels * window_size**2, hidden * (window_size + 2 * overlap)**2)"
     " * ceiling(height / window_size) * ceiling(width / window_size))",
+    flow="""
+        head_dim := channels / heads
+        rows := ceiling(height / window_size)
+        columns := ceiling(width / window_size)
+        blocks := rows * columns
+        z = reduce x -> hidden height width
+        im2col -> blocks hidden*window_size**2  # windows
+        query = query -> heads blocks head_dim
+        im2col z -> blocks hidden*(window_size+2*overlap)**2  # wider windows
+        key, value = key_value -> heads blocks head_dim  # project
+        bias = index_select position_bias -> heads blocks blocks  # look up each pair
+        logits = product query key -> heads blocks blocks  # query · key
+        plus logits bias
+        weights = softmax  # softmax over keys
+        product weights value -> heads blocks head_dim  # weighted sum
+        out -> channels rows columns
+        added = upsample_nearest2d -> channels rows*window_size columns*window_size  # spread
+        y = plus x added
+    """,
     rejects=[
         dict(channels=12, heads=5, reduction=1),
         dict(channels=-12, heads=4),

@@ -117,11 +117,12 @@ def sentences(flow: Flow, parts: Iterable[str]) -> list[str]:
     found = []
     for number, (step, row) in enumerate(zip(flow.steps, rows(flow, parts), strict=True), 1):
         sign = SIGNS.get(step.verb)
+        learned = " (learned)" if row.learned else ""
         if sign and len(step.inputs) > 1:
             made, equals, _ = row.what.rpartition(" = ")
-            said = f"{made}{equals}{row.reads.replace(', ', f' {sign} ')}"
+            said = f"{made}{equals}{row.reads.replace(', ', f' {sign} ')}{learned}"
         else:
-            said = f"{row.what}{' (learned)' if row.learned else ''} of {row.reads}"
+            said = f"{row.what}{learned} of {row.reads}"
         found.append(plain(f"{number}. {said}: {row.shape}."))
     return found
 
