@@ -8,6 +8,7 @@ between must be quiet, unless the step says that it is several operations.
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow, FlowError, Step
@@ -42,7 +43,8 @@ class Proof:
     def __init__(self, card: Card, **sizes: int):
         arguments = inspect.signature(card.mechanism).parameters
         self.flow: Flow = card.steps
-        self.sizes = {k: v for k, v in card.words(**sizes).items() if isinstance(v, int | tuple)}
+        words = card.words(**sizes).items()
+        self.sizes: dict[str, Any] = {k: v for k, v in words if isinstance(v, int | tuple)}
         with seeded():
             module = card.build(**{k: v for k, v in sizes.items() if k in arguments})
             nodes = trace(module, *card.inputs(**sizes))
@@ -173,7 +175,7 @@ class Proof:
             yield f"{step}: the code reads {', '.join(order)}, in this order"
 
 
-def _number(text: str, known: Mapping[str, int]) -> int:
+def _number(text: str, known: Mapping[str, Any]) -> int:
     """What a formula comes to.
 
     Raises:
