@@ -87,7 +87,7 @@ CARD = Card(
         a = softmax      -> height*width  # softmax over places
         c = product x a  -> channels      # weighted sum
         squash           -> hidden
-        norm                              # normalize
+        norm                              # layer norm
         relu
         t = excite       -> channels
         y = plus x t     -> channels height width

@@ -114,16 +114,16 @@ CARD = Card(
         rows := ceiling(height / stride)
         columns := ceiling(width / stride)
         split.0.0 x          -> channels rows columns  # 3 × 3 convolution
-        split.0.1                                      # normalize
+        split.0.1                                      # batch norm
         U1 = relu
         split.1.0 x          -> channels rows columns  # dilated 3 × 3
-        split.1.1                                      # normalize
+        split.1.1                                      # batch norm
         U2 = relu
         first = mean U1      -> channels               # mean over places
         second = mean U2     -> channels               # mean over places
         plus first second
         fuse.0               -> hidden                 # squash
-        fuse.1                                         # normalize
+        fuse.1                                         # batch norm
         z = relu
         logits = select      -> branches channels
         a1, a2 = softmax                               # softmax over branches

@@ -80,10 +80,10 @@ CARD = Card(
         rows := ceiling(height / stride)
         columns := ceiling(width / stride)
         look x -> channels rows columns      # depthwise k × k
-        look_norm                            # normalize
+        look_norm                            # batch norm
         z = relu
         mix    -> out_channels rows columns  # 1 × 1 convolution
-        mix_norm                             # normalize
+        mix_norm                             # batch norm
         y = relu
     """,
     rejects=[

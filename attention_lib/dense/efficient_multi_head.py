@@ -162,12 +162,12 @@ CARD = Card(
         columns := ceiling(width / sr_ratio)
         query = query x                       -> heads tokens head_dim
         fewer = reduce x                      -> dim rows columns             # depthwise, stride s
-        normed = layer_norm fewer norm_weight -> rows*columns dim             # normalize
+        normed = layer_norm fewer norm_weight -> rows*columns dim
         key, value = key_value                -> heads rows*columns head_dim  # project
         logits = product query key            -> heads tokens rows*columns    # query · key
         conv2d logits mix_heads                                               # mix heads: 1 × 1
         softmax                                                               # softmax over keys
-        weights = group_norm                                                  # normalize each head
+        weights = group_norm                                                  # instance norm
         product weights value                 -> heads tokens head_dim        # weighted sum
         y = out                               -> tokens dim
     """,

@@ -146,20 +146,20 @@ CARD = Card(
         rows := ceiling(height / patch_size)
         columns := ceiling(width / patch_size)
         near.0 x            -> channels height width                   # k × k convolution
-        near.1                                                         # normalize
+        near.1                                                         # batch norm
         silu
         u = near.3          -> dim height width                        # 1 × 1 convolution
         upsample_bilinear2d -> dim rows*patch_size columns*patch_size  # resize
         reshape             -> places rows*columns dim                 # group by place
         layers                                                         # transformer layers
-        v = norm                                                       # normalize
+        v = norm                                                       # layer norm
         upsample_bilinear2d -> dim height width                        # resize
         far.0               -> channels height width                   # 1 × 1 convolution
-        far.1                                                          # normalize
+        far.1                                                          # batch norm
         far = silu
         join x far          -> 2*channels height width
         fuse.0              -> channels height width                   # k × k convolution
-        fuse.1                                                         # normalize
+        fuse.1                                                         # batch norm
         y = silu
     """,
     rejects=[

@@ -124,7 +124,7 @@ CARD = Card(
     " Max(3, expansion) * channels * height * width)",
     flow="""
         tokens := height * width
-        norm x                              -> tokens channels                 # normalize
+        norm x                              -> tokens channels                 # layer norm
         query, key, value = query_key_value -> heads tokens head_dim           # project
         upsample_bilinear2d table           -> heads (2*height-1) (2*width-1)  # resize
         w = index_select                    -> heads tokens tokens             # look up each pair
@@ -134,7 +134,7 @@ CARD = Card(
         product weights value               -> heads tokens head_dim           # weighted sum
         mixed = out                         -> tokens channels
         a = plus x mixed                    -> tokens channels
-        feed.0                                                                 # normalize
+        feed.0                                                                 # layer norm
         feed.1                              -> tokens expansion*channels       # expand
         gelu
         fed = feed.3                        -> tokens channels                 # contract

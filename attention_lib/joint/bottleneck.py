@@ -111,16 +111,16 @@ CARD = Card(
     memory="channels * height * width",
     flow="""
         spatial_branch.0 x       -> hidden height width  # 1 × 1 convolution
-        spatial_branch.1                                 # normalize
+        spatial_branch.1                                 # batch norm
         relu
         spatial_branch.3                                 # dilated 3 × 3
-        spatial_branch.4                                 # normalize
+        spatial_branch.4                                 # batch norm
         relu
         spatial_branch.6                                 # dilated 3 × 3
-        spatial_branch.7                                 # normalize
+        spatial_branch.7                                 # batch norm
         relu
         spatial_branch.9         -> height width         # 1 × 1 convolution
-        place = spatial_branch.10                        # normalize
+        place = spatial_branch.10                        # batch norm
         mean x                   -> channels             # mean over places
         channel = channel_branch -> channels             # squash and excite
         plus channel place       -> channels height width

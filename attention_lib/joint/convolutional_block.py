@@ -112,7 +112,7 @@ CARD = Card(
         high = max gated       -> height width  # max over channels
         middle = mean gated    -> height width  # mean over channels
         mix.0 high middle      -> height width  # k × k convolution
-        mix.1                                   # normalize
+        mix.1                                   # batch norm
         g = sigmoid
         y = times g gated      -> channels height width
     """,

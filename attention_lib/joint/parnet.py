@@ -97,14 +97,14 @@ CARD = Card(
     macs="10 * channels**2 * height * width + channels**2",
     memory="channels * height * width",
     flow="""
-        z = skip x        # normalize
+        z = skip x        # batch norm
         mean -> channels  # mean over places
         excite
         s = sigmoid
         point.0 x         # 1 × 1 kernel
-        one = point.1     # normalize
+        one = point.1     # batch norm
         square.0 x        # 3 × 3 kernel
-        three = square.1  # normalize
+        three = square.1  # batch norm
         both = plus one three
         addcmul both s z  # plus s · z
         y = silu

@@ -128,10 +128,10 @@ CARD = Card(
         product x places                -> channels      # weighted sum
         channel_value                   -> hidden        # value
         channel_out                     -> channels      # out
-        norm                                             # normalize
+        norm                                             # layer norm
         s = sigmoid
         sought = spatial_value features -> channels      # value
-        product sought x                -> height*width  # query · x
+        product sought x                -> height*width  # value · x
         t = sigmoid                     -> height width
         gates = plus s t                -> channels height width
         y = times gates x

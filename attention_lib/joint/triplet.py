@@ -87,15 +87,15 @@ CARD = Card(
     flow="""
         [max and mean] x  -> 2 height width     # max and mean
         height_width.0    -> height width       # k × k kernel
-        height_width.1                          # normalize
+        height_width.1                          # batch norm
         hw = sigmoid
         [max and mean] x  -> 2 channels width   # max and mean
         channel_width.0   -> channels width     # k × k kernel
-        channel_width.1                         # normalize
+        channel_width.1                         # batch norm
         cw = sigmoid
         [max and mean] x  -> 2 height channels  # max and mean
         height_channel.0  -> height channels    # k × k kernel
-        height_channel.1                        # normalize
+        height_channel.1                        # batch norm
         hc = sigmoid
         both = plus cw hc -> channels height width
         gate = add both hw                      # mean of the three

@@ -160,12 +160,12 @@ CARD = Card(
         k = key x
         v = value x
         w = product query_position key_position -> tokens tokens  # bias u · u′
-        near = [exp] w                                            # exp(w − max)
-        power = [exp] k                                           # exp(k − max)
+        near = [exp] w                                            # exp(w − max of row)
+        power = [exp] k                                           # exp(k − max of tokens)
         each = times power v
         above = product near each               -> tokens dim     # weighted sum
         below = product near power              -> tokens dim     # total weight
-        mean = over above below                                   # divide
+        mean = over above below                                   # sum / total
         gate = sigmoid q
         y = times gate mean
     """,

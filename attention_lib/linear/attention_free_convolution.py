@@ -95,7 +95,7 @@ CARD = Card(
     memory="height * width * (2 * channels + heads)",
     flow="""
         query, key, value = query_key_value x -> (2*channels+heads) height width  # project
-        normed = layer_norm position          -> heads kernel_size kernel_size    # normalize
+        normed = layer_norm position          -> heads kernel_size kernel_size
         scaled = times gain normed            -> heads kernel_size kernel_size
         w = plus scaled shift
         exp

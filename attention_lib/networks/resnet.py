@@ -157,7 +157,7 @@ CARD = Card(
     sizes=dict(batch=2, height=37, width=29),
     flow="""
         conv1 x    -> channels ceiling(height/2) ceiling(width/2)    # 7 × 7 convolution
-        bn1                                                          # normalize
+        bn1                                                          # batch norm
         relu
         max_pool2d -> channels ceiling(height/4) ceiling(width/4)    # max of 3 × 3
         layer1     -> 4*channels ceiling(height/4) ceiling(width/4)  # residual blocks

@@ -166,7 +166,7 @@ CARD = Card(
         head_dim := channels / heads
         query = query x -> channels height width
         gather -> groups channels/groups rows columns  # k × k depthwise
-        norm -> groups rows columns channels/groups  # normalize
+        norm -> groups rows columns channels/groups  # layer norm
         gelu
         offset = offset -> groups rows columns 2
         points = [even grid + ρ tanh] offset

@@ -128,9 +128,9 @@ CARD = Card(
     " heads * kernel_size**4 * ceiling(height / stride) * ceiling(width / stride))",
     flow="""
         tokens := height * width
-        avg_pool2d x  # mean of s × s pixels
+        avg_pool2d x  # average pool, s × s
         logits -> tokens heads*kernel_size**4
-        weights = softmax -> tokens heads kernel_size**2 kernel_size**2  # softmax over window
+        weights = softmax -> tokens heads kernel_size**2 kernel_size**2  # softmax over values
         value = value x -> channels height width
         taken = [sum over windows] weights -> heads (2*kernel_size-1)**2 height width
         [weighted sum] taken value -> channels height width  # weighted sum around

@@ -93,7 +93,7 @@ CARD = Card(
         across = mean x    -> channels width         # mean of each column
         join down across   -> channels (height+width)
         squash.0           -> hidden (height+width)  # squash
-        squash.1                                     # normalize
+        squash.1                                     # batch norm
         fh, fw = hardswish
         excite_rows fh     -> channels height
         gh = sigmoid

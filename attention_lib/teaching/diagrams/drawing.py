@@ -106,9 +106,9 @@ def _step(place: Place) -> str:
     if place.kind == "step":
         parts.append(_rect(left, top, w, h, corner, fill))
     if place.several:
-        inner = max(corner - 3.5, 0)
+        inner = max(corner - 2.5, 0)
         thin = f'{edge} stroke-width="1"'
-        parts.append(_rect(left + 3.5, top + 3.5, w - 7, h - 7, inner, thin))
+        parts.append(_rect(left + 2.5, top + 2.5, w - 5, h - 5, inner, thin))
     parts.append(_text(x, top + (16 if place.shape else 15.5), SIZE, place.title, bold))
     if place.shape:
         parts.append(_text(x, top + 32, SMALL, place.shape, 'opacity="0.8"'))
@@ -157,9 +157,9 @@ def _line(place: Place, number: int) -> str:
     if len(place.reads) > 1:  # side by side, in the order in which they come
         ends = [above.outlet(part) for above, part in place.reads]
         slot = sorted(range(len(ends)), key=ends.__getitem__).index(number)
-        apart = 9 if place.kind == "sign" else min(26, (place.width - 24) / (len(ends) - 1))
+        apart = 13 if place.kind == "sign" else min(26, (place.width - 24) / (len(ends) - 1))
         x1 += (slot - (len(ends) - 1) / 2) * apart
-        y1 += 1.5 if place.kind == "sign" else 0
+        y1 += 2 if place.kind == "sign" else 0
     half = (y0 + y1) / 2
     way = f"C{x0:.1f} {half:.1f} {x1:.1f} {half:.1f} {x1:.1f} {y1:.1f}"
     if abs(x0 - x1) < 0.5:
