@@ -140,7 +140,7 @@ CARD = Card(
         A = attend              -> planes places height width              # BN, ReLU, 1 × 1, GN
         V = value x             -> channels height width                   # 1 × 1 conv, BN
         [weighted sum] A V      -> channels height width                   # weighted sum around
-        normalize  # batch norm
+        normalize                                                          # batch norm
         K2 = silu
         first = mean K2         -> channels                                # mean over places
         second = mean K1        -> channels                                # mean over places
