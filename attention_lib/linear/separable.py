@@ -101,8 +101,8 @@ CARD = Card(
         product a x -> dim  # weighted sum
         c = key
         value x
-        gate = relu
-        times gate c
+        kept = relu
+        times kept c
         y = out
     """,
     properties={properties.token_permutation_equivariant},
