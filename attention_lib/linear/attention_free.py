@@ -159,13 +159,13 @@ CARD = Card(
         q = query x
         k = key x
         v = value x
-        w = product query_position key_position -> tokens tokens  # bias u · u′
-        near = [exp] w                                            # exp(w − row max)
+        w = product query_position key_position -> tokens tokens  # bias u·u′
+        near = [exp] w                                            # exp(w − max_{N})
         power = [exp] k                                           # exp(k − max_{N})
         each = times power v
         above = product near each               -> tokens dim     # weighted sum
         below = product near power              -> tokens dim     # total weight
-        mean = over above below                                   # sum / total
+        mean = over above below                                   # divide: sum, total
         gate = sigmoid q
         y = times gate mean
     """,
