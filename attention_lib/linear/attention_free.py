@@ -164,8 +164,8 @@ CARD = Card(
         power = [exp] k                                           # exp(k − max_{N})
         each = times power v
         above = product near each               -> tokens dim     # weighted sum
-        below = product near power              -> tokens dim     # total weight
-        mean = over above below                                   # divide: sum, total
+        below = product near power              -> tokens dim     # total
+        mean = over above below                                   # sum / total
         gate = sigmoid q
         y = times gate mean
     """,
