@@ -10,6 +10,7 @@ from attention_lib.linear.external import _log_share
 from attention_lib.teaching.exercises.numbers import (
     EXACT,
     Case,
+    Part,
     hold_numbers,
     hold_parts,
     hold_tensor,
@@ -18,7 +19,11 @@ from attention_lib.teaching.exercises.watch import Judge
 
 
 def _by_hand(answer: Callable[[], tuple[list[float], list[float], float]]) -> None:
-    parts = {"M": ([7, 16], 1e-9), "z": ([3, 4], 1e-9), "what is read": ([23 / 7], 0.006)}
+    parts: dict[str, Part] = {
+        "M": ([7, 16], 1e-9),
+        "z": ([3, 4], 1e-9),
+        "what is read": ([23 / 7], 0.006),
+    }
     hold_parts(answer(), parts)
 
 
