@@ -50,9 +50,8 @@ def hold_tensor(given: object, wanted: Tensor, case: str, allowed: float = 1e-9)
 def hold_parts(given: object, parts: Mapping[str, Part]) -> None:
     """An answer of several named parts; of each only the numbers count, not how they are nested."""
     assert given is not None, "it returned nothing"
-    asked = f"wanted are {len(parts)} things: {', '.join(parts)}"
-    assert isinstance(given, list | tuple), asked
-    assert len(given) == len(parts), asked
+    wanted_are = f"wanted are {len(parts)} things: {', '.join(parts)}"
+    assert isinstance(given, list | tuple) and len(given) == len(parts), wanted_are
     for (name, (wanted, allowed)), part in zip(parts.items(), given, strict=True):
         numbers = as_tensor(part).flatten().tolist()
         assert len(numbers) == len(wanted), f"{name} has {len(wanted)} numbers, not {len(numbers)}"
