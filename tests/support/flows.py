@@ -22,7 +22,8 @@ class Change(NamedTuple):
 
 def changes(card: Card) -> Iterator[Change]:
     """Lines left out or exchanged, inputs left out, added or exchanged, axes likewise."""
-    lines = [line.partition("#")[0].strip() for line in re.split("[\n;]", card.flow.strip())]
+    written = re.split("[\n;]", card.flow.strip())
+    lines = [" ".join(line.partition("#")[0].split()) for line in written]
     steps = [i for i, line in enumerate(lines) if line and ":=" not in line]
     names = [name for step in card.steps.steps if step.named for name in step.names]
     made = [*card.steps.given, *names]
