@@ -2,7 +2,7 @@
 (() => {
   const boxes =
     "pre, div.math, mjx-container[display], .cell_output, .cell_output .output, " +
-    ".pst-scrollable-table-container";
+    ".pst-scrollable-table-container, .diagram";
 
   function mark() {
     for (const box of document.querySelectorAll(boxes)) {

@@ -54,11 +54,12 @@ def svg(
         for p in found
     ]
     said = f"{name}, step by step. {told(flow, parts)}"
+    margin = 6 if marked else 0  # where a bar stands
     frame = {
         "class": "flow",
         "xmlns": "http://www.w3.org/2000/svg",
-        "viewBox": f"0 0 {width:.0f} {height:.0f}",
-        "width": f"{width:.0f}",
+        "viewBox": f"{-margin} 0 {width + margin:.0f} {height:.0f}",
+        "width": f"{width + margin:.0f}",
         "role": "img",
         "aria-label": said,
         "fill": "none",
