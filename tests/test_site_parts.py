@@ -8,7 +8,7 @@ from docutils.utils import new_document
 
 from tools.chapters import site
 from tools.folds import TITLE
-from tools.site import folds, home, reading
+from tools.site import diagrams, folds, home, light, reading
 
 
 def cell(tag: str, text: str) -> nodes.container:
@@ -100,3 +100,24 @@ def test_a_link_to_a_page_that_is_not_there_is_a_warning(monkeypatch):
     monkeypatch.setattr(home.logging, "getLogger", lambda name: logger)
     link(f"{site()}/book/nothing.html")
     assert told == ["there is no page 'book/nothing' on the site"]
+
+
+def test_a_page_carries_no_mark_without_a_colour_and_asks_for_one_icon_font():
+    program = '<span class="n">y</span> <span class="o">=</span> <span class="p">(</span>x'
+    buttons = [{"type": "group", "icon": "fab fa-github", "buttons": [{"icon": "fas fa-code"}]}]
+    context = {"body": program, "header_buttons": buttons}
+    light.lighten(None, "page", "page.html", context, None)
+    assert context["body"] == 'y <span class="o">=</span> (x'
+    assert [buttons[0]["icon"], buttons[0]["buttons"][0]["icon"]] == [
+        *("fas fa-code-branch", "fas fa-code")
+    ]
+
+
+def test_a_diagram_stands_in_the_page_where_no_search_reads_it():
+    raw = '<figure class="flow">\n<svg class="flow"><text>squash</text></svg>\n</figure>'
+    page = new_document("page")
+    page += [nodes.raw("", raw, format="html"), nodes.raw("", "<p>", format="html")]
+    diagrams.put_in_diagrams(SimpleNamespace(builder=SimpleNamespace(format="html")), page, "page")
+    drawn, other = page.children
+    assert drawn["html"] == f'<div class="diagram">{raw}</div>' and drawn.astext() == ""
+    assert other.astext() == "<p>"
