@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from attention_lib import check
 from attention_lib.cards.flow import FlowError, parse
@@ -14,6 +15,7 @@ from attention_lib.cards.shape import Maps
 from attention_lib.catalog import every_card, find
 from attention_lib.checks import verdict
 from attention_lib.checks.flow import check_flow
+from attention_lib.checks.formulas import number
 from tests.support.flows import survivors
 
 MAPS = {"x": ("channels", "height", "width")}
@@ -197,3 +199,121 @@ def test_the_graph_leaves_the_module_as_it_was():
     state = torch.get_rng_state()
     check_flow(SE)
     assert module.training and torch.equal(state, torch.get_rng_state())
+
+
+KNOWN = dict(channels=16, heads=3, kernel_sizes=(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    {
+        "2*channels": 32,
+        "ceiling(channels/heads)": 6,
+        "floor(channels / heads)": 5,
+        "channels//heads + channels % heads": 6,
+        "kernel_sizes[1]**2 - 1": 24,
+    }.items(),
+)
+def test_a_formula_is_measured(text, size):
+    assert number(text, KNOWN) == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("__import__('os').getcwd()", "print(3)", "open('x')", "(lambda: 3)()", "heads.real"),
+        *(
+            "[c for c in kernel_sizes][0]",
+            "'a'",
+            "9**9**9",
+            "2**999",
+            "1/0",
+            "1 % 0",
+            "",
+            "True + ",
+        ),
+        *("E", "pi", "kernel_sizes", "kernel_sizes[2]", "channels/3", "channels + 1/2", "-" * 9999),
+    ],
+)
+def test_a_formula_runs_nothing_and_is_whole(text, capsys):
+    with pytest.raises(FlowError, match=r"cannot measure|no whole number"):
+        number(text, KNOWN)
+    assert not capsys.readouterr().out
+
+
+class Bare(nn.Module):
+    """One 1 × 1 convolution, and what a subclass makes of it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.a = nn.Conv2d(channels, channels, 1)
+        self.qkv = nn.Linear(channels, 3 * channels)
+
+
+class WritesAPart(Bare):
+    def forward(self, x):
+        y = self.a(x)
+        y[:, :8] = y[:, :8].relu()
+        return y
+
+
+class ForgetsAPart(Bare):
+    def forward(self, x):
+        y = self.a(x).clone()
+        y[:, :8] = 0
+        return y.sigmoid()
+
+
+class Causal(Bare):
+    def forward(self, x):
+        query, key, value = self.qkv(x.flatten(2).mT).unflatten(-1, (3, -1)).unbind(2)
+        read = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return read.mT.unflatten(2, x.shape[2:])
+
+
+class ByIndex(Bare):
+    def forward(self, x):
+        parts = self.qkv(x.flatten(2).mT).unflatten(-1, (3, -1)).permute(2, 0, 1, 3)
+        query, key, value = parts[0], parts[1], parts[2]
+        return ((query @ key.mT).softmax(-1) @ value).mT.unflatten(2, x.shape[2:])
+
+
+class Drops(Bare):
+    def forward(self, x):
+        return F.dropout(1 - self.a(x).sigmoid(), 0.5, self.training)
+
+
+class Alike(Bare):
+    def forward(self, x):
+        return torch.cat([x.relu() for _ in range(8)], dim=1)[:, :16]
+
+
+PLACES = "height*width height*width"
+READ = "weights = softmax; product weights value -> height*width channels"
+WHOLE = "channels height width"
+SPLIT = f"query, key, value = qkv x -> height*width channels; product query key -> {PLACES}"
+JOIN = ("a{} = relu x;" * 8).format(*range(8)) + "join a7 a6 a5 a4 a3 a2 a1 a0 -> 8*" + WHOLE
+
+
+@pytest.mark.parametrize(
+    ("module", "flow", "words"),
+    [
+        (WritesAPart, "a x", "relu comes before it"),
+        (WritesAPart, f"u = a x; v = relu u -> 8 height width; [put back] u v -> {WHOLE}", ""),
+        (ForgetsAPart, "a x; sigmoid", "fill comes before it"),
+        (Causal, f"{SPLIT}; {READ}", "masked_fill comes before it"),
+        (Causal, f"{SPLIT}; masked_fill; {READ}", ""),
+        (ByIndex, f"{SPLIT}; {READ}", ""),
+        (Drops, "a x; z = sigmoid; minus z", ""),
+        (Drops, "a x; \tz =\u00a0sigmoid; minus z; y = dropout", ""),
+        (Drops, "a x; z = sigmoid", "the answer = sigmoid: rsub comes before it"),
+        (Alike, JOIN, "too many operations are alike"),
+        (Drops, "a x; z = sigmoid; y = minus z; a := 3; a := 4", "a word is measured once"),
+        (Drops, "a x; channels := 3", "the card or the module knows channels already"),
+    ],
+)
+def test_what_custom_modules_do_is_seen(module, flow, words):
+    found = check(module, channels=16, layout="maps", sizes=dict(channels=16), flow=flow)
+    [told] = [each for each in found if each.check == "check_flow"]
+    assert told.verdict == ("failed" if words else "passed"), told.why
+    assert words in told.why

@@ -39,7 +39,7 @@ MAY_IMPORT = {
 # What a room may take from outside the library and Python's own, all of it where it is used.
 LAZILY = {
     "cards": {"sympy"},
-    "checks": {"onnxruntime", "sympy"},
+    "checks": {"onnxruntime"},
     "measure": {"scipy", "sympy"},
     "teaching": {"PIL", "matplotlib", "numpy", "sympy"},
     "cli": {"rich", "typer", "click"},

@@ -90,6 +90,8 @@ def parse(text: str, given: Mapping[str, Axes]) -> Flow:
     for number, line in enumerate(filter(None, map(str.strip, re.split("[\n;]", text))), 1):
         word, defines, formula = line.partition(":=")
         if defines:
+            if not word.strip().isidentifier() or word.strip() in flow.formulas:
+                raise FlowError(f"{line!r}: a word is measured once, and is one word")
             flow.formulas[word.strip()] = formula.strip()
             continue
         step = _step(flow, line, number, last)
@@ -101,6 +103,7 @@ def parse(text: str, given: Mapping[str, Axes]) -> Flow:
 
 
 def _step(flow: Flow, line: str, number: int, last: str | None) -> Step:
+    line = " ".join(line.split())
     found = LINE.fullmatch(line)
     if not found:
         wanted = "[names =] verb [inputs] [-> axes] [# label]"

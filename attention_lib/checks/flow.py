@@ -6,26 +6,37 @@ between must be quiet, unless the step says that it is several operations.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from attention_lib.cards.card import Card
 from attention_lib.cards.flow import Flow, FlowError, Step
 from attention_lib.checks.common import only, seeded
+from attention_lib.checks.formulas import number
 from attention_lib.checks.graph import GIVEN, QUIET, Node, drawn_together, trace
 
 SYNONYMS = {
     "times": "mul addcmul",
     "plus": "add",
-    "minus": "sub",
-    "over": "div",
+    "minus": "sub rsub",
+    "over": "div reciprocal",
     "join": "cat stack",
     "product": "matmul einsum bmm mm baddbmm linear",
-    "max": "amax max adaptive_max_pool1d adaptive_max_pool2d",
+    "max": "amax max maximum adaptive_max_pool1d adaptive_max_pool2d",
     "mean": "mean adaptive_avg_pool2d",
 }
-ORDERED = {"sub", "div", "matmul", "bmm", "cat", "stack"}  # what they read cannot change places
+ORDERED = {
+    "sub",
+    "div",
+    "pow",
+    "where",
+    "matmul",
+    "bmm",
+    "cat",
+    "stack",
+}  # what they read cannot change places
+MOST = 2000  # readings of a flow that are tried; those of the library need fewer than 50
 BATCH = 11  # and each free axis at 2n + 1: no other shape fits by chance
 
 
@@ -58,7 +69,7 @@ class Proof:
             if len(step.names) > 1:
                 self.reach |= {name: self.reach[step.key] | {step.key} for name in step.names}
         self.wanted = {step.key: self._shape(step.axes) for step in self.flow.steps}
-        self.furthest, self.wrong = -1, ""
+        self.furthest, self.wrong, self.tries = -1, "", 0
 
     def run(self) -> None:
         """Raise FlowError with what is wrong, if the code does not do just that."""
@@ -75,14 +86,20 @@ class Proof:
     def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         known = dict(self.sizes)
         for word, formula in self.flow.formulas.items():
-            known[word] = _number(formula, known)
-        return tuple(_number(axis, known) for axis in axes)
+            if word in known:
+                raise FlowError(f"{word} := {formula}: the card or the module knows {word} already")
+            known[word] = number(formula, known)
+        return tuple(number(axis, known) for axis in axes)
 
     def _search(self, index: int) -> bool:
         """Bind the steps from `index` on, in every way, until all is as the code has it."""
         if index == len(self.flow.steps):
             return self._settled(index, "; ".join(self._differences()))
         step = self.flow.steps[index]
+        self.tries += 1
+        if self.tries > MOST:
+            alike = "too many operations are alike to try them all"
+            raise FlowError(f"{alike}; what fits worst: {self.wrong or step}")
         candidates, why = self._candidates(step)
         for node in candidates:
             parts = self._parts(step, node)
@@ -152,7 +169,7 @@ class Proof:
         for step in self.flow.steps:
             yield from self._between(step, self.bound[step.key], step.inputs)
         last = self.flow.steps[-1]
-        answer = replace(last, names=("the answer",))
+        answer = replace(last, names=("the answer",), named=True)
         yield from self._between(answer, self.nodes[-1], (last.key,))
 
     def _between(self, step: Step, node: Node, claimed: tuple[str, ...]) -> Iterator[str]:
@@ -173,22 +190,6 @@ class Proof:
         complete = {*order} == {*claimed} and len(order) == len(claimed)
         if node.op in ORDERED and complete and order != claimed:
             yield f"{step}: the code reads {', '.join(order)}, in this order"
-
-
-def _number(text: str, known: Mapping[str, Any]) -> int:
-    """What a formula comes to.
-
-    Raises:
-        FlowError: if it is none, or if a word has no size.
-    """
-    from sympy import SympifyError, sympify
-
-    try:
-        return int(sympify(text, locals=dict(known)))
-    except (SympifyError, SyntaxError, TypeError, AttributeError) as error:
-        raise FlowError(
-            f"cannot measure {text!r}: a word is not known, or it is no formula"
-        ) from error
 
 
 def _long(shape: tuple[int, ...]) -> tuple[int, ...]:

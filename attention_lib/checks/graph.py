@@ -1,11 +1,12 @@
 """The graph of a forward pass: each operation, what it reads, and the shape that comes out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from attention_lib.cards.flow import FlowError
 
@@ -14,7 +15,7 @@ ARRANGING = """
     reshape view permute transpose mT movedim flatten unflatten squeeze unsqueeze expand slice
     select index unbind chunk split tensor_split getitem unfold contiguous clone alias repeat flip
     split_with_sizes narrow detach view_as expand_as repeat_interleave index_select
-    to promote_types _assert_tensor_metadata pad stack cat
+    to promote_types _assert_tensor_metadata pad stack cat dropout feature_dropout
 """
 # Of what they read, only the shape counts
 MAKING = "new_zeros new_ones new_full zeros_like ones_like full_like empty_like"
@@ -61,6 +62,9 @@ def _attention(
     if attn_mask is not None:
         hides = attn_mask.dtype == torch.bool
         logits = logits.masked_fill(~attn_mask, -torch.inf) if hides else logits + attn_mask
+    if is_causal:
+        hidden = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).triu(1)
+        logits = logits.masked_fill(hidden, -torch.inf)
     return logits.softmax(dim=-1) @ value
 
 
@@ -77,13 +81,13 @@ def trace(module: nn.Module, *inputs: object) -> list[Node]:
             what = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise FlowError(f"torch.export cannot trace {type(module).__name__}: {what}") from error
     signature = program.graph_signature
-    made: dict[str, Node] = {}
+    inputs_of, parameters = set(signature.user_inputs), signature.inputs_to_parameters
+    made: dict[str, Node] = {}  # by name: what a tensor holds now, that may be written into
+    nodes = []
     for node in program.graph.nodes:
-        schema, value = getattr(node.target, "_schema", None), node.meta.get("val")
-        owner = signature.inputs_to_parameters.get(node.name, "")
+        owner, schema = parameters.get(node.name, ""), getattr(node.target, "_schema", None)
         if node.op == "placeholder":
-            given = "input" if node.name in signature.user_inputs else "buffer"
-            op = "parameter" if owner else given
+            op = "parameter" if owner else "input" if node.name in inputs_of else "buffer"
         elif schema:
             op = schema.name.split("::")[1].rstrip("_")
         else:
@@ -92,17 +96,48 @@ def trace(module: nn.Module, *inputs: object) -> list[Node]:
         number = isinstance(second, int | float)
         stack = node.meta.get("nn_module_stack") or {}
         count = 0 if op in BLANK else 1 if op in LIKE else None
-        made[node.name] = Node(
+        made[node.name] = new = Node(
             node.name,
             op,
             [made[read.name] for read in node.all_input_nodes[:count]],
-            tuple(value.shape) if hasattr(value, "shape") else None,
+            _shape(node),
             tuple(f"{path.partition('@')[0]}@{call}" for call, (path, _) in stack.items() if path),
             owner,
-            second if op == "getitem" and isinstance(second, int) else None,
+            _part(op, node),
             number and (op in ("mul", "div") or (op == "add" and not second)),  # sum() adds to 0
         )
-    return list(made.values())
+        nodes.append(new)
+        if schema and schema.is_mutable:
+            for written in _written(node):
+                new.shape = _shape(written)
+                made[written.name] = new
+    return nodes
+
+
+def _shape(node: fx.Node) -> tuple[int, ...] | None:
+    value = node.meta.get("val")
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _part(op: str, node: fx.Node) -> int | None:
+    """Which part of a result an operation takes; None if it takes the whole."""
+    place = {"getitem": 1, "select": 2, "slice": 2, "narrow": 2}.get(op)
+    if place is None or len(node.args) <= place:
+        return None
+    found, whole = node.args[place], node.args[0]
+    cuts = op in ("getitem", "select") or _shape(node) != _shape(whole)  # type: ignore[arg-type]
+    return found if isinstance(found, int) and cuts else None
+
+
+def _written(node: fx.Node) -> Iterator[fx.Node]:
+    """What an operation in place writes into: a tensor, and all that this is a view of."""
+    changed = node.args[0] if node.args else None
+    while isinstance(changed, fx.Node):
+        yield changed
+        schema = getattr(changed.target, "_schema", None)
+        seen = schema and not schema.is_mutable and any(r.alias_info for r in schema.returns)
+        views = seen or getattr(changed.target, "__name__", "") == "getitem"
+        changed = changed.args[0] if views else None
 
 
 def drawn_together(nodes: list[Node], parts: set[str]) -> list[Node]:

@@ -65,6 +65,9 @@ def check(
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the flow in {file}: {error}") from error
+    if not text.strip():
+        raise ValueError(f"cannot read the flow in {file}: it is empty")
+    return text
