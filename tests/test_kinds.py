@@ -77,7 +77,7 @@ PICTURES = Card(
 )
 IDS = Card(Ids, paper="", example=dict(vocabulary=11, dim=6), sizes=dict(batch=2, tokens=7))
 TWICE = replace(IDS, mechanism=Twice)
-BESIDE = {"nonsense_is_refused", "declared_cost", "properties", "steps", "declared_state"}
+BESIDE = {"nonsense_is_refused", "declared_cost", "properties", "steps", "declared_state", "flow"}
 BESIDE |= {"causal", "key_mask"}
 
 
