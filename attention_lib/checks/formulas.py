@@ -1,4 +1,4 @@
-"""What a formula of a flow comes to: it holds whole numbers, words, and + - * / // % **.
+"""What a formula of a flow comes to: whole numbers, words, the signs of arithmetic and powers.
 
 A flow may come from anybody's file, so nothing in it is ever run as a program.
 """
