@@ -283,6 +283,17 @@ class Drops(Bare):
         return F.dropout(1 - self.a(x).sigmoid(), 0.5, self.training)
 
 
+class Squares(Bare):
+    def forward(self, x):
+        u = self.a(x)
+        return u * u
+
+
+class Triples(Bare):
+    def forward(self, x):
+        return self.a(x) * 3
+
+
 class Alike(Bare):
     def forward(self, x):
         return torch.cat([x.relu() for _ in range(8)], dim=1)[:, :16]
@@ -307,6 +318,14 @@ JOIN = ("a{} = relu x;" * 8).format(*range(8)) + "join a7 a6 a5 a4 a3 a2 a1 a0 -
         (Drops, "a x; z = sigmoid; minus z", ""),
         (Drops, "a x; \tz =\u00a0sigmoid; minus z; y = dropout", ""),
         (Drops, "a x; z = sigmoid", "the answer = sigmoid: rsub comes before it"),
+        (Drops, "a x; z = sigmoid; relu z", "the code has no relu that is left; it has rsub"),
+        (
+            Drops,
+            f"a features -> {WHOLE}",
+            "'features' is no input, no parameter, and no line above makes it; the",
+        ),
+        (Squares, "u = a x; times u u", ""),
+        (Triples, "u = a x; times u u", "the code reads u once"),
         (Alike, JOIN, "too many operations are alike"),
         (Drops, "a x; z = sigmoid; y = minus z; a := 3; a := 4", "a word is measured once"),
         (Drops, "a x; channels := 3", "the card or the module knows channels already"),

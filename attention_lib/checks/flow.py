@@ -81,7 +81,9 @@ class Proof:
             known = f"{node.owner or node.name}."
             if node.op in ("input", "parameter") and known.startswith(f"{name}."):
                 return node
-        raise FlowError(f"{name!r} is no input, no parameter, and no line above makes it")
+        given = ", ".join(node.name for node in self.nodes if node.op == "input")
+        wrong = f"{name!r} is no input, no parameter, and no line above makes it"
+        raise FlowError(f"{wrong}; the input is {given}")
 
     def _shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         known = dict(self.sizes)
@@ -133,7 +135,10 @@ class Proof:
         claimed = self.reach[step.key]
         ready = [n for n in shaped if {b for b, m in self.bound.items() if m in n.above} == claimed]
         if not found:
-            return [], f"the code has no {step.verb} that is left"
+            free = [n for n in self.nodes if n not in taken and n.op not in GIVEN and not n.quiet]
+            left = {n.op for n in free} - {step.verb}
+            there = f"; it has {', '.join(sorted(left))}" if left else ""
+            return [], f"the code has no {step.verb} that is left{there[:80]}"
         if not shaped:
             made = ", ".join(sorted({str(n.shape) for n in found}))
             here = f"({', '.join(step.axes)}) = {self.wanted[step.key]}"
@@ -186,6 +191,10 @@ class Proof:
                 yield f"{step}: {other.op} comes before it, and no line names it"
         yield from (f"{step}: the code does not read {n} here" for n in sorted({*claimed} - read))
         yield from (f"{step}: the code reads {n} too" for n in sorted(read - {*claimed}))
+        for name in sorted({*claimed} & read):
+            times = sum(any(named.get(n) == name for n in found) for found in reads)
+            if claimed.count(name) > max(times, 1):
+                yield f"{step}: the code reads {name} once"
         order = tuple(named[n] for found in reads for n in found if n in named)
         complete = {*order} == {*claimed} and len(order) == len(claimed)
         if node.op in ORDERED and complete and order != claimed:

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from attention_lib.cards.flow import FlowError
 
@@ -99,7 +100,7 @@ def trace(module: nn.Module, *inputs: object) -> list[Node]:
         made[node.name] = new = Node(
             node.name,
             op,
-            [made[read.name] for read in node.all_input_nodes[:count]],
+            [made[read.name] for read in _reads(node)[:count]],
             _shape(node),
             tuple(f"{path.partition('@')[0]}@{call}" for call, (path, _) in stack.items() if path),
             owner,
@@ -112,6 +113,11 @@ def trace(module: nn.Module, *inputs: object) -> list[Node]:
                 new.shape = _shape(written)
                 made[written.name] = new
     return nodes
+
+
+def _reads(node: fx.Node) -> list[fx.Node]:
+    """What an operation reads, in order; twice what it reads twice."""
+    return [read for read in tree_leaves((node.args, node.kwargs)) if isinstance(read, fx.Node)]
 
 
 def _shape(node: fx.Node) -> tuple[int, ...] | None:
@@ -151,6 +157,6 @@ def drawn_together(nodes: list[Node], parts: set[str]) -> list[Node]:
             continue
         members = [n for n in nodes if call[n] == inside] if inside else [node]
         reads = [last.get(call[r] or "", r) for n in members for r in n.reads]
-        reads = [new[r] for r in dict.fromkeys(reads) if r is not node]
+        reads = [new[r] for r in (dict.fromkeys(reads) if inside else reads) if r is not node]
         new[node] = replace(node, op=inside.partition("@")[0] if inside else node.op, reads=reads)
     return list(new.values())
