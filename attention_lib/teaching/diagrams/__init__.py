@@ -1,7 +1,7 @@
 """Diagrams of the data flow of mechanisms, made from the flows on their cards.
 
-Diagram(find("se"))              # drawn in a notebook, told in a terminal
-Overview("se", "eca", "sk")      # a row of small ones, and what not all of them have
+`Diagram(find("se"))` is drawn in a notebook and told in a terminal.  `Overview(catalog("channel"))`
+is a row of small ones, in which a bar marks what is special in each.
 """
 
 from collections.abc import Sequence

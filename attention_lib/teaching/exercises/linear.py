@@ -125,7 +125,7 @@ JUDGES = {
     2: Judge(
         _cheaper_from,
         mistakes={
-            "at this number the two sides cost the same, or the tokens still cost less": (
+            "at this number the two sides cost the same, or the pairs still cost less": (
                 lambda k, v: 2 * k * v // (k + v)
             ),
             "this holds only where keys and values have the same size": lambda k, v: k + 1,
