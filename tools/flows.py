@@ -13,17 +13,17 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from attention_lib.cards.card import Card
 from attention_lib.catalog import every_card, find
 from tests.support.flows import survivors
 
 REASONS = Path(__file__).with_name("flow_survivors.toml")
+Changes = Counter[tuple[str, str]]  # line and kind -> how many
 SHARE = 0.97  # of all changes, how many must be found
 
 
-def explained() -> dict[str, Counter[tuple[str, str]]]:
+def explained() -> dict[str, Changes]:
     """Mechanism -> line and kind of each change that has a reason, and how many such there are."""
-    found: dict[str, Counter[tuple[str, str]]] = {}
+    found: dict[str, Changes] = {}
     for entry in tomllib.loads(REASONS.read_text("utf-8"))["survivor"]:
         if not entry["reason"].strip():
             raise ValueError(f"{entry} has no reason")
@@ -32,9 +32,8 @@ def explained() -> dict[str, Counter[tuple[str, str]]]:
     return found
 
 
-def differences(card: Card, found: Counter[tuple[str, str]]) -> list[str]:
+def differences(found: Changes, known: Changes) -> list[str]:
     """Survivors without a reason, and reasons without a survivor."""
-    known = explained().get(str(card), Counter())
     return [
         *(
             f"survives without a reason: {kind}: {line}"
@@ -52,10 +51,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="mechanisms; without, all of them")
     names = parser.parse_args().names
     cards = [find(name) for name in names] or every_card()
+    reasons = explained()
     wrong = survived = changed = 0
     for card in cards:
         found, tried = survivors(card)
-        told = differences(card, found)
+        told = differences(found, reasons.get(str(card), Counter()))
         print(f"{card}: {tried - found.total()} of {tried} changes found", flush=True)
         for line in told:
             print(f"    {line}", flush=True)

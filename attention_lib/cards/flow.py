@@ -25,11 +25,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from attention_lib.cards.shape import Axes
+
 LINE = re.compile(
     r"(?:(?P<names>\w+(?:, *\w+)*) *= *)?(?P<verb>\[[^]]+\]|[\w.]+)(?P<inputs>(?: +[\w.]+)*)"
     r"(?: *-> *(?P<axes>[^#>]*?))? *(?:# *(?P<label>.*))?"
 )
-Axes = tuple[str, ...]
 
 
 class FlowError(ValueError):

@@ -4,6 +4,7 @@
 is a row of small ones, in which a bar marks what is special in each.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -53,12 +54,11 @@ class Diagram:
     def _repr_html_(self) -> str:
         """The drawing, and below it a fold with its table, which stays where no SVG is shown."""
         names = ("Step", "Of", "Shape", "Learned")
-        heads = "".join(f'<th scope="col">{name}</th>' for name in names)
-        lines = [f"<tr>{heads}</tr>"]
+        lines = ["".join(f'<th scope="col">{name}</th>' for name in names)]
         for number, (what, reads, shape, is_learned) in enumerate(self.rows(), 1):
             cells = (f"{number}. {what}", reads, shape, "yes" if is_learned else "")
             lines.append("".join(f"<td>{marked_up(cell)}</td>" for cell in cells))
-        table = "\n".join([lines[0], *(f"<tr>{line}</tr>" for line in lines[1:])])
+        table = "\n".join(f"<tr>{line}</tr>" for line in lines)
         told = f"<p>{LEGEND}</p>\n<table>\n{table}\n</table>"
         fold = f"<details><summary>The steps in words</summary>\n{told}\n</details>"
         return f'<figure class="flow">\n{self.svg()}\n{fold}\n</figure>'
@@ -72,24 +72,23 @@ class Overview:
     """Small diagrams in a row; a bar marks the steps that no other of them has."""
 
     cards: Sequence[Card]
+    diagrams: list[Diagram] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.diagrams = [Diagram(card) for card in self.cards]
 
     def _repr_html_(self) -> str:
+        having = Counter(name for each in self.diagrams for name in {*map(title, each.flow.steps)})
         drawn = []
-        for card in self.cards:
-            each = Diagram(card)
-            small = svg(each.flow, card.title, each.learned, False, self._marked(card))
-            name = f'<b style="display:block;text-align:center">{escape(card.title)}</b>'
+        for each in self.diagrams:
+            steps = enumerate(map(title, each.flow.steps), 1)
+            own = {number for number, name in steps if having[name] == 1}
+            small = svg(each.flow, each.card.title, each.learned, False, own)
+            name = f'<b style="display:block;text-align:center">{escape(each.card.title)}</b>'
             drawn.append(f"<div>{name}\n{small}</div>")
         row = "display:flex;flex-wrap:wrap;justify-content:space-evenly;gap:1rem"
         shown = "\n".join(drawn)
         return f'<div class="flows" style="{row}">\n{shown}\n</div>\n<p>{BARS}</p>'
 
-    def _marked(self, card: Card) -> set[int]:
-        others = {
-            title(step) for each in self.cards if each is not card for step in each.steps.steps
-        }
-        steps = enumerate(card.steps.steps, 1)
-        return {number for number, step in steps if title(step) not in others}
-
     def __repr__(self) -> str:
-        return "\n\n".join(repr(Diagram(card)) for card in self.cards)
+        return "\n\n".join(map(repr, self.diagrams))
