@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from attention_lib import create, find
-from attention_lib.catalog import catalog
+from attention_lib import check, create, find, measure
+from attention_lib.advice import Need, recommend
+from attention_lib.catalog import FAMILIES, catalog, every_card
 from attention_lib.channel import SqueezeExcitation
 from attention_lib.measure.order import big_o
+from attention_lib.measure.sweep import sweep
+from attention_lib.measure.timing import peak_memory
 from attention_lib.teaching import display
+from attention_lib.teaching.exercises import judge
 from tools.pages.mechanism import evidence
+
+SE, MAPS = SqueezeExcitation(8, reduction=2), torch.ones(1, 8, 4, 4)
 
 
 @pytest.mark.parametrize("card", catalog(), ids=str)
@@ -21,6 +27,13 @@ def test_a_card_shows_its_facts(card):
     for fact in (card.title, card.summary, *card.oracles, grown, big_o(card, "touched")):
         assert fact in page
     assert page._repr_markdown_() == repr(page) == page
+
+
+def test_a_network_is_shown_without_costs_that_nobody_declares():
+    page = display.card("resnet")
+    assert "Takes x (" in page and "multiply-adds" not in page
+    with pytest.raises(ValueError, match="ResNet declares no formula for macs"):
+        find("resnet").cost("macs")
 
 
 def test_costs_are_worked_out_with_the_papers_values():
@@ -133,6 +146,27 @@ def test_a_paper_that_is_not_on_arxiv_links_to_its_url():
     link = "(https://proceedings.mlr.press/v139/yang21o.html)"
     assert display.citation("yang2021simam", short=True) == f"[Yang et al. 2021]{link}"
     assert display.citation("yang2021simam").endswith(f"Neural Networks]{link}, 2021")
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda: [display.card(card) for card in every_card()],
+        lambda: [display.family(name) for name in FAMILIES],
+        lambda: measure(SE, MAPS),
+        lambda: check(SE),
+        lambda: sweep(["se"], "height,width", [4], seconds=0.01),
+        lambda: peak_memory(lambda: SE(MAPS), "cpu"),
+        lambda: recommend(Need("maps", features=8, height=4, width=4)),
+        lambda: judge("channel 1", lambda *given: given),
+    ],
+    ids=["card", "family", "measure", "check", "sweep", "memory", "advice", "judge"],
+)
+def test_what_only_shows_or_measures_leaves_random_numbers_alone(show):
+    """Or a chapter's random numbers would hang on how its pictures and tables are made."""
+    before = torch.get_rng_state()
+    show()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_evidence_says_what_vouches():

@@ -208,6 +208,11 @@ class Card:
         """The small example, with some constructor arguments changed."""
         return self.mechanism(**{**self.example, **arguments})
 
+    def outline(self, **arguments: object) -> nn.Module:
+        """Parts and shapes of the small example, without numbers: no random number is drawn."""
+        with torch.device("meta"):
+            return self.build(**arguments)
+
     def inputs(self, dtype: torch.dtype = torch.float32, /, **sizes: int) -> list[Any]:
         """A random tensor (or a size) for each argument that `forward` cannot do without.
 
@@ -258,7 +263,13 @@ class Card:
         return latex(expand(self.expression(kind, letter), deep=False))
 
     def expression(self, kind: str, name: Callable[[str], str] = str) -> "sympy.Expr":
-        """The formula of a cost, in which each word is called what `name` makes of it."""
+        """The formula of a cost, in which each word is called what `name` makes of it.
+
+        Raises:
+            ValueError: if the card declares none.
+        """
+        if not getattr(self, kind):
+            raise ValueError(f"{self} declares no formula for {kind}: count it with `measure`")
         words = self.words().items()
         names = ((word, name(word), isinstance(size, tuple)) for word, size in words)
         return _parsed(getattr(self, kind), tuple(names))
@@ -284,9 +295,8 @@ def _notes(forward: Callable) -> dict[str, Wanted | Several]:
 
 @lru_cache(maxsize=256)
 def _held(card: Card, arguments: tuple[tuple[str, int], ...]) -> dict[str, object]:
-    """Numbers that the built module holds; building it, if only on meta, is what takes time."""
-    with torch.device("meta"):
-        held = vars(card.build(**dict(arguments)))
+    """Numbers that the built module holds; building it, if only in outline, is what takes time."""
+    held = vars(card.outline(**dict(arguments)))
     return {k: v for k, v in held.items() if isinstance(v, int | tuple) and k[0] != "_"}
 
 

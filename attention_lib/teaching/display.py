@@ -58,6 +58,8 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Illus
     at = ", ".join(f"{word} = {size:,}" for word, size in sizes.items())
     rows = []
     for kind, title in COUNTED.items():
+        if not getattr(found, kind):  # a network's costs are counted, not declared
+            continue
         grown = big_o(found, kind, **sizes)
         row = {"cost": title, "grows as": f"${grown}$" if grown else "none counted"}
         if sizes:
@@ -68,8 +70,7 @@ def card(thing: str | type[nn.Module] | nn.Module | Card, **sizes: int) -> Illus
         f"**{found.title}**, `{found}` ({', '.join(f'`{alias}`' for alias in found.aliases)}). "
         f"{found.summary}",
         "",
-        table(rows),
-        "",
+        *([table(rows), ""] if rows else []),
         f"- Takes {'; '.join(shapes)}; gives ({', '.join(found.shapes['return'])}).",
         *(f"- Measured, and holds: {_named(kept)}." for kept in [_kept(found)] if kept),
         *(f"- Measured, and does not hold: {_named(no)}." for no in [_missed(found)] if no),

@@ -37,7 +37,7 @@ class Diagram:
     learned: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.flow, self.learned = self.card.steps, learned_in(self.card.build())
+        self.flow, self.learned = self.card.steps, learned_in(self.card.outline())
 
     def svg(self) -> str:
         """The drawing, as one element."""
