@@ -14,10 +14,6 @@ SE = Diagram(find("se"))
 PAGE = "book/api/channel/SqueezeExcitation.html"
 OPACITY = """(drawing) => [...drawing.querySelectorAll("g[data-step]")]
   .map((part) => getComputedStyle(part).opacity)"""
-# What stands further right than the screen, in drawings and their tables.
-BEYOND = """() => [...document.querySelectorAll(".diagram > figure.flow > svg")]
-  .filter((part) => part.getBoundingClientRect().right > innerWidth || part.clientWidth < 100)
-  .map((part) => part.getAttribute("aria-label").slice(0, 40))"""
 
 
 @pytest.mark.parametrize("card", every_card(), ids=str)
@@ -86,10 +82,3 @@ def test_a_drawing_has_the_colours_of_the_words_around_it(page, address, theme):
         "() => { const e = document.body.appendChild(document.createElement('i'));"
         " e.style.color = 'var(--pst-color-primary)'; return getComputedStyle(e).color; }"
     )
-
-
-@pytest.mark.parametrize("card", every_card(), ids=str)
-def test_a_drawing_fits_a_phone(page, address, card):
-    page.set_viewport_size({"width": 375, "height": 800})
-    page.goto(f"{address}/book/api/{card.family}/{card}.html")
-    assert page.evaluate(BEYOND) == []

@@ -18,6 +18,8 @@ PROGRAM = "".join(  # the first and the last of its keywords are not to be seen
     '<span class="k">for</span> x <span class="k">in</span> y</pre></div></div>'
     for shown in ("hidden", "", "hidden")
 )
+ROWS = "<li>sound</li>" * 9 + '<li class="last">faint</li>'
+LINKS = "<p>words</p>" * 9 + '<p>words and <a href="#main">a link</a> among them</p>'
 FAULTS = [
     ("requests", '<img src="missing.png" alt="missing">'),
     ("requests", "<script>console.error('no')</script>"),
@@ -39,9 +41,14 @@ FAULTS = [
               '<mjx-container style="min-width: 900px">x</mjx-container></div>'),
     ("phone", '<svg class="drawn" role="img" aria-label="small" viewBox="0 0 999 99" width="100%">'
               '<text x="50" y="50" transform="rotate(-90 50 50)">words</text></svg>'),
+    ("phone", '<div style="overflow: auto"><figure class="flow">'
+              '<svg role="img" aria-label="wide" width="600"></svg></figure></div>'),
     ("axe, light", '<p style="color: #ccc; background: #fff">faint</p>'),
     ("axe, light", "<button></button>"),
     ("axe, light", f"<style>.k {{ color: #ccc; background: #fff }}</style>{PROGRAM}"),
+    ("axe, light", f"<style>li:last-child {{ background: #333 }}</style><ul>{ROWS}</ul>"),
+    ("axe, light", f"<style>p a {{ color: #222; text-decoration: none }}</style>{LINKS}"),
+    ("axe, dark", f"<style>[data-theme=dark] .last {{ color: #ddd }}</style><ul>{ROWS}</ul>"),
     ("axe, dark", "<style>[data-theme=dark] h1 { color: #222; background: #000 }</style>"),
     ("axe, phone", '<pre style="overflow: auto">' + "wide " * 100 + "</pre>"),
     ("weight", '<img src="heavy.svg" alt="heavy">'),

@@ -89,7 +89,11 @@ TOO_WIDE = """() => {
     .map((e) => `${e.tagName}.${e.className}`);
   return [`${width} wide on a screen of ${innerWidth}: ${wide.slice(0, 5).join(", ")}`];
 }"""
-
+# A diagram may scroll in its box, but on a phone none should.
+DRAWN_TOO_WIDE = """() => [...document.querySelectorAll("figure.flow > svg")]
+  .filter((part) => part.getBoundingClientRect().right > innerWidth || part.clientWidth < 100)
+  .filter((part) => part.checkVisibility() && !part.closest(".flows"))
+  .map((part) => "a drawing leaves the screen: " + part.getAttribute("aria-label").slice(0, 40))"""
 CUT_OFF = """() => [...document.querySelectorAll("div.math")].flatMap((box) =>
   [...box.querySelectorAll("mjx-container")]
     .filter((formula) => formula.getBoundingClientRect().left + box.scrollLeft
@@ -111,6 +115,54 @@ THIN = """() => {
   for (const token of spare) token.replaceWith(...token.childNodes);
   document.querySelectorAll(".highlight pre").forEach((code) => code.normalize());
   window.dispatchEvent(new Event("resize"));  // fewer bold letters: other boxes scroll
+}"""
+
+
+# Formulas and drawings are thousands of elements. One in each kind of place is enough.
+FLAT = """() => {
+  const kept = new Set();
+  for (const part of document.querySelectorAll("mjx-container, svg[role=img][aria-label]")) {
+    const place = part.parentElement.closest("p, li, td, th, h1, h2, h3, figure, div");
+    const kind = `${part.tagName} in ${place?.tagName}.${place?.className}`;
+    if (kept.size === kept.add(kind).size) part.replaceChildren(part.matches("svg") ? "" : "x");
+  }
+}"""
+# What decides whether a text can be read: notes its colours, and what it is drawn on.
+COLOURED = """() => {
+  window.texts ??= new Map();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    if (!text.data.trim()) continue;
+    const { color, fontSize, fontWeight, textDecorationLine, textShadow } =
+      getComputedStyle(text.parentElement);
+    const kind = [color, fontSize, fontWeight, textDecorationLine, textShadow,
+      text.parentElement.closest("a") ? "in a link" : "", texts.get(text) ?? ""];
+    for (let around = text.parentElement; around; around = around.parentElement) {
+      const { backgroundColor, backgroundImage, opacity, filter } = getComputedStyle(around);
+      kind.push(backgroundColor, backgroundImage, opacity, filter);
+      if (/^rgb\\(/.test(backgroundColor)) break;  // nothing behind it is seen
+    }
+    texts.set(text, kind.join());
+  }
+}"""
+# Three blocks for each kind of text keep their words; the others are like them.
+FEW = """() => {
+  const blocks = new Map(), counts = new Map();
+  const block = "p, li, dt, dd, td, th, pre, h1, h2, h3, h4, label, button, summary, div";
+  for (const text of window.texts.keys()) {
+    const around = text.parentElement.closest(block) ?? document.body;
+    blocks.set(around, [...(blocks.get(around) ?? []), text]);
+  }
+  for (const [around, inside] of blocks) {
+    const kinds = around.checkVisibility() ? inside.map((text) => window.texts.get(text)) : [];
+    if (kinds.some((kind) => (counts.get(kind) ?? 0) < 3))
+      for (const kind of new Set(kinds)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    else for (const text of inside) text.data = "";
+  }
+  for (const part of document.querySelectorAll("body *"))
+    if (!part.textContent.trim()) part.remove();
+  delete window.texts;
 }"""
 
 
@@ -168,20 +220,13 @@ def look(
     page.evaluate("document.activeElement.blur()")
     page.set_viewport_size(NARROW)
     wrong["phone"] = [
-        found for script in (TOO_WIDE, CUT_OFF, SMALL_WORDS) for found in page.evaluate(script)
+        found
+        for script in (TOO_WIDE, DRAWN_TOO_WIDE, CUT_OFF, SMALL_WORDS)
+        for found in page.evaluate(script)
     ]
     wrong["search box"] += page.evaluate(SEARCH_BOXES)
     page.set_viewport_size(WIDE)
-    if any(subject.startswith("axe") for subject in wanted):
-        page.evaluate(AXE_SCRIPT)
-        page.evaluate(THIN)
-    for theme, rules in (("light", ()), ("dark", COLOURS)):  # a theme changes colours alone
-        if f"axe, {theme}" in wanted:
-            dress(page, theme)
-            wrong[f"axe, {theme}"] = axe(page, *rules)
-    if "axe, phone" in wanted:
-        page.set_viewport_size(NARROW)
-        wrong["axe, phone"] = axe(page, "scrollable-region-focusable", "target-size")
+    wrong |= with_axe(page, wanted)
 
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
@@ -191,6 +236,34 @@ def look(
     heavy = weight > MEGABYTES * 1e6
     wrong["weight"] = [f"{weight / 1e6:.2f} MB with all that it loads"] if heavy else []
     wrong["links"] = broken_links(folder, name)
+    return wrong
+
+
+def with_axe(page: Page, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """What axe says of a page that is seen wide, which is thinned: load it anew for other looks.
+
+    Most of axe's time goes into colours, so they are looked at last, on a few texts of each kind.
+    """
+    wrong: dict[str, list[str]] = {}
+    themes = [theme for theme in ("light", "dark") if f"axe, {theme}" in wanted]
+    if not (themes or "axe, phone" in wanted):
+        return wrong
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate(THIN)
+    page.evaluate(FLAT)
+    if "axe, phone" in wanted:
+        page.set_viewport_size(NARROW)
+        wrong["axe, phone"] = axe(page, only=("scrollable-region-focusable", "target-size"))
+        page.set_viewport_size(WIDE)
+    if "light" in themes:  # a theme changes colours alone
+        wrong["axe, light"] = axe(page, but=COLOURS)
+    for theme in themes:
+        dress(page, theme)
+        page.evaluate(COLOURED)
+    page.evaluate(FEW)
+    for theme in themes:
+        dress(page, theme)
+        wrong[f"axe, {theme}"] = wrong.get(f"axe, {theme}", []) + axe(page, only=COLOURS)
     return wrong
 
 
@@ -207,14 +280,15 @@ def dress(page: Page, theme: str) -> None:
     )
 
 
-def axe(page: Page, *rules: str) -> list[str]:
+def axe(page: Page, only: Sequence[str] = (), but: Sequence[str] = ()) -> list[str]:
     """What axe finds serious or critical, or outside of all landmarks, by all its rules or by some.
 
     The page has been given AXE_SCRIPT.
     """
     options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": rules}
+    if only:
+        options["runOnly"] = {"type": "rule", "values": only}
+    options["rules"] = {rule: {"enabled": False} for rule in but}
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         f"{rule['id']}: {rule['help']}: {node['html'][:120]}"
