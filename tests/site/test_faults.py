@@ -18,6 +18,11 @@ PROGRAM = "".join(  # the first and the last of its keywords are not to be seen
     '<span class="k">for</span> x <span class="k">in</span> y</pre></div></div>'
     for shown in ("hidden", "", "hidden")
 )
+FOLD = '<div class="cell"><details class="hide">{}</details></div>'
+MINUTE = (
+    '<section class="bd-article"><details><summary style="padding: 1em">Set-up</summary></details>'
+    "<h2>In one minute</h2><p>An idea.</p></section>"
+)
 ROWS = "<li>sound</li>" * 9 + '<li class="last">faint</li>'
 LINKS = "<p>words</p>" * 9 + '<p>words and <a href="#main">a link</a> among them</p>'
 FAULTS = [
@@ -35,6 +40,18 @@ FAULTS = [
     ("icons", '<i class="fas fa-moon">x</i>'),
     ("search box", '<label>Another <input type="search"></label>'),
     ("search box", "<style>input { display: none }</style>"),
+    ("reading", '<div class="highlight"><pre style="overflow: auto; width: 20rem; font-size: 14px">'
+                + "#" * 79 + "</pre></div>"),
+    ("reading", '<div class="highlight"><pre style="font-size: 11px">x</pre></div>'),
+    ("reading", '<table><tr><td style="width: 4rem"><code><span class="pre">'
+                "two words</span></code></td></tr></table>"),
+    ("reading", '<table style="width: 4rem"><tr><td class="interval">0.1 to 0.2</td></tr></table>'),
+    ("beginning", MINUTE.replace("<p>", '<p style="margin-top: 700px">')),
+    ("beginning", MINUTE.replace("<h2>", PROGRAM + "<h2>")),
+    ("beginning", MINUTE.replace("Set-up", "Code")),
+    ("beginning", MINUTE + FOLD.format("<summary>Show</summary>")),
+    ("beginning", MINUTE + FOLD.format('<summary aria-label="Show">Check</summary>')),
+    ("beginning", MINUTE + "<p>#@title Set-up</p>"),
     ("skip link", '<button tabindex="1">first</button>'),
     ("phone", '<div style="width: 500px">wide</div>'),
     ("phone", '<div class="math" style="display: flex; flex-flow: row-reverse; overflow: auto">'
@@ -75,8 +92,9 @@ def planted(chromium, tmp_path_factory):
     page.close()
 
 
-def test_a_sound_page_has_nothing_wrong(planted):
-    assert not {subject: found for subject, found in planted("").items() if found}
+@pytest.mark.parametrize("sound", ["", MINUTE], ids=["page", "chapter"])
+def test_a_sound_page_has_nothing_wrong(planted, sound):
+    assert not {subject: found for subject, found in planted(sound).items() if found}
 
 
 @pytest.mark.parametrize(("subject", "fault"), FAULTS)

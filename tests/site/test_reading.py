@@ -5,36 +5,8 @@ import re
 import pytest
 
 from tests.support.looking import NARROW
-from tools.chapters import chapters
 
 pytestmark = pytest.mark.alone
-
-CUT = """() => [...document.querySelectorAll("div.highlight pre")]
-  .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
-  .map((box) => box.innerText.split("\\n").sort((a, b) => b.length - a.length)[0])
-  .filter((line) => line.length <= 79)"""
-BROKEN = """() => [...document.querySelectorAll("table code .pre")]
-  .filter((word) => word.checkVisibility() && word.getClientRects().length > 1)
-  .map((word) => word.innerText)"""
-WRAPPED = """() => [...document.querySelectorAll("td.interval")]
-  .filter((cell) => cell.checkVisibility()).filter((cell) => {
-    const range = document.createRange();
-    range.selectNodeContents(document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode());
-    return range.getClientRects().length > 1;
-  }).map((cell) => cell.innerText)"""
-
-
-@pytest.mark.parametrize("name", [path.stem for path in chapters()])
-def test_code_is_large_and_whole_and_words_are_not_broken(page, address, name):
-    page.goto(f"{address}/notebooks/{name}.html", wait_until="load")
-    shown = page.locator("div.highlight pre:visible").first
-    size = shown.evaluate("(e) => getComputedStyle(e).fontSize")
-    assert size == "14px"
-    assert page.evaluate(CUT) == []
-    assert page.evaluate(BROKEN) == [] == page.evaluate(WRAPPED)
-    shown.evaluate("(e) => (e.style.width = '20rem')")
-    shown.evaluate("(e) => (e.innerText = '#'.repeat(79))")
-    assert page.evaluate(CUT) == ["#" * 79], "a block too narrow was not seen"
 
 
 def test_what_scrolls_on_a_phone_shows_it(page, address):

@@ -13,9 +13,15 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from tools.browser import HTML, page_names
+from tools.folds import FOLDS
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 800}
 MEGABYTES = 3
+FOLD_TITLES = "|".join(
+    [fold.title.replace("N", r"\d+") for fold in FOLDS.values()]
+    + ["Code of this table", "Code of this listing"]
+)
+LOOKS = Path(__file__).with_name("looks.js").read_text("utf-8")
 COLOURS = ("color-contrast", "link-in-text-block")
 SUBJECTS = (
     "requests",
@@ -23,6 +29,8 @@ SUBJECTS = (
     "pictures",
     "icons",
     "search box",
+    "reading",
+    "beginning",
     "skip link",
     "phone",
     "weight",
@@ -33,137 +41,6 @@ SUBJECTS = (
 )
 # Of the site, if it is built; index.html only leads on to the first page.
 PAGES = [name for name in page_names() if name != "index.html"] if HTML.is_dir() else []
-
-# Each returns a list of complaints.
-RAW_MATHEMATICS = r"""() => {
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode;
-    if (node.parentElement.closest("pre, code, script, style, noscript, mjx-container")) continue;
-    if (/\$|\\\(|\\\[|\\begin\{/.test(node.data)) found.push("not typeset: " + node.data.trim());
-  }
-  for (const box of document.querySelectorAll(".math"))
-    if (!box.querySelector("mjx-container")) found.push("not typeset: " + box.innerText);
-  for (const bad of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
-    found.push("MathJax: " + (bad.getAttribute("data-mjx-error") || bad.innerText));
-  return found;
-}"""
-PICTURES = """() => [...document.images].flatMap((image) => [
-  ...(image.complete && image.naturalWidth ? [] : ["not loaded: " + image.src]),
-  ...(image.alt.trim() ? [] : ["no text alternative: " + image.src]),
-]).concat([...document.querySelectorAll("svg.drawn")]
-  .filter((figure) => !figure.getAttribute("aria-label")?.trim())
-  .map((figure) => "no text alternative: " + figure.textContent.slice(0, 60)))"""
-SMALL_WORDS = """() => [...document.querySelectorAll("svg.drawn text")]
-  .filter((words) => words.checkVisibility())
-  .map((words) => {
-    const { a, b } = words.getScreenCTM();
-    return [words, parseFloat(getComputedStyle(words).fontSize) * Math.hypot(a, b)];
-  })
-  .filter(([words, size]) => size < 9)
-  .map(([words, size]) => `${size.toFixed(1)} px are the words ${words.textContent}`)"""
-ICONS = """() => [...document.querySelectorAll("i[class*='fa-']")]
-  .filter((icon) => icon.checkVisibility())
-  .filter((icon) => ["none", ""].includes(getComputedStyle(icon, "::before").content))
-  .map((icon) => "not drawn: " + icon.className)"""
-SEARCH_BOXES = """() => {
-  const boxes = "input[type=search], .search-button, .search-button-field";
-  const seen = [...document.querySelectorAll(boxes)].filter((box) => {
-    const place = box.getBoundingClientRect();
-    const shown = box.checkVisibility({ visibilityProperty: true, opacityProperty: true });
-    return shown && place.width && place.right > 0 && place.left < innerWidth;
-  });
-  return seen.length === 1 ? [] : [`${seen.length} search boxes at width ${innerWidth}`];
-}"""
-SKIP_LINK = """() => {
-  const link = document.activeElement;
-  const target = link.hash && document.querySelector(link.hash);
-  return target ? [] : ["the first Tab reaches " + link.outerHTML.slice(0, 80)];
-}"""
-TOO_WIDE = """() => {
-  const width = document.documentElement.scrollWidth;
-  if (width <= innerWidth) return [];
-  const wide = [...document.querySelectorAll("body *")]
-    .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-    .map((e) => `${e.tagName}.${e.className}`);
-  return [`${width} wide on a screen of ${innerWidth}: ${wide.slice(0, 5).join(", ")}`];
-}"""
-# A diagram may scroll in its box, but on a phone none should.
-DRAWN_TOO_WIDE = """() => [...document.querySelectorAll("figure.flow > svg")]
-  .filter((part) => part.getBoundingClientRect().right > innerWidth || part.clientWidth < 100)
-  .filter((part) => part.checkVisibility() && !part.closest(".flows"))
-  .map((part) => "a drawing leaves the screen: " + part.getAttribute("aria-label").slice(0, 40))"""
-CUT_OFF = """() => [...document.querySelectorAll("div.math")].flatMap((box) =>
-  [...box.querySelectorAll("mjx-container")]
-    .filter((formula) => formula.getBoundingClientRect().left + box.scrollLeft
-                         < box.getBoundingClientRect().left - 1)
-    .map((formula) => "begins where nobody can scroll: " + formula.innerText.slice(0, 60)))"""
-
-# A program's words are thousands of elements of a few classes. One of each class is enough, if axe
-# sees it: not one in a folded cell, or scrolled out of its block.
-THIN = """() => {
-  const kept = new Set();
-  const spare = [...document.querySelectorAll(".highlight pre span")].filter((token) => {
-    const code = token.closest("pre");
-    const block = code.parentElement.parentElement.className;
-    const kind = [token.className, token.parentElement.className, block].join(" in ");
-    const seen = token.textContent.trim() && token.checkVisibility()
-      && token.getBoundingClientRect().right < code.getBoundingClientRect().right;
-    return !seen || kept.size === kept.add(kind).size;
-  });
-  for (const token of spare) token.replaceWith(...token.childNodes);
-  document.querySelectorAll(".highlight pre").forEach((code) => code.normalize());
-  window.dispatchEvent(new Event("resize"));  // fewer bold letters: other boxes scroll
-}"""
-
-
-# Formulas and drawings are thousands of elements. One in each kind of place is enough.
-FLAT = """() => {
-  const kept = new Set();
-  for (const part of document.querySelectorAll("mjx-container, svg[role=img][aria-label]")) {
-    const place = part.parentElement.closest("p, li, td, th, h1, h2, h3, figure, div");
-    const kind = `${part.tagName} in ${place?.tagName}.${place?.className}`;
-    if (kept.size === kept.add(kind).size) part.replaceChildren(part.matches("svg") ? "" : "x");
-  }
-}"""
-# What decides whether a text can be read: notes its colours, and what it is drawn on.
-COLOURED = """() => {
-  window.texts ??= new Map();
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode;
-    if (!text.data.trim()) continue;
-    const { color, fontSize, fontWeight, textDecorationLine, textShadow } =
-      getComputedStyle(text.parentElement);
-    const kind = [color, fontSize, fontWeight, textDecorationLine, textShadow,
-      text.parentElement.closest("a") ? "in a link" : "", texts.get(text) ?? ""];
-    for (let around = text.parentElement; around; around = around.parentElement) {
-      const { backgroundColor, backgroundImage, opacity, filter } = getComputedStyle(around);
-      kind.push(backgroundColor, backgroundImage, opacity, filter);
-      if (/^rgb\\(/.test(backgroundColor)) break;  // nothing behind it is seen
-    }
-    texts.set(text, kind.join());
-  }
-}"""
-# Three blocks for each kind of text keep their words; the others are like them.
-FEW = """() => {
-  const blocks = new Map(), counts = new Map();
-  const block = "p, li, dt, dd, td, th, pre, h1, h2, h3, h4, label, button, summary, div";
-  for (const text of window.texts.keys()) {
-    const around = text.parentElement.closest(block) ?? document.body;
-    blocks.set(around, [...(blocks.get(around) ?? []), text]);
-  }
-  for (const [around, inside] of blocks) {
-    const kinds = around.checkVisibility() ? inside.map((text) => window.texts.get(text)) : [];
-    if (kinds.some((kind) => (counts.get(kind) ?? 0) < 3))
-      for (const kind of new Set(kinds)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    else for (const text of inside) text.data = "";
-  }
-  for (const part of document.querySelectorAll("body *"))
-    if (!part.textContent.trim()) part.remove();
-  delete window.texts;
-}"""
 
 
 def subjects(name: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -211,20 +88,23 @@ def look(
     page.goto(f"{address}/{name}", wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise.then(() => document.fonts.ready.then(() => 0))")
 
-    wrong["mathematics"] = page.evaluate(RAW_MATHEMATICS)
-    wrong["pictures"] = page.evaluate(PICTURES)
-    wrong["icons"] = page.evaluate(ICONS)
-    wrong["search box"] = page.evaluate(SEARCH_BOXES)
+    page.evaluate(LOOKS)
+
+    def complaints(*scripts: str) -> list[str]:
+        return [told for script in scripts for told in page.evaluate(f"looks.{script}()")]
+
+    wrong["mathematics"] = complaints("rawMathematics")
+    wrong["pictures"] = complaints("pictures")
+    wrong["icons"] = complaints("icons")
+    wrong["search box"] = complaints("searchBoxes")
+    wrong["reading"] = complaints("cut", "broken", "smallCode")
+    wrong["beginning"] = page.evaluate("(titles) => looks.beginning(titles)", FOLD_TITLES)
     page.keyboard.press("Tab")
-    wrong["skip link"] = page.evaluate(SKIP_LINK)
+    wrong["skip link"] = complaints("skipLink")
     page.evaluate("document.activeElement.blur()")
     page.set_viewport_size(NARROW)
-    wrong["phone"] = [
-        found
-        for script in (TOO_WIDE, DRAWN_TOO_WIDE, CUT_OFF, SMALL_WORDS)
-        for found in page.evaluate(script)
-    ]
-    wrong["search box"] += page.evaluate(SEARCH_BOXES)
+    wrong["phone"] = complaints("tooWide", "drawnTooWide", "cutOff", "smallWords")
+    wrong["search box"] += complaints("searchBoxes")
     page.set_viewport_size(WIDE)
     wrong |= with_axe(page, wanted)
 
@@ -248,9 +128,10 @@ def with_axe(page: Page, wanted: Sequence[str]) -> dict[str, list[str]]:
     themes = [theme for theme in ("light", "dark") if f"axe, {theme}" in wanted]
     if not (themes or "axe, phone" in wanted):
         return wrong
-    page.evaluate(AXE_SCRIPT)
-    page.evaluate(THIN)
-    page.evaluate(FLAT)
+    for script in (AXE_SCRIPT, LOOKS):
+        page.evaluate(script)
+    page.evaluate("looks.thin()")
+    page.evaluate("looks.flat()")
     if "axe, phone" in wanted:
         page.set_viewport_size(NARROW)
         wrong["axe, phone"] = axe(page, only=("scrollable-region-focusable", "target-size"))
@@ -259,8 +140,8 @@ def with_axe(page: Page, wanted: Sequence[str]) -> dict[str, list[str]]:
         wrong["axe, light"] = axe(page, but=COLOURS)
     for theme in themes:
         dress(page, theme)
-        page.evaluate(COLOURED)
-    page.evaluate(FEW)
+        page.evaluate("looks.coloured()")
+    page.evaluate("looks.few()")
     for theme in themes:
         dress(page, theme)
         wrong[f"axe, {theme}"] = wrong.get(f"axe, {theme}", []) + axe(page, only=COLOURS)
