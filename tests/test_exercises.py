@@ -1,4 +1,4 @@
-"""Each judge takes two right answers, and refuses five wrong ones and all forbidden ones."""
+"""Each judge takes right answers, and refuses five or more wrong ones and all forbidden ones."""
 
 import re
 from importlib import import_module
@@ -37,7 +37,7 @@ def cases(answers):
 def test_every_judge_is_tried():
     assert set(RIGHT) == set(WRONG) == set(JUDGES)
     assert all(len(answers) == 2 for answers in RIGHT.values())
-    assert all(len(answers) == 5 for answers in WRONG.values())
+    assert all(len(answers) >= 5 for answers in WRONG.values())
 
 
 def test_every_prohibition_is_tried():

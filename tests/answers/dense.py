@@ -76,6 +76,8 @@ WRONG = {
         (lambda n, m, d: 2 * d * d * (n + m) + n * m * d, "nothing is gathered"),
         (lambda n, m, d: n * d * d + 2 * m * d * d + 2 * n * m * d, "the output is forgotten"),
         (lambda n, m, d: 4 * d * ((n + m) * d + n * m), "a multiply-add is two"),
+        (lambda n, m, d: 2 * n * d * (2 * d + n), "the others are ignored"),
+        (lambda n, m, d: d * d * (2 * n + m) + 2 * n * m * d, "one projection"),
     ],
     3: [
         (by_softmax, "logits that are all -inf"),
@@ -83,6 +85,8 @@ WRONG = {
         (nan_to_zero, "the answer is finite, but its gradient is not"),
         (lambda q, k, v, real: by_powers(q, k, v, torch.ones_like(real)), "padding is not"),
         (unscaled, "not divided by √d_h"),
+        (lambda q, k, v, real: by_powers(q, k, v, real) * real[..., None],
+         "padding gathers nothing"),
     ],
     5: [
         (lambda one, two: merge(one, two)[1:], "it is to return the largest logit"),

@@ -94,12 +94,17 @@ WRONG = {
         (lambda query, key, value: by_sums(query / 2, key, value), "by d_h, not by √d_h"),
         (lambda query, key, value: by_sums(query, key, value, False) / 2, "after the softmax"),
         (lambda query, key, value: by_sums(key, query, key), "a number is off by"),
+        (lambda query, key, value: by_sums(query / key.shape[-2] ** 0.5, key, value, scale=False),
+         "of the number of tokens"),
+        (lambda query, key, value: by_sums(query / query.shape[-2] ** 0.5, key, value, scale=False),
+         "of the number of tokens"),
     ],
     5: [
         (lambda w: previous(w, first=1, last=-1), "the first word and [SEP]"),
         (lambda w: previous(w, first=1), "if the first word is counted"),
         (lambda w: previous(w.mT), "a row is a query"),
         (lambda w: previous(w, step=0), "on itself"),
+        (lambda w: w.diagonal(-1, -2, -1)[..., 2:-1].mean(-1), "second word is left out"),
         (lambda w: previous(w) * (w.shape[-1] - 3), "the sum, not the mean"),
     ],
     6: [
@@ -115,6 +120,7 @@ WRONG = {
         (lambda joint, single: additive(joint, single / len(single)), "averaged, not added"),
         (lambda joint, single: additive(single.sum(dim=0), joint[None]), "upside down"),
         (lambda joint, single: additive(joint.mean(0), single.mean(1)), "averaged first"),
+        (lambda joint, single: additive(joint, single)[::-1], "exchanged"),
         (lambda joint, single: additive(joint, single)[0], "two tensors"),
     ],
 }  # fmt: skip

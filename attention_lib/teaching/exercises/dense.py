@@ -132,6 +132,14 @@ JUDGES = {
             f"{IF} queries and output are made of the others": (
                 lambda tokens, others, dim: 4 * others * dim**2 + 2 * tokens * others * dim
             ),
+            f"{IF} the others are ignored: tokens that attend to themselves": (
+                lambda tokens, others, dim: 4 * tokens * dim**2 + 2 * tokens**2 * dim
+            ),
+            f"{IF} keys and values are one projection: there are two": (
+                lambda tokens, others, dim: (
+                    (2 * tokens + others) * dim**2 + 2 * tokens * others * dim
+                )
+            ),
             f"{IF} the output is forgotten": (
                 lambda tokens, others, dim: (
                     (tokens + 2 * others) * dim**2 + 2 * tokens * others * dim
@@ -189,6 +197,11 @@ JUDGES = {
             f"{IF} padding is taken from the queries, not from the keys": (
                 lambda query, key, value, real: _attention(
                     query, key, value, causal_mask(query) & real[..., None]
+                )
+            ),
+            f"{IF} padding gathers nothing: it gathers what any token at its place may see": (
+                lambda query, key, value, real: _attention(
+                    query, key, value, causal_mask(query) & real[:, None] & real[..., None]
                 )
             ),
             f"{IF} a token does not see itself": (

@@ -133,6 +133,11 @@ JUDGES = {
             f"{IF} the logits are multiplied by √d_h": (
                 lambda query, key, value: _attention(query, key, value, power=0.5)
             ),
+            f"{IF} the logits are divided by the root of the number of tokens, not by √d_h": (
+                lambda query, key, value: _attention(
+                    query / key.shape[-2] ** 0.5, key, value, power=0
+                )
+            ),
             f"{IF} the softmax runs over the queries": (
                 lambda query, key, value: _attention(query, key, value, dim=-2)
             ),
@@ -157,6 +162,9 @@ JUDGES = {
             ),
             f"{IF} [SEP] is counted too": (
                 lambda weights: weights.diagonal(-1, -2, -1)[..., 1:].mean(dim=-1)
+            ),
+            f"{IF} the second word is left out too: the diagonal begins at the first word": (
+                lambda weights: weights.diagonal(-1, -2, -1)[..., 2:-1].mean(dim=-1)
             ),
             "this is the diagonal above the main one: a row is a query, a column a key": (
                 lambda weights: weights.diagonal(1, -2, -1)[..., 1:-1].mean(dim=-1)
@@ -183,6 +191,9 @@ JUDGES = {
             ),
             f"{IF} the vectors of the heads are averaged, not added": (
                 lambda joint, single: _compared(joint, single.mean(dim=0))
+            ),
+            "the two are exchanged: first the ratio, then the cosine": (
+                lambda joint, single: _compared(joint, single.sum(dim=0))[::-1]
             ),
             "this is the ratio upside down": (
                 lambda joint, single: _compared(single.sum(dim=0), joint)
