@@ -23,7 +23,7 @@ class Mixer(nn.Module):
     Args:
         dim: features of a token, and of a value.
         rule: takes query, key (batch, tokens, key_size), value (batch, tokens, dim) and strength
-            (batch, tokens, 1) between 0 and 1, which only the delta rule uses.
+            (batch, tokens, 1) between 0 and 1, which only the rules of `STRENGTHS` use.
         key_size: features of queries and keys.
     """
 
@@ -33,7 +33,7 @@ class Mixer(nn.Module):
         self.query = nn.Linear(dim, key_size, bias=False)
         self.key = nn.Linear(dim, key_size, bias=False)
         self.value = nn.Linear(dim, dim, bias=False)
-        self.strength = nn.Linear(dim, 1) if rule is delta_rule else None
+        self.strength = nn.Linear(dim, 1) if rule in STRENGTHS else None
         self.norm = nn.RMSNorm(dim)
         self.out = nn.Linear(dim, dim, bias=False)
 
@@ -69,16 +69,30 @@ def taylor(query: Tensor, key: Tensor, value: Tensor, _: Tensor | None) -> Tenso
     return weights @ value / (weights.sum(dim=-1, keepdim=True) + 1e-6)
 
 
+def directions(*vectors: Tensor) -> list[Tensor]:
+    """The features of the delta rule: all of length one."""
+    return [F.normalize(F.silu(x), dim=-1) for x in vectors]
+
+
 def delta_rule(query: Tensor, key: Tensor, value: Tensor, strength: Tensor) -> Tensor:
     """Write only what the summary does not hold yet: S += strength · key (value - keyᵀS)ᵀ.
 
     What each token writes depends on all before it: a triangular system.
     """
-    query, key = (F.normalize(F.silu(x), dim=-1) for x in (query, key))
+    query, key = directions(query, key)
     known = (strength * (key @ key.mT)).tril(-1)
     eye = torch.eye(known.shape[-1], device=known.device)
     written = torch.linalg.solve_triangular(eye + known, strength * value, upper=False)
     return (query @ key.mT).tril() @ written
+
+
+def uncorrected(query: Tensor, key: Tensor, value: Tensor, strength: Tensor) -> Tensor:
+    """The control of the delta rule: the same features and strengths, but sums that only grow."""
+    query, key = directions(query, key)
+    return (query @ key.mT).tril() @ (strength * value)
+
+
+STRENGTHS = (delta_rule, uncorrected)
 
 
 class OnTokens(nn.Module):
@@ -98,6 +112,7 @@ RULES = {
     "linear": linear_sum,
     "Taylor features": taylor,
     "delta rule": delta_rule,
+    "delta rule, uncorrected": uncorrected,
 }
 LIBRARY: dict[str, Callable[[int], nn.Module]] = {
     "ExternalAttention": partial(linear.ExternalAttention, slots=64),
@@ -228,7 +243,7 @@ def report(
 
 def overwritten_keys(fresh: bool) -> None:
     """Few keys, written again and again: what was written last?"""
-    names = ["softmax", "softmax, near first", "linear", "delta rule"]
+    names = ["softmax", "softmax, near first", "linear", "delta rule", "delta rule, uncorrected"]
     plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
     plugs["AttentionFree"] = dict(key_size=None)
     report(overwritten_keys, "linear-overwritten", OVERWRITTEN, plugs, "writes", 64, fresh)
@@ -238,6 +253,7 @@ def associative_recall(fresh: bool) -> None:
     """Pairs of a key and a value, each key once: what was its value?"""
     sizes = {"softmax": 16, "linear, key size 8": 8, "linear, key size 16": 16}
     sizes |= {"linear, key size 32": 32, "Taylor features": 16, "delta rule": 16}
+    sizes |= {"delta rule, uncorrected": 16}
     plugs: dict[str, dict] = {name: dict(key_size=size) for name, size in sizes.items()}
     plugs |= {name: dict(key_size=None) for name in LIBRARY}
     report(associative_recall, "linear-recall", RECALL, plugs, "pairs", 16, fresh)
