@@ -243,7 +243,7 @@ def report(
 
 def overwritten_keys(fresh: bool) -> None:
     """Few keys, written again and again: what was written last?"""
-    names = ["softmax", "softmax, near first", "linear", "delta rule", "delta rule, uncorrected"]
+    names = ["softmax", "softmax, near first", "linear", "delta rule"]
     plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
     plugs["AttentionFree"] = dict(key_size=None)
     report(overwritten_keys, "linear-overwritten", OVERWRITTEN, plugs, "writes", 64, fresh)
@@ -253,10 +253,16 @@ def associative_recall(fresh: bool) -> None:
     """Pairs of a key and a value, each key once: what was its value?"""
     sizes = {"softmax": 16, "linear, key size 8": 8, "linear, key size 16": 16}
     sizes |= {"linear, key size 32": 32, "Taylor features": 16, "delta rule": 16}
-    sizes |= {"delta rule, uncorrected": 16}
     plugs: dict[str, dict] = {name: dict(key_size=size) for name, size in sizes.items()}
     plugs |= {name: dict(key_size=None) for name in LIBRARY}
     report(associative_recall, "linear-recall", RECALL, plugs, "pairs", 16, fresh)
+
+
+def correction(fresh: bool) -> None:
+    """The recall of the delta rule, of its control without the correction, and of a plain sum."""
+    names = ["linear, key size 16", "delta rule", "delta rule, uncorrected"]
+    plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
+    report(correction, "linear-correction", RECALL, plugs, "pairs", 16, fresh)
 
 
 CROSSOVER: dict = dict(
@@ -285,4 +291,4 @@ def crossover(fresh: bool) -> None:
     store.save("linear-crossover", payload | dict(sweeps=sweeps))
 
 
-EXPERIMENTS = (overwritten_keys, associative_recall, crossover)
+EXPERIMENTS = (overwritten_keys, associative_recall, correction, crossover)
