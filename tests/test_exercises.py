@@ -142,6 +142,7 @@ def hold_softmax(answer):
         ("convolution", lambda x: F.conv1d(x[:, None], torch.ones(1, 1, 1))[:, 0].softmax(-1)),
         ("unfold", lambda x: x.unfold(-1, 1, 1)[..., 0].softmax(-1)),
         ("cumsum", lambda x: x.cumsum(-1)),
+        ("a module", lambda x: nn.Linear(4, 4)(x).softmax(-1)),
     ],
 )
 def test_an_operation_is_forbidden_by_whatever_name_it_is_called(name, answer):
@@ -191,6 +192,14 @@ def test_a_broken_answer_is_told_how_it_broke():
         raise TypeError("no such thing")
 
     assert "your code raised TypeError: no such thing" in repr(judge("channel 3", answer))
+
+
+def test_a_loop_over_the_batch_is_told_what_it_is_given():
+    def answer(query, key, value, strength, kept=0.9):
+        return torch.stack([torch.outer(k, v) for k, v in zip(key, value, strict=True)])
+
+    fault = judge("linear 7", answer).fault
+    assert fault.endswith("query is (2, 7, 3), which is (batch, tokens, features)")
 
 
 def test_an_unknown_exercise_names_those_there_are():

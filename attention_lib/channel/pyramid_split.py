@@ -14,10 +14,10 @@ class PyramidSplitAttention(nn.Module):
     r"""Read the map at several scales, and weigh the scales against each other.
 
     .. math::
-        F_s = K_s * x, \qquad
-        g_s = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1\, \mathrm{mean}_{ij} F_s + b_1) + b_2\bigr),
-        \qquad a_s = \mathop{\mathrm{softmax}}_{s}(g_s), \qquad
-        y = [\,a_1 F_1, \dots, a_S F_S\,]
+        U_n = K_n * x, \qquad
+        g_n = \sigma\bigl(W_2\, \mathrm{ReLU}(W_1\, \mathrm{mean}_{ij} U_n + b_1) + b_2\bigr),
+        \qquad a_n = \mathop{\mathrm{softmax}}_{n}(g_n), \qquad
+        y = [\,a_1 U_1, \dots, a_S U_S\,]
 
     Each of S branches sees every channel of the map with a kernel of its own size, and makes
     C / S channels.  One squeeze-and-excitation, shared by the branches, gives each of these a
@@ -108,20 +108,19 @@ CARD = Card(
     " * ceiling(height / stride) * ceiling(width / stride) + 2 * hidden * channels",
     memory="channels * ceiling(height / stride) * ceiling(width / stride)",
     flow="""
-        share := channels / branches
         rows := ceiling(height / stride)
         columns := ceiling(width / stride)
-        F1 = split.0 x      -> share rows columns  # 3 × 3 convolution
-        F2 = split.1 x      -> share rows columns  # 5 × 5 convolution
-        first = mean F1     -> share               # mean over places
-        second = mean F2    -> share               # mean over places
+        U1 = split.0 x      -> channels/branches rows columns  # 3 × 3 convolution
+        U2 = split.1 x      -> channels/branches rows columns  # 5 × 5 convolution
+        first = mean U1     -> channels/branches               # mean over places
+        second = mean U2    -> channels/branches               # mean over places
         squash first second -> branches hidden
         relu
-        excite              -> branches share
+        excite              -> branches channels/branches
         g = sigmoid
-        a1, a2 = softmax                           # softmax over branches
-        near = times a1 F1  -> share rows columns
-        far = times a2 F2   -> share rows columns
+        a1, a2 = softmax                                       # softmax over branches
+        near = times a1 U1  -> channels/branches rows columns
+        far = times a2 U2   -> channels/branches rows columns
         y = join near far   -> channels rows columns
     """,
     rejects=[

@@ -14,29 +14,29 @@ class SelectiveKernel(nn.Module):
     r"""Look at several scales, and let each channel choose among them.
 
     .. math::
-        U_s = \mathrm{ReLU}(\mathrm{BN}(K_s * x)), \qquad
-        z = \mathrm{ReLU}\Bigl(\mathrm{BN}\Bigl(W\, \mathrm{mean}_{ij} \sum_s U_s\Bigr)\Bigr),
-        \qquad a_{sc} = \mathop{\mathrm{softmax}}_{s}(A_s z)_c, \qquad
-        y_c = \sum_s a_{sc}\, U_{sc}
+        U_n = \mathrm{ReLU}(\mathrm{BN}(K_n * x)), \qquad
+        h = \mathrm{ReLU}\Bigl(\mathrm{BN}\Bigl(W_1 \mathrm{mean}_{ij} \sum_n U_n\Bigr)\Bigr),
+        \qquad a_{nc} = \mathop{\mathrm{softmax}}_{n}(A_n h)_c, \qquad
+        y_c = \sum_n a_{nc}\, U_{nc}
 
-    *Split*: each branch s is a grouped 3×3 convolution with dilation s: its nine places span
+    *Split*: each branch n is a grouped 3×3 convolution with dilation n: its nine places span
     3×3, 5×5 or 7×7, for the same number of weights.  *Fuse*: the branches are added, and the
-    mean of the sum over all places goes through a narrow layer to one short description z of the
-    map.  *Select*: from z, a softmax over the branches, one for each channel.
+    mean of the sum over all places goes through a narrow layer to one short description h of the
+    map.  *Select*: from h, a softmax over the branches, one for each channel.
 
     Args:
         channels: channels of the map, C, coming in and going out.
         branches: scales, S; 2 in the paper (there M).
         groups: groups of each 3×3 convolution, G; 32 in the paper.
-        reduction: how much shorter than C the description z is, r; 16 in the paper.
-        min_hidden: the least that z is shortened to, L; 32 in the paper.
+        reduction: how much shorter than C the description h is, r; 16 in the paper.
+        min_hidden: the least that h is shortened to, L; 32 in the paper.
         stride: steps between the positions that are answered; 2 where the authors' networks halve a
             map.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or a number is below 1.
 
-    In training mode, a batch of one has no statistics for the normalisation of z, and
+    In training mode, a batch of one has no statistics for the normalisation of h, and
     BatchNorm says so.
     """
 
@@ -124,7 +124,7 @@ CARD = Card(
         plus first second
         fuse.0               -> hidden                 # squash
         fuse.1                                         # batch norm
-        z = relu
+        h = relu
         logits = select      -> branches channels
         a1, a2 = softmax                               # softmax over branches
         chosen = times a1 U1 -> channels rows columns

@@ -14,12 +14,13 @@ class DoubleAttention(nn.Module):
     r"""Gather the whole map into a few descriptors, and let each place choose among them.
 
     .. math::
-        g_i = \sum_p \underset{p}{\mathrm{softmax}}(b_{ip})\, a_p, \qquad
-        y_p = W_o \sum_{i=1}^{n} \underset{i}{\mathrm{softmax}}(v_{ip})\, g_i, \qquad
-        a = W_a x, \; b = W_b x, \; v = W_v x
+        \alpha_{sp} = \underset{p}{\mathrm{softmax}}(W_\alpha x_p)_s, \qquad
+        \rho_{sp} = \underset{s}{\mathrm{softmax}}(W_\rho x_p)_s, \qquad
+        g_s = \sum_p \alpha_{sp}\, W_f x_p, \qquad
+        y_p = W_o \sum_{s=1}^{n} \rho_{sp}\, g_s
 
     *Gather*: each of the n attention maps is a softmax over the places p, and pools the features
-    a into one descriptor g, wherever on the map they lie.  *Distribute*: each place mixes the
+    W_f x into one descriptor g, wherever on the map they lie.  *Distribute*: each place mixes the
     descriptors by a softmax over these.  It is attention of each place to every other, with
     weights that are the product of both softmaxes; but summed in this order, the weights of the
     (HW)² pairs are never made.
@@ -96,14 +97,14 @@ CARD = Card(
     " + 2 * channels * feature_channels * attention_maps",
     memory="height * width * Max(channels, attention_maps)",
     flow="""
-        b = gather x              -> attention_maps height width
-        shares = softmax                                      # softmax over places
-        pooled = product x shares -> channels attention_maps  # weighted sum
-        feature                   -> feature_channels attention_maps
-        g = out                   -> channels attention_maps
-        v = distribute x          -> attention_maps height width
-        weights = softmax                                     # softmax over descriptors
-        y = product g weights     -> channels height width    # weighted sum
+        gather x             -> attention_maps height width
+        α = softmax                                      # softmax over places
+        pooled = product x α -> channels attention_maps  # weighted sum
+        g = feature          -> feature_channels attention_maps
+        made = out           -> channels attention_maps
+        distribute x         -> attention_maps height width
+        ρ = softmax                                      # softmax over descriptors
+        y = product made ρ   -> channels height width    # weighted sum
     """,
     properties={
         properties.pixel_permutation_equivariant,

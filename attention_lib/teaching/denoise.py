@@ -23,9 +23,10 @@ class Gate(Protocol):
 class Denoiser(nn.Module):
     """Take noise off a picture by turning down some of its twelve named bands.
 
-    A fixed bank of filters parts the picture into detail of four scales in each of three colours,
-    BANDS; their sum is the picture again.  All that is learned is how strongly each band passes:
-    the attention module is given the size of each band at each place and returns it rescaled.
+    A fixed bank of filters parts the picture into detail of three scales and the coarse rest, in
+    each of three colours, BANDS; their sum is the picture again.  All that is learned is how
+    strongly each band passes: the attention module is given the size of each band at each place
+    and returns it rescaled.
 
     Args:
         attention: makes a module for so many channels, such as `SqueezeExcitation`. None learns

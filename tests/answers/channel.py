@@ -58,6 +58,12 @@ def squeeze_excitation_size(c, r, bias):
     return 2 * c * (c // r) + (c + c // r if bias else 0)
 
 
+def counted_on_layers(widths, r, bias):
+    """The parameters of layers that are built."""
+    layers = [nn.Linear(*ends, bias) for c in widths for ends in ((c, c // r), (c // r, c))]
+    return sum(p.numel() for layer in layers for p in layer.parameters())
+
+
 def squeezed_by(function, last=torch.sigmoid):
     class Squeezed(SqueezeExcitation):
         def gate(self, x):
@@ -127,10 +133,10 @@ WRONG = {
     ],
     5: [
         (gate(lambda x: mean(x).sigmoid().expand_as(x)), "to multiply the map"),
-        (gate(lambda x: x * x.mean(dim=(0, 2, 3), keepdim=True).sigmoid()), "over the batch too"),
+        (gate(lambda x: x * torch.sigmoid(x.mean())), "over all axes"),
         (gate(lambda x: x * mean(x).sigmoid(), parameters=True), "no parameters"),
         (gate(lambda x: x * x.sigmoid().mean((2, 3), keepdim=True)), "σ stands before the mean"),
-        (gate(lambda x: (x.float() * mean(x.float()).sigmoid()).double()), "a number is off"),
+        (gate(lambda x: (x.float() * mean(x.float()).sigmoid()).double()), "in float32"),
     ],
     6: [
         (lambda s: None, "returned nothing"),
@@ -148,5 +154,6 @@ WRONG = {
     ],
 }
 FORBIDDEN = {
+    2: [(counted_on_layers, "uses a module")],
     3: [(eca_by_convolution, "uses convolution"), (eca_by_windows, "uses unfold")],
 }

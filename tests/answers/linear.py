@@ -104,16 +104,16 @@ def positive(x):
     return torch.where(x > 0, x + 1, x.exp())
 
 
-def fading_by_state(query, key, value, strength, kept=0.9, faded=None):
+def fading_by_state(query, key, value, strength, kept=0.9, faded=None, along=1):
     """The state, and `faded` in place of `kept` for the sum of the keys."""
     state = total = 0
     read = []
-    for q, k, v in zip(query.unbind(1), key.unbind(1), value.unbind(1), strict=True):
+    for q, k, v in zip(*(x.unbind(along) for x in (query, key, value)), strict=True):
         q, k = positive(q), positive(k)
         state = kept * state + k[:, :, None] * v[:, None]
         total = (kept if faded is None else faded) * total + k
         read.append((q[:, None] @ state)[:, 0] / (q * total).sum(dim=1, keepdim=True))
-    return torch.stack(read, dim=1)
+    return torch.stack(read, dim=along)
 
 
 def fading_by_pairs(query, key, value, strength, kept=0.9):
@@ -189,10 +189,10 @@ WRONG = {
             "z does not fade",
         ),
         (
-            lambda query, key, value, strength, kept=0.9: fading_by_pairs(
-                query, key, value, strength, 1 / kept
+            lambda query, key, value, strength, kept=0.9: fading_by_state(
+                query, key, value, strength, kept, along=0
             ),
-            "the more it counts",
+            "the samples of the batch",
         ),
         (
             lambda query, key, value, strength, kept=0.9: F.normalize(

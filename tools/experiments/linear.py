@@ -23,7 +23,7 @@ class Mixer(nn.Module):
     Args:
         dim: features of a token, and of a value.
         rule: takes query, key (batch, tokens, key_size), value (batch, tokens, dim) and strength
-            (batch, tokens, 1) between 0 and 1, which only the delta rule uses.
+            (batch, tokens, 1) between 0 and 1, which only the rules of `STRENGTHS` use.
         key_size: features of queries and keys.
     """
 
@@ -33,7 +33,7 @@ class Mixer(nn.Module):
         self.query = nn.Linear(dim, key_size, bias=False)
         self.key = nn.Linear(dim, key_size, bias=False)
         self.value = nn.Linear(dim, dim, bias=False)
-        self.strength = nn.Linear(dim, 1) if rule is delta_rule else None
+        self.strength = nn.Linear(dim, 1) if rule in STRENGTHS else None
         self.norm = nn.RMSNorm(dim)
         self.out = nn.Linear(dim, dim, bias=False)
 
@@ -69,16 +69,30 @@ def taylor(query: Tensor, key: Tensor, value: Tensor, _: Tensor | None) -> Tenso
     return weights @ value / (weights.sum(dim=-1, keepdim=True) + 1e-6)
 
 
+def directions(*vectors: Tensor) -> list[Tensor]:
+    """The features of the delta rule: all of length one."""
+    return [F.normalize(F.silu(x), dim=-1) for x in vectors]
+
+
 def delta_rule(query: Tensor, key: Tensor, value: Tensor, strength: Tensor) -> Tensor:
     """Write only what the summary does not hold yet: S += strength · key (value - keyᵀS)ᵀ.
 
     What each token writes depends on all before it: a triangular system.
     """
-    query, key = (F.normalize(F.silu(x), dim=-1) for x in (query, key))
+    query, key = directions(query, key)
     known = (strength * (key @ key.mT)).tril(-1)
     eye = torch.eye(known.shape[-1], device=known.device)
     written = torch.linalg.solve_triangular(eye + known, strength * value, upper=False)
     return (query @ key.mT).tril() @ written
+
+
+def uncorrected(query: Tensor, key: Tensor, value: Tensor, strength: Tensor) -> Tensor:
+    """The control of the delta rule: the same features and strengths, but sums that only grow."""
+    query, key = directions(query, key)
+    return (query @ key.mT).tril() @ (strength * value)
+
+
+STRENGTHS = (delta_rule, uncorrected)
 
 
 class OnTokens(nn.Module):
@@ -98,6 +112,7 @@ RULES = {
     "linear": linear_sum,
     "Taylor features": taylor,
     "delta rule": delta_rule,
+    "delta rule, uncorrected": uncorrected,
 }
 LIBRARY: dict[str, Callable[[int], nn.Module]] = {
     "ExternalAttention": partial(linear.ExternalAttention, slots=64),
@@ -243,6 +258,13 @@ def associative_recall(fresh: bool) -> None:
     report(associative_recall, "linear-recall", RECALL, plugs, "pairs", 16, fresh)
 
 
+def correction(fresh: bool) -> None:
+    """The recall of the delta rule, of its control without the correction, and of a plain sum."""
+    names = ["linear, key size 16", "delta rule", "delta rule, uncorrected"]
+    plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
+    report(correction, "linear-correction", RECALL, plugs, "pairs", 16, fresh)
+
+
 CROSSOVER: dict = dict(
     sizes=[32, 64, 128, 256, 512, 1024, 2048, 4096], dims=[128, 512], seconds=16.0
 )
@@ -269,4 +291,4 @@ def crossover(fresh: bool) -> None:
     store.save("linear-crossover", payload | dict(sweeps=sweeps))
 
 
-EXPERIMENTS = (overwritten_keys, associative_recall, crossover)
+EXPERIMENTS = (overwritten_keys, associative_recall, correction, crossover)

@@ -158,6 +158,7 @@ JUDGES = {
     ),
     2: Judge(
         _added_parameters,
+        forbids=("a module",),
         mistakes={
             "this is what comes out if biases are never counted": (
                 lambda widths, r, bias: _counted(widths, r)
@@ -214,8 +215,14 @@ JUDGES = {
             "this is what comes out if the mean runs over the channels too": _module(
                 lambda x: x * _mean(x, (1, 2, 3)).sigmoid()
             ),
+            "this is what comes out if the mean runs over all axes": _module(
+                lambda x: x * x.mean().sigmoid()
+            ),
             "this is what comes out if σ stands before the mean": _module(
                 lambda x: x * _mean(x.sigmoid())
+            ),
+            "this is what comes out in float32; the answer is to have the precision of x": _module(
+                lambda x: x.float() * _mean(x.float()).sigmoid()
             ),
         },
     ),

@@ -89,7 +89,11 @@ def _fading(answer: Callable[..., Tensor]) -> None:
         query, key = torch.randn(2, 2, 7, 3, dtype=EXACT)
         value, strength = torch.randn(2, 7, 5, dtype=EXACT), torch.rand(2, 7, 1, dtype=EXACT)
         wanted = _read(_products(query, key) * _fade(7, kept), value)
-        given = answer(query, key, value, strength, kept=kept)
+        try:
+            given = answer(query, key, value, strength, kept=kept)
+        except RuntimeError as broken:
+            what = f"query is {tuple(query.shape)}, which is (batch, tokens, features)"
+            raise RuntimeError(f"{broken}; {what}") from broken
         # it may add a small number to the divisor
         hold_tensor(given, wanted, f"with kept={kept}", allowed=1e-4)
 
@@ -101,6 +105,29 @@ def _products(query: Tensor, key: Tensor) -> Tensor:
 def _fade(tokens: int, kept: float) -> Tensor:
     position = torch.arange(tokens, dtype=EXACT)
     return kept ** (position[:, None] - position)
+
+
+def _faded(wrong: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]) -> Callable:
+    """A mistake of exercise 7: what it reads, by weights that do not fade yet."""
+
+    def mistake(
+        query: Tensor, key: Tensor, value: Tensor, strength: Tensor, kept: float = 0.9
+    ) -> Tensor:
+        return wrong(_products(query, key), value, strength, _fade(7, kept), kept)
+
+    return mistake
+
+
+def _over_the_batch(
+    query: Tensor, key: Tensor, value: Tensor, strength: Tensor, kept: float = 0.9
+) -> Tensor:
+    """The fading sums run over the samples, token by token."""
+    query, key = F.elu(query) + 1, F.elu(key) + 1
+    fade = _fade(len(query), kept).tril()
+    summary = torch.einsum("st,tnk,tnv->snkv", fade, key, value)
+    total = torch.einsum("st,tnk->snk", fade, key)
+    above = torch.einsum("snk,snkv->snv", query, summary)
+    return above / (query * total).sum(dim=-1, keepdim=True)
 
 
 JUDGES = {
@@ -205,34 +232,41 @@ JUDGES = {
     7: Judge(
         _fading,
         mistakes={
-            "nothing fades": (
-                lambda query, key, value, strength, kept=0.9: _read(_products(query, key), value)
-            ),
-            "z does not fade": (
-                lambda query, key, value, strength, kept=0.9: (
-                    (_products(query, key) * _fade(7, kept)).tril()
-                    @ value
-                    / _products(query, key).tril().sum(dim=-1, keepdim=True)
+            "nothing fades": _faded(lambda w, value, strength, fade, kept: _read(w, value)),
+            "z does not fade": _faded(
+                lambda w, value, strength, fade, kept: (
+                    (w * fade).tril() @ value / w.tril().sum(dim=-1, keepdim=True)
                 )
             ),
-            "the older a token, the more it counts": (
-                lambda query, key, value, strength, kept=0.9: _read(
-                    _products(query, key) * _fade(7, 1 / kept), value
-                )
+            "the older a token, the more it counts": _faded(
+                lambda w, value, strength, fade, kept: _read(w / fade, value)
             ),
-            "1 - kept is left of the state at each step, not kept": (
-                lambda query, key, value, strength, kept=0.9: _read(
-                    _products(query, key) * _fade(7, 1 - kept), value
-                )
+            "1 - kept is left of the state at each step, not kept": _faded(
+                lambda w, value, strength, fade, kept: _read(w * _fade(7, 1 - kept), value)
             ),
-            "each token reads all tokens, also those behind it": (
-                lambda query, key, value, strength, kept=0.9: (
-                    F.normalize(_products(query, key) * _fade(7, kept), p=1, dim=-1) @ value
-                )
+            "0.9 stands where kept is to stand": _faded(
+                lambda w, value, strength, fade, kept: _read(w * _fade(7, 0.9), value)
+            ),
+            "each token reads all tokens, also those behind it": _faded(
+                lambda w, value, strength, fade, kept: F.normalize(w * fade, p=1, dim=-1) @ value
+            ),
+            "nothing is divided by the sum of the weights": _faded(
+                lambda w, value, strength, fade, kept: (w * fade).tril() @ value
+            ),
+            "the strength is not used here": _faded(
+                lambda w, value, strength, fade, kept: _read(w * fade, strength * value)
+            ),
+            "the state runs over the samples of the batch, and is to run over their tokens": (
+                _over_the_batch
             ),
             "φ is missing: queries and keys are multiplied as they are": (
                 lambda query, key, value, strength, kept=0.9: _read(
                     query @ key.mT * _fade(7, kept), value
+                )
+            ),
+            "φ is elu alone; the 1 is missing": (
+                lambda query, key, value, strength, kept=0.9: _read(
+                    F.elu(query) @ F.elu(key).mT * _fade(7, kept), value
                 )
             ),
         },

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward")
-# The operations of torch behind the names by which an exercise forbids them
+# What is called in torch behind the names by which an exercise forbids it
 OPERATIONS: dict[str, tuple[str, ...]] = {
+    "a module": ("register_parameter",),
     "softmax": ("softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", *_ATTENTION),
     "logsumexp": ("logsumexp", "logaddexp", "logcumsumexp"),
     "matmul": (
@@ -112,7 +114,10 @@ class Watch:
                     what = f"it makes a tensor of shape {tuple(tensor.shape)}"
                     refuse(f"{what}, and the exercise allows {allowed:,} numbers here")
 
-        with _Calls(called), _Operations(run):
+        hook = register_module_parameter_registration_hook(
+            lambda module, name, parameter: called("register_parameter")
+        )
+        with hook, _Calls(called), _Operations(run):
             yield
 
     def _of_class(self, module: type) -> type:
