@@ -1,6 +1,8 @@
 """The samples are what the originals say; each scene's label is right, and each task asks what it
 claims to ask."""
 
+from itertools import product
+
 import numpy
 import pytest
 import torch
@@ -67,22 +69,22 @@ def test_nonsense_is_refused(call, said):
         call()
 
 
-@pytest.mark.parametrize("make", data.TASKS.values(), ids=data.TASKS)
+@pytest.mark.parametrize("make", [*data.TASKS.values(), *data.TAGGING.values()])
 def test_scenes_follow_from_their_seed(make):
     one, same, other = make(7, seed=3), make(7, seed=3), make(7, seed=4)
     torch.testing.assert_close(one, same, rtol=0, atol=0)
     assert not torch.equal(one.images, other.images)
     assert one.images.dtype == torch.float32
-    assert one.labels.dtype == torch.int64
+    assert one.labels.dtype == (torch.float32 if make in data.TAGGING.values() else torch.int64)
     assert len(one.images) == len(one.labels) == 7
     assert one.to("cpu").parts.keys() == one.parts.keys()
 
 
-def read(piece: torch.Tensor, split: str) -> int:
+def read(piece: torch.Tensor, split: str, allowed: float = 1) -> int:
     """The name of the digit a piece (8, 8) shows: the nearest of all in the split."""
     images, labels = data.digits(split)
     distance = (images - piece).square().sum(dim=(1, 2))
-    assert distance.min() < 1, "this is no digit of the split"
+    assert distance.min() < allowed, "this is no digit of the split"
     return labels[distance.argmin()].item()
 
 
@@ -147,6 +149,37 @@ def test_marker_strikes_through_the_target():
     blue = scenes.images[:, data.BLUE].unflatten(-2, (3, 8)).unflatten(-1, (3, 8))
     cell = blue.sum(dim=(-3, -1)).flatten(1).argmax(-1)
     assert torch.equal(cell, 3 * scenes.parts["row"] + scenes.parts["column"])
+
+
+def test_tagged_digits_stand_where_the_parts_say():
+    """Scraps and noise come on top of a digit: one of its kind fits under what is shown there."""
+    scenes = data.digits_among_scraps(40, seed=0, split="test")
+    images, names = data.digits("test")
+    kinds, top, left = (scenes.parts[part] for part in ("digits", "top", "left"))
+    assert (kinds[:, 0] != kinds[:, 1]).all() and (scenes.labels.sum(1) == 2).all()
+    assert (left[:, 0] <= 8).all() and (left[:, 1] >= 16).all()
+    for scene, place in product(range(40), range(2)):
+        kind, y, x = (part[scene, place] for part in (kinds, top, left))
+        assert scenes.labels[scene, kind] == 1
+        piece = scenes.images[scene, data.RED, y : y + 8, x : x + 8]
+        missing = (images[names == kind] - piece).amax(dim=(1, 2))
+        assert missing.min() < 0.25, f"scene {scene} shows no {kind} at {y}, {x}"
+
+
+def test_every_digit_is_drawn_and_scraps_are_in_every_scene():
+    scenes = data.digits_among_scraps(300, seed=0)
+    assert (scenes.labels.mean(dim=0) > 0.12).all()  # one of five scenes has each
+    inked = (scenes.images[:, data.RED] > 0.2).sum(dim=(1, 2)).float().mean()
+    whole = (data.digits()[0] > 0.2).sum(dim=(1, 2)).float().mean()
+    assert inked > 2.8 * whole, "two digits and six quarters of one"
+
+
+def test_the_large_digit_fills_its_picture():
+    scenes = data.one_large_digit(20, seed=0)
+    for image, label in zip(scenes.images, scenes.labels, strict=True):
+        assert label.sum() == 1
+        assert read(image[data.RED].unflatten(0, (8, 4)).unflatten(2, (8, 4)).mean((1, 3)), "train",
+                    allowed=6) == label.argmax()  # fmt: skip
 
 
 def test_noisy_crops():

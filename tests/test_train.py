@@ -100,6 +100,24 @@ def test_accuracy_counts_right_answers():
     assert train.accuracy(model, (scores, torch.tensor([0, 1, 2, 0])), batch=3) == 0.75
 
 
+def test_average_precision_by_hand():
+    """Class 1: of three with it, at places 1, 3 and 4. Class 2: the one with it comes last."""
+    scores = torch.tensor([[0.9, 0.4], [0.8, 0.3], [0.7, 0.2], [0.6, 0.1]])
+    labels = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    by_hand = ((1 + 2 / 3 + 3 / 4) / 3 + 1 / 4) / 2
+    assert train.average_precision(scores, labels) == pytest.approx(by_hand)
+
+
+def test_a_tagging_net_takes_a_head_or_has_a_mean():
+    images = torch.rand(2, 3, 32, 32)
+    plain = nets.TaggingNet(classes=4)
+    assert plain(images).shape == (2, 4) and plain.seen(images).shape == (2, 32, 8, 8)
+    torch.testing.assert_close(plain(images), plain.head[2](plain.seen(images).mean(dim=(2, 3))))
+    made = []
+    nets.TaggingNet(lambda channels: made.append(channels) or nn.Flatten())
+    assert made == [32]
+
+
 def test_a_gate_reads_the_cue_and_no_gate_does_not():
     """The chapter's claim, at the price of a few seconds: beyond the noise, on unseen digits."""
     training = data.channel_cue(8000, seed=1)

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 RED, GREEN, BLUE = range(3)
@@ -26,7 +27,7 @@ class Scenes(NamedTuple):
 
     Args:
         images: (scenes, 3, height, width), float32, about 0 to 1 with a little noise.
-        labels: (scenes,), int64, the digit to read.
+        labels: (scenes,), int64, the digit to read; or (scenes, kinds), float32, which are there.
         parts: what the scenes show, by name; each (scenes, ...), int64.
     """
 
@@ -165,6 +166,53 @@ def local_marker(scenes: int, seed: int, split: str = "train") -> Scenes:
     return Scenes(draw.noise(images), labels, dict(digits=grid, row=row, column=column))
 
 
+def digits_among_scraps(scenes: int, seed: int, split: str = "train") -> Scenes:
+    """Which digits are there?  Two of different kinds, one in each half, among six scraps.
+
+    A digit fills a sixteenth of the picture, so the mean over all places mostly speaks of the rest.
+    A scrap is a piece of a digit, 4 by 4 pixels.  Several labels can be right: one for each kind.
+
+    Returns:
+        Scenes with images (scenes, 3, 32, 32), labels (scenes, 10) float32, 1 for a digit that is
+        there, and parts `digits`, `top`, `left` (scenes, 2): which they are, and their corners.
+    """
+    size, scrap = 4 * CELL, CELL // 2
+    pictures, names = digits(split)
+    draw = _Draw(scenes, seed)
+    images = torch.zeros(scenes, 3, size, size)
+    for _ in range(6):
+        pieces = pictures[draw(len(names))].unfold(1, scrap, 1).unfold(2, scrap, 1)
+        piece = pieces[torch.arange(scenes), draw(CELL - scrap + 1), draw(CELL - scrap + 1)]
+        _paint(images, RED, piece, top=draw(size - scrap + 1), left=draw(size - scrap + 1))
+
+    first = draw(10)
+    kinds = torch.stack([first, (first + 1 + draw(9)) % 10], dim=1)
+    top = draw(size - CELL + 1, 2)
+    left = draw(size // 2 - CELL + 1, 2) + size // 2 * torch.tensor([0, 1])
+    sorted_by_kind, many = names.argsort(stable=True), names.bincount()
+    for place in range(2):
+        kind = kinds[:, place]
+        number = many.cumsum(0)[kind] - 1 - draw(len(names)) % many[kind]
+        shown = pictures[sorted_by_kind[number]]
+        _paint(images, RED, shown, top=top[:, place], left=left[:, place])
+    labels = torch.zeros(scenes, 10).scatter_(1, kinds, 1.0)
+    return Scenes(draw.noise(images), labels, dict(digits=kinds, top=top, left=left))
+
+
+def one_large_digit(scenes: int, seed: int, split: str = "train") -> Scenes:
+    """The control of `digits_among_scraps`: one digit fills the picture, so every place counts.
+
+    Returns:
+        Scenes with images (scenes, 3, 32, 32), labels (scenes, 10) float32 and no parts.
+    """
+    pictures, names = digits(split)
+    draw = _Draw(scenes, seed)
+    chosen = draw(len(names))
+    images = torch.zeros(scenes, 3, 4 * CELL, 4 * CELL)
+    images[:, RED] = F.interpolate(pictures[chosen][:, None], scale_factor=4, mode="bilinear")[:, 0]
+    return Scenes(draw.noise(images), F.one_hot(names[chosen], 10).float(), {})
+
+
 def noisy_crops(
     crops: int,
     seed: int,
@@ -207,6 +255,11 @@ TASKS: dict[str, Callable[..., Scenes]] = {
     "row and column": row_and_column,
     "local marker": local_marker,
 }
+# several labels a scene
+TAGGING: dict[str, Callable[..., Scenes]] = {
+    "digits among scraps": digits_among_scraps,
+    "one large digit": one_large_digit,
+}
 
 
 class _Draw:
@@ -226,9 +279,9 @@ class _Draw:
 
 
 def _paint(images: Tensor, channel: int, pieces: Tensor, top: Tensor, left: Tensor) -> None:
-    """Add one piece (scenes, 8, 8) to a channel of each image, its corner at (top, left)."""
+    """Add one square piece (scenes, side, side) to a channel of each image, from (top, left) on."""
     every = torch.arange(len(images))[:, None, None]
-    along = torch.arange(CELL)
+    along = torch.arange(pieces.shape[-1])
     rows, columns = top[:, None, None] + along[:, None], left[:, None, None] + along
     images[every, channel, rows, columns] += pieces
 

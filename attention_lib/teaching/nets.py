@@ -59,6 +59,41 @@ class SmallNet(nn.Module):
         return self.stage2(self.attention1(self.stage1(images)))
 
 
+class TaggingNet(nn.Module):
+    """Four convolutions, then a head that turns the map into a logit for each class.
+
+    Args:
+        head: makes it for so many channels; a mean over all places and a linear layer if None.
+        classes: kinds of answers, of which several may be right.
+        channels: of the map that the head is given.
+
+    Shapes: (batch, 3, height, width) to scores (batch, classes).
+    """
+
+    def __init__(
+        self,
+        head: Callable[[int], nn.Module] | None = None,
+        classes: int = 10,
+        channels: int = 32,
+    ):
+        super().__init__()
+        self.maps = nn.Sequential(
+            convolution(3, 12, 3, stride=2),
+            convolution(12, channels, 3),
+            convolution(channels, channels, 3, stride=2),
+            convolution(channels, channels, 1),
+        )
+        plain = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+        self.head = head(channels) if head else nn.Sequential(*plain)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.seen(images))
+
+    def seen(self, images: Tensor) -> Tensor:
+        """What the head is given: (batch, channels, height / 4, width / 4)."""
+        return self.maps(images)
+
+
 class SequenceNet(nn.Module):
     """A small language model: blocks of a mechanism that mixes tokens and a layer that does not.
 

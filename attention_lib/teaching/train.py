@@ -94,6 +94,22 @@ def accuracy(model: nn.Module, data: Sequence[Tensor], batch: int = 256) -> floa
     return (answers == targets.cpu()).float().mean().item()
 
 
+def average_precision(scores: Tensor, labels: Tensor) -> float:
+    """How well scores rank what has a label above what has not, 0 to 1: the mean over the classes.
+
+    Of a class, each sample that has the label counts the share of samples with it among those that
+    score as high or higher; the mean of these shares is its average precision.
+
+    Args:
+        scores: (samples, classes).
+        labels: (samples, classes), 1 or 0; each class has a sample with 1.
+    """
+    ranked = labels.gather(0, scores.argsort(dim=0, descending=True))
+    place = torch.arange(1, len(ranked) + 1, device=ranked.device)[:, None]
+    precision = ranked.cumsum(dim=0) / place
+    return ((precision * ranked).sum(dim=0) / ranked.sum(dim=0)).mean().item()
+
+
 def last_tokens_loss(scores: Tensor, answers: Tensor) -> Tensor:
     """The mean cross-entropy of a SequenceNet's scores at the places where answers are asked."""
     asked = scores[:, -answers.shape[1] :]
