@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 SIDE = 6  # height and width of the maps
 KEYS, VALUES = 9, 8  # what a domino may show on its left and on its right
+KINDS = 8  # of what stands at a place where no more is said
+VECTORS, FEATURES, MARKS = 6, 8, 4  # of `same_vector`
 NOT_ASKED = -100  # what `torch.nn.functional.cross_entropy` leaves out
 
 
@@ -83,6 +85,74 @@ def at_offset(samples: int, seed: int, down: int, right: int, kinds: int = 8) ->
     rows = torch.arange(SIDE)[:, None].expand_as(shown).roll(-down, dims=1)
     answers = shown.roll((-down, -right), dims=(1, 2))
     return Places(F.one_hot(shown, kinds).movedim(-1, 1).float(), answers, kinds, rows)
+
+
+def to_the_right(samples: int, seed: int, steps: int = 1, side: int = SIDE) -> Places:
+    """Which kind stands so many columns to the right?  The last columns are not asked.
+
+    Returns:
+        Places whose maps have one channel for each of eight kinds; every place has one at random.
+
+    Raises:
+        ValueError: if there is nothing to make, or nothing to ask.
+    """
+    if not 0 <= steps < side:
+        raise ValueError(f"steps={steps} must lie between 0 and side - 1 = {side - 1}")
+    shown = torch.randint(KINDS, (samples, side, side), generator=_generator(samples, seed))
+    answers = shown.roll(-steps, dims=2)
+    answers[:, :, side - steps :] = NOT_ASKED
+    return _in_own_row(shown, answers)
+
+
+def mirrored(samples: int, seed: int) -> Places:
+    """Which kind stands at the mirror place of my row?
+
+    Returns:
+        Places whose maps have one channel for each of eight kinds; every place has one at random.
+
+    Raises:
+        ValueError: if there is nothing to make.
+    """
+    shown = torch.randint(KINDS, (samples, SIDE, SIDE), generator=_generator(samples, seed))
+    return _in_own_row(shown, shown.flip(dims=(2,)))
+
+
+def same_vector(samples: int, seed: int, known: bool = False) -> Places:
+    """Which mark stands at the one marked place that carries the same vector as I do?
+
+    Every place carries one of six vectors of eight numbers.  Of the places with the same vector one
+    has a mark as well, of four kinds.  All the others are asked for it.
+
+    Args:
+        known: whether all maps share the six vectors; else each map draws its own.
+
+    Returns:
+        Places whose maps have 12 channels: the vector, and one for each mark.
+
+    Raises:
+        ValueError: if there is nothing to make.
+    """
+    generator, size = _generator(samples, seed), SIDE * SIDE
+    drawn = torch.randn(samples, VECTORS, FEATURES, generator=generator)
+    if known:
+        fixed = torch.Generator().manual_seed(0)
+        drawn = torch.randn(VECTORS, FEATURES, generator=fixed).expand_as(drawn)
+    vectors = 2 * F.normalize(drawn, dim=-1)
+    carried = torch.randint(VECTORS, (samples, size), generator=generator)
+    marked = torch.rand(samples, size, generator=generator).argsort(dim=1)[:, :VECTORS]
+    carried.scatter_(1, marked, torch.arange(VECTORS).expand_as(marked))
+    marks = torch.randint(MARKS, (samples, VECTORS), generator=generator)
+
+    own = vectors.gather(1, carried[..., None].expand(-1, -1, FEATURES))
+    written = torch.zeros(samples, size, MARKS)
+    written.scatter_(1, marked[..., None].expand(-1, -1, MARKS), F.one_hot(marks, MARKS).float())
+    answers = marks.gather(1, carried).scatter_(1, marked, NOT_ASKED)
+    return Places(
+        torch.cat([own, written], dim=2).mT.unflatten(2, (SIDE, SIDE)),
+        answers.view(samples, SIDE, SIDE),
+        MARKS,
+        (marked // SIDE).gather(1, carried).view(samples, SIDE, SIDE),
+    )
 
 
 class PlaceNet(nn.Module):
@@ -153,6 +223,12 @@ def right_at(net: nn.Module, task: Places, batch: int = 128) -> Tensor:
     with torch.inference_mode():
         parts = [net(maps.to(device)).argmax(dim=1).cpu() for maps in task.maps.split(batch)]
     return (torch.cat(parts) == task.answers)[task.answers != NOT_ASKED]
+
+
+def _in_own_row(shown: Tensor, answers: Tensor) -> Places:
+    """Maps of kinds, of which each answer stands in the row where it is asked."""
+    rows = torch.arange(shown.shape[1])[:, None].expand_as(shown)
+    return Places(F.one_hot(shown, KINDS).movedim(-1, 1).float(), answers, KINDS, rows)
 
 
 def _generator(samples: int, seed: int) -> torch.Generator:
