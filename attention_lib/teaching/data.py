@@ -250,6 +250,30 @@ def noisy_crops(
     return Crops(draw.noise(clean, level[:, None, None, None]), clean.contiguous(), level)
 
 
+def striped_crops(
+    crops: int,
+    seed: int,
+    split: str = "train",
+    cycles: tuple[float, float] = (8, 4),
+    size: int = 32,
+) -> Crops:
+    """Square pieces of a picture under slanted stripes of one frequency, and a little noise.
+
+    Strength and phase of the stripes are drawn for each crop; all three colours have the same.
+
+    Args:
+        crops, split, size: as in `noisy_crops`.
+        cycles: how many waves fit into the height and into the width of a crop.
+    """
+    found = noisy_crops(crops, seed, split, noise=0.02, size=size)
+    draw = torch.Generator().manual_seed(seed)
+    strength = 0.15 + 0.15 * torch.rand(crops, 1, 1, 1, generator=draw)
+    phase = torch.rand(crops, 1, 1, 1, generator=draw)
+    place = torch.arange(size) / size
+    waves = cycles[0] * place[:, None] + cycles[1] * place + phase
+    return found._replace(noisy=found.noisy + strength * (2 * torch.pi * waves).cos())
+
+
 TASKS: dict[str, Callable[..., Scenes]] = {
     "channel cue": channel_cue,
     "row and column": row_and_column,

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "attention": _ATTENTION,
     "convolution": ("convolution", "conv1d", "conv2d", "mkldnn_convolution", "cudnn_convolution"),
     "unfold": ("unfold", "im2col", "as_strided"),
+    "fft": ("_fft_r2c", "_fft_c2r", "_fft_c2c"),
 }
 
 
