@@ -132,7 +132,7 @@ DOMINOES: dict = dict(
     training_maps=9600,
     test_maps=400,
     rates=[0.002, 0.005, 0.01],
-    development_seeds=[0, 1],
+    development_seeds=[0],
     seeds=list(range(101, 106)),
 )
 
@@ -262,4 +262,42 @@ def paths(fresh: bool) -> None:
     report(paths, "hybrid-paths", PATHS, plugs, run, fresh)
 
 
-EXPERIMENTS = (paths, offset, dominoes)
+class Neighbour(nn.Module):
+    """Each place is told what stands one column to its left, or to its right; zeros at the edge."""
+
+    def __init__(self, side: str):
+        super().__init__()
+        self.padding, self.kept = (
+            ((1, 0), slice(-1)) if side == "left" else ((0, 1), slice(1, None))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(x, self.padding)[..., self.kept]
+
+
+NEIGHBOUR_NETS: dict[str, tuple[Sequence[Maker], bool]] = {
+    f"{side} neighbour, attention": ([lambda _, side=side: Neighbour(side), attention], False)
+    for side in ("left", "right")
+}
+
+
+def neighbours(fresh: bool) -> None:
+    """Dominoes, with one fixed step in place of the convolution: which way must it go?"""
+    learn = cache(lambda: places.dominoes(DOMINOES["training_maps"], seed=1))
+    test = places.dominoes(DOMINOES["test_maps"], seed=2)
+
+    def run(plug: str, rate: float, seed: int) -> dict:
+        torch.manual_seed(seed)
+        net, begun = place_net(*NEIGHBOUR_NETS[plug], test), time.process_time()
+        train.fit(net, learn()[:2], DOMINOES["steps"], DOMINOES["batch"], rate, seed)
+        seconds = time.process_time() - begun
+        return dict(accuracy=places.right_at(net, test).float().mean().item(), seconds=seconds)
+
+    plugs = {
+        name: dict(parameters=nets.parameters(place_net(*made, test)))
+        for name, made in NEIGHBOUR_NETS.items()
+    }
+    report(neighbours, "hybrid-neighbours", DOMINOES, plugs, run, fresh)
+
+
+EXPERIMENTS = (paths, offset, dominoes, neighbours)
