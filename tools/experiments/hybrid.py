@@ -49,7 +49,7 @@ def mobilevit(channels: int, patch_size: int) -> nn.Module:
 
 
 def acmix(channels: int) -> nn.Module:
-    return ACmix(channels, kernel_attention=5, heads=2)
+    return ACmix(channels, kernel_attention=3, heads=2)
 
 
 def contextual(channels: int) -> nn.Module:
@@ -66,7 +66,7 @@ DOMINO_NETS: dict[str, tuple[Sequence[Maker], bool]] = {
     "MobileViT block, patch 2": ([partial(mobilevit, patch_size=2)], False),
     "RelativeAttention twice": ([relative, relative], False),
     "the same, table started": ([relative_from_the_left, relative], False),
-    "ACmix twice, attention 5×5": ([acmix, acmix], False),
+    "ACmix twice, 3×3": ([acmix, acmix], False),
     "CoT twice, 3×3": ([contextual, contextual], False),
 }
 OFFSET_NETS: dict[str, tuple[Sequence[Maker], bool]] = {
@@ -126,13 +126,45 @@ def report(
     complete(name, payload, "runs", reported, run, "accuracy")
 
 
+AT_ONE_RATE = (
+    "All have the same maps, steps, batch and learning rate: one at which a convolution and then "
+    "attention learned the task from a seed that is not reported. A net that fails may do better "
+    "at another rate."
+)
+
+
+def report_at_one_rate(
+    experiment: Callable,
+    name: str,
+    settings: dict,
+    plugs: dict[str, dict],
+    run: Callable[..., dict],
+    fresh: bool,
+) -> None:
+    """Run the seeds that are reported, each net at the rate of the settings."""
+    payload: dict = dict(
+        provenance=origin("hybrid", experiment),
+        settings={**settings, "device": "cpu"},
+        fairness=AT_ONE_RATE,
+        plugs=plugs,
+        development=[],
+        runs=[],
+    )
+    payload = payload if fresh else resumed(name, payload)
+    reported = [
+        dict(plug=plug, rate=settings["rate"], seed=seed)
+        for seed in settings["seeds"]
+        for plug in plugs
+    ]
+    complete(name, payload, "runs", reported, run, "accuracy")
+
+
 DOMINOES: dict = dict(
     steps=400,
     batch=24,
     training_maps=9600,
     test_maps=400,
-    rates=[0.002, 0.005, 0.01],
-    development_seeds=[0],
+    rate=0.005,
     seeds=list(range(101, 106)),
 )
 
@@ -158,7 +190,7 @@ def dominoes(fresh: bool) -> None:
         name: dict(parameters=nets.parameters(place_net(*made, test)))
         for name, made in DOMINO_NETS.items()
     }
-    report(dominoes, "hybrid-dominoes", DOMINOES, plugs, run, fresh)
+    report_at_one_rate(dominoes, "hybrid-dominoes", DOMINOES, plugs, run, fresh)
 
 
 OFFSET: dict = dict(
@@ -297,7 +329,7 @@ def neighbours(fresh: bool) -> None:
         name: dict(parameters=nets.parameters(place_net(*made, test)))
         for name, made in NEIGHBOUR_NETS.items()
     }
-    report(neighbours, "hybrid-neighbours", DOMINOES, plugs, run, fresh)
+    report_at_one_rate(neighbours, "hybrid-neighbours", DOMINOES, plugs, run, fresh)
 
 
 EXPERIMENTS = (paths, offset, dominoes, neighbours)
