@@ -95,7 +95,7 @@ RIGHT = {
 WRONG = {
     1: [
         (lambda: None, "it returned nothing"),
-        (lambda: [0.5, 1 / 3, 1 / 6], "the step counts once"),
+        (lambda: [0.5, 0.33, 0.17], "the step counts once"),
         (lambda: [0.25, 0.5, 0.25], "the content alone"),
         (lambda: [2.45, 0.5, 0.25], "added after the softmax"),
         (lambda: [0.53, 0.3, 0.17], "mean of two softmaxes"),
