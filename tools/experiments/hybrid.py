@@ -10,8 +10,6 @@ from torch import nn
 from attention_lib.adapt import on_maps
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.hybrid import (
-    ACmix,
-    ContextualTransformer,
     MobileViTBlock,
     ParallelMultiScaleAttention,
     RelativeAttention,
@@ -36,24 +34,8 @@ def relative(channels: int) -> RelativeAttention:
     return RelativeAttention(channels, *SIDES, head_dim=16, expansion=1)
 
 
-def relative_from_the_left(channels: int) -> RelativeAttention:
-    """Each place begins by reading its left neighbour, nearly alone."""
-    module = relative(channels)
-    with torch.no_grad():
-        module.table[:, places.SIDE - 1, places.SIDE] = 8
-    return module
-
-
 def mobilevit(channels: int, patch_size: int) -> nn.Module:
     return MobileViTBlock(channels, dim=channels, depth=1, heads=2, patch_size=patch_size)
-
-
-def acmix(channels: int) -> nn.Module:
-    return ACmix(channels, kernel_attention=3, heads=2)
-
-
-def contextual(channels: int) -> nn.Module:
-    return ContextualTransformer(channels, groups=2, share=4)
 
 
 # The blocks of each net, and whether it is told the places
@@ -205,25 +187,6 @@ def neighbours(fresh: bool) -> None:
     report_dominoes(neighbours, "hybrid-neighbours", made, fresh)
 
 
-def tables(fresh: bool) -> None:
-    """Relative attention could do both steps; does it find them, and from a table with a start?"""
-    made: dict[str, Sequence[Maker]] = {
-        "RelativeAttention twice": [relative, relative],
-        "the same, table started": [relative_from_the_left, relative],
-    }
-    report_dominoes(tables, "hybrid-tables", made, fresh)
-
-
-def windows(fresh: bool) -> None:
-    """What sees 3×3 places of the map in each block."""
-    made: dict[str, Sequence[Maker]] = {
-        "convolution, convolution": [convolution, convolution],
-        "CoT twice, 3×3": [contextual, contextual],
-        "ACmix twice, 3×3": [acmix, acmix],
-    }
-    report_dominoes(windows, "hybrid-windows", made, fresh)
-
-
 OFFSET: dict = dict(
     steps=100,
     batch=24,
@@ -325,4 +288,4 @@ def paths(fresh: bool) -> None:
     report(paths, "hybrid-paths", PATHS, plugs, run, fresh)
 
 
-EXPERIMENTS = (paths, offset, order, neighbours, tables, windows)
+EXPERIMENTS = (paths, offset, order, neighbours)
