@@ -102,7 +102,7 @@ class Neighbour(nn.Module):
     def __init__(self, side: str):
         super().__init__()
         self.padding, self.kept = (
-            ((1, 0), slice(-1)) if side == "left" else ((0, 1), slice(1, None))
+            ((1, 0), slice(-1)) if side == "left" else ((0, 1), slice(1, None))  # type: ignore[var-annotated]
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -181,7 +181,10 @@ def order(fresh: bool) -> None:
 def neighbours(fresh: bool) -> None:
     """One fixed step in place of the convolution: which way must it go?"""
     made: dict[str, Sequence[Maker]] = {
-        f"{side} neighbour, attention": [lambda _, side=side: Neighbour(side), attention]
+        f"{side} neighbour, attention": [
+            lambda _, side=side: Neighbour(side),  # type: ignore[misc]  # the default binds a side
+            attention,
+        ]
         for side in ("left", "right")
     }
     report_dominoes(neighbours, "hybrid-neighbours", made, fresh)
