@@ -188,6 +188,12 @@ def test_what_was_never_run_keeps_nothing():
     assert keep(notebook, nbformat.v4.new_notebook()) == 1
 
 
+def test_a_notebook_that_was_written_and_not_run_has_no_output_to_keep(book):
+    empty = as_notebook(text(CLOCK), addresses(book.root))
+    runner.write(empty, notebook_of(book.chapter))
+    assert book.run(CLOCK) == ["seconds 1"]
+
+
 def test_a_kept_result_carries_the_number_of_its_cell():
     def ran(count: int, told: str) -> nbformat.NotebookNode:
         result = new_output("execute_result", {"text/plain": told}, execution_count=count)

@@ -42,6 +42,15 @@ def test_a_lucky_whole_number_moves():
     assert len(three) > 1 and len(shares) > 1
 
 
+def test_complex_numbers_move_in_both_parts():
+    z = torch.complex(torch.linspace(1, 2, 64), torch.linspace(2, 3, 64))
+    plain = z.exp()
+    with Noise(seed=1, by_shapes=False):
+        moved, one = z.exp(), torch.zeros(3, dtype=z.dtype).exp()
+    assert (moved.real != plain.real).any() and (moved.imag != plain.imag).any()
+    assert (moved - plain).abs().max() < 1e-5 and torch.equal(one, torch.ones_like(one))
+
+
 def test_whole_numbers_stay_whole(noise):
     a, b = torch.arange(6.0).view(2, 3), torch.arange(6.0).view(3, 2)
     assert (a @ b).tolist() == [[10, 13], [28, 40]]

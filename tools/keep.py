@@ -52,6 +52,8 @@ def keep(new: NotebookNode, old: NotebookNode, timings: bool = False) -> int:
     here, there = ({fact: told.get(fact) for fact in PLACE} for told in (stamp, then))
     given = then.get("key", "").partition("-")[2] == stamp.key.partition("-")[2]
     code, before = ([c for c in n.cells if c.cell_type == "code"] for n in (new, old))
+    if not then:  # it was written and never run: its empty outputs are none to keep
+        before = []
     kept = _kept(code, before, given, timings)
     if there != here and any(_varies(cell) for cell in _changed(code, before, kept)):
         kept = _kept(code, before, given, timings=True)
