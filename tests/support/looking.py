@@ -106,10 +106,10 @@ def look(
     wrong["phone"] = complaints("tooWide", "drawnTooWide", "cutOff", "smallWords")
     wrong["search box"] += complaints("searchBoxes")
     page.set_viewport_size(WIDE)
+    for event, listener in listeners.items():  # before axe: a thinned page is no longer its own
+        page.remove_listener(event, listener)
     wrong |= with_axe(page, wanted)
 
-    for event, listener in listeners.items():
-        page.remove_listener(event, listener)
     abroad = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     wrong["requests"] += [f"another host: {url}" for url in abroad]
     weight = sum(file(folder, url).stat().st_size for url in asked if file(folder, url).is_file())
