@@ -20,8 +20,9 @@ PROGRAM = "".join(  # the first and the last of its keywords are not to be seen
 )
 FOLD = '<div class="cell"><details class="hide">{}</details></div>'
 MINUTE = (
-    '<section class="bd-article"><details><summary style="padding: 1em">Set-up</summary></details>'
-    "<h2>In one minute</h2><p>An idea.</p></section>"
+    '<section class="bd-article"><div class="cell"><details class="hide">'
+    '<summary style="padding: 1em">Set-up</summary><div class="cell_output"><p>torch</p></div>'
+    "</details></div><h2>In one minute</h2><p>An idea.</p></section>"
 )
 ROWS = "<li>sound</li>" * 9 + '<li class="last">faint</li>'
 LINKS = "<p>words</p>" * 9 + '<p>words and <a href="#main">a link</a> among them</p>'
@@ -46,11 +47,15 @@ FAULTS = [
     ("reading", '<table><tr><td style="width: 4rem"><code><span class="pre">'
                 "two words</span></code></td></tr></table>"),
     ("reading", '<table style="width: 4rem"><tr><td class="interval">0.1 to 0.2</td></tr></table>'),
-    ("beginning", MINUTE.replace("<p>", '<p style="margin-top: 700px">')),
+    ("beginning", MINUTE.replace("<p>An", '<p style="margin-top: 700px">An')),
     ("beginning", MINUTE.replace("<h2>", PROGRAM + "<h2>")),
     ("beginning", MINUTE.replace("Set-up", "Code")),
     ("beginning", MINUTE + FOLD.format("<summary>Show</summary>")),
     ("beginning", MINUTE + FOLD.format('<summary aria-label="Show">Check</summary>')),
+    ("beginning", MINUTE + FOLD.format("<summary>Set-up</summary>")),
+    ("beginning", MINUTE.replace("In one minute", "Soon")),
+    ("beginning", MINUTE.replace("<p>torch</p>", "")),
+    ("beginning", MINUTE.replace("<details", "<details open")),
     ("beginning", MINUTE + "<p>#@title Set-up</p>"),
     ("skip link", '<button tabindex="1">first</button>'),
     ("phone", '<div style="width: 500px">wide</div>'),
@@ -60,6 +65,8 @@ FAULTS = [
               '<text x="50" y="50" transform="rotate(-90 50 50)">words</text></svg>'),
     ("phone", '<div style="overflow: auto"><figure class="flow">'
               '<svg role="img" aria-label="wide" width="600"></svg></figure></div>'),
+    ("phone", '<figure class="flow"><svg role="img" aria-label="gone" style="display: none"></svg>'
+              "</figure>"),
     ("axe, light", '<p style="color: #ccc; background: #fff">faint</p>'),
     ("axe, light", "<button></button>"),
     ("axe, light", f"<style>.k {{ color: #ccc; background: #fff }}</style>{PROGRAM}"),

@@ -74,7 +74,8 @@ window.looks = {
   beginning(wanted) {
     const heading = [...document.querySelectorAll("h2")]
       .find((found) => found.innerText.startsWith("In one minute"));
-    if (!heading) return [];
+    const titles = [...document.querySelectorAll(".cell details.hide > summary")];
+    if (!heading) return titles.length ? ["no heading says: In one minute"] : [];
     const sentence = heading.parentElement.querySelector(":scope > p");
     const bottom = sentence.getBoundingClientRect().bottom + scrollY;
     const above = (part) => part.getBoundingClientRect().top + scrollY < bottom;
@@ -82,7 +83,8 @@ window.looks = {
       .filter((box) => box.checkVisibility() && above(box));
     const folds = [...document.querySelectorAll(".bd-article details")].filter(above)
       .map((fold) => fold.querySelector("summary").innerText.trim());
-    const titles = [...document.querySelectorAll(".cell details.hide > summary")];
+    const setUps = titles.filter((title) => title.innerText.trim() === "Set-up");
+    const stamp = document.querySelector(".bd-article details:first-of-type .cell_output p");
     return [
       ...(bottom < 700 ? [] : [`its first sentence ends at ${bottom} pixels`]),
       ...code.map((box) => "code above the first sentence: " + box.innerText.slice(0, 40)),
@@ -91,6 +93,9 @@ window.looks = {
         .map((title) => "a fold that says nothing: " + title.innerText),
       ...titles.filter((title) => title.getAttribute("aria-label"))
         .map((title) => "a label hides the title: " + title.innerText),
+      ...(setUps.length === 1 ? [] : [`${setUps.length} folds are called Set-up`]),
+      ...(stamp?.textContent.includes("torch") ? [] : ["the set-up does not say where it ran"]),
+      ...(stamp?.checkVisibility() ? ["the set-up is open"] : []),
       ...(document.body.innerText.includes("#@title") ? ["#@title is seen"] : []),
     ];
   },
@@ -113,7 +118,7 @@ window.looks = {
   // A diagram may scroll in its box, but on a phone none should.
   drawnTooWide: () => [...document.querySelectorAll("figure.flow > svg")]
     .filter((part) => part.getBoundingClientRect().right > innerWidth || part.clientWidth < 100)
-    .filter((part) => part.checkVisibility() && !part.closest(".flows"))
+    .filter((part) => !part.closest(".flows, details:not([open])"))
     .map((part) => "a drawing leaves the screen: " + part.getAttribute("aria-label").slice(0, 40)),
 
   cutOff: () => [...document.querySelectorAll("div.math")].flatMap((box) =>
