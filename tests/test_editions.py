@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from tests.test_rules import EXERCISE, code
 from tools import alone, editions
-from tools.chapters import OPENING, addresses, as_notebook, chapters
+from tools.chapters import OPENING, addresses, as_notebook, chapters, code_cells
 from tools.folds import SETUP, kind
 from tools.used import defined, needed
 
@@ -51,7 +51,7 @@ TINY = (
 def notebook(text: str = TINY) -> nbformat.NotebookNode:
     """A chapter as published, though nothing ran: each cell shows something."""
     made = as_notebook(text, addresses())
-    for number, cell in enumerate((c for c in made.cells if c.cell_type == "code"), start=1):
+    for number, cell in enumerate(code_cells(made), start=1):
         cell.execution_count = number
         cell.outputs = [nbformat.v4.new_output("stream", text="shown\n")]
     made.metadata.attention_book = {"key": "k"}
@@ -92,7 +92,7 @@ def test_an_assignment_is_the_exercises_and_what_they_need():
     assert twice.startswith("def twice") and "Some words" not in rest[0]
     assert rest[0].startswith("## Exercises\n")
     assert not any("unused" in s or "print(" in s or "Summary" in s for s in rest)
-    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    code = code_cells(made)
     assert not any(cell.outputs or cell.execution_count for cell in code)
     assert "attention_book" not in made.metadata
 
@@ -129,7 +129,7 @@ def test_what_a_cell_needs_at_once():
 
 def undefined(made: nbformat.NotebookNode) -> dict[str, set[str]]:
     """The names that a cell uses before any cell defines them, by its first line."""
-    code = [cell.source for cell in made.cells if cell.cell_type == "code"]
+    code = [cell.source for cell in code_cells(made)]
     ever = {name for source in code for name in defined(source)}
     known: set[str] = set()
     found = {}

@@ -15,6 +15,7 @@ from tools.chapters import (
     addresses,
     as_notebook,
     chapters,
+    code_cells,
     is_stale,
     key,
     notebook_of,
@@ -110,6 +111,38 @@ def test_what_nbval_judges_does_not(root, chapter, done, changed):
     assert not is_stale(chapter, root)
 
 
+def test_prose_is_carried_into_a_notebook_without_a_run(root, chapter, done, monkeypatch):
+    notebook = nbformat.read(done, as_version=4)
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="ci 0\n")]
+    notebook.cells[-1].execution_count = 3
+    runner.write(notebook, done)
+    monkeypatch.setattr(runner, "execute", lambda *_, **__: pytest.fail("it ran"))
+    old = chapter.read_text()
+    chapter.write_text(old.replace("# Tiny\n", "# Tiny\n\nFirst.\n") + "\nLast.\n")
+    main([], root)
+    carried = nbformat.read(done, as_version=4)
+    assert [cell.source for cell in carried.cells if cell.cell_type == "markdown"] == [
+        "# Tiny\n\nFirst.",
+        "Last.",
+    ]
+    assert code_cells(carried) == code_cells(notebook)
+    assert carried.metadata == notebook.metadata
+    nbformat.validate(carried)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("print(preset, seed)", "print(preset)"),
+        ("```{code-cell} ipython3\nprint", "```{code-cell} ipython3\n:tags: [figure]\n\nprint"),
+    ],
+)
+def test_code_and_tags_are_not_carried(chapter, root, done, old, new):
+    assert old in chapter.read_text()
+    chapter.write_text(chapter.read_text().replace(old, new))
+    assert is_stale(chapter, root)
+
+
 @pytest.mark.parametrize("parameter", [{"preset": "t4"}, {"device": "cpu"}, {"seed": 1}])
 def test_another_parameter_makes_it_stale(root, chapter, done, parameter):
     assert is_stale(chapter, root, **parameter)
@@ -121,7 +154,7 @@ def test_a_new_address_is_written_without_a_run(root, chapter, done, monkeypatch
     assert HERE in done.read_text()
     main([], root)
     assert FORK in done.read_text() and HERE not in done.read_text()
-    assert "new addresses" in capsys.readouterr().out
+    assert "new prose or addresses" in capsys.readouterr().out
     assert not is_stale(chapter, root)
 
 

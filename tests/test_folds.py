@@ -15,6 +15,7 @@ from tools.chapters import (
     addresses,
     as_notebook,
     cells,
+    code_cells,
 )
 
 
@@ -22,7 +23,7 @@ def made(*blocks: str) -> list[nbformat.NotebookNode]:
     """The code cells of a chapter below its set-up."""
     notebook = as_notebook(OPENING + "".join(blocks), addresses())
     nbformat.validate(notebook)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"][3:]
+    return code_cells(notebook)[3:]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_cell_is_folded_everywhere(tag, source, title, site, outputs):
 
 def test_the_set_up_is_folded_and_an_error_in_it_is_seen():
     """Its output is folded where there always is some; of the others only an error would be."""
-    first = [c for c in as_notebook(OPENING, addresses()).cells if c.cell_type == "code"]
+    first = code_cells(as_notebook(OPENING, addresses()))
     hidden = [cell.metadata.jupyter.get("outputs_hidden", False) for cell in first]
     assert hidden == [False, False, True]
     assert [cell.source.partition("\n")[0] for cell in first] == [
@@ -82,7 +83,7 @@ def test_unfolding_changes_metadata_alone():
     folded, opened = (as_notebook(OPENING + EXERCISE, addresses()) for _ in range(2))
     folds.unfold(opened)
     assert [cell[:3] for cell in cells(folded)] == [cell[:3] for cell in cells(opened)]
-    kept = [set(cell.metadata) - {"mystnb"} for cell in opened.cells if cell.cell_type == "code"]
+    kept = [set(cell.metadata) - {"mystnb"} for cell in code_cells(opened)]
     assert kept == [{"tags"}] * 3 + [set(), {"tags"}]
     assert not any("hide" in tag for c in opened.cells for tag in c.metadata.get("tags", []))
 

@@ -14,7 +14,16 @@ from nbformat.v4 import new_code_cell, new_output
 
 from tests.test_execute import root, text  # noqa: F401 (root is a fixture)
 from tools import execute as runner
-from tools.chapters import PARAMETERS, addresses, as_notebook, chapters, is_stale, key, notebook_of
+from tools.chapters import (
+    PARAMETERS,
+    addresses,
+    as_notebook,
+    chapters,
+    code_cells,
+    is_stale,
+    key,
+    notebook_of,
+)
 from tools.keep import keep, shown
 
 CLOCK = ":tags: [nbval-ignore-output]\n\nclock()"
@@ -34,7 +43,7 @@ class Book:
         assert not is_stale(self.chapter, self.root) or "--seed" in arguments
         notebook = self.notebook()
         nbformat.validate(notebook)
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        code = code_cells(notebook)
         assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
         said = [cell.outputs[0].get("text") or cell.outputs[0].data["text/html"] if cell.outputs
                 else "" for cell in code[2:]]  # fmt: skip
@@ -53,7 +62,7 @@ class Book:
             "stored": lambda name: (root / name).read_text(),
             "library": lambda: self.value,
         }
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        code = code_cells(notebook)
         for count, cell in enumerate(code, start=1):
             outputs.clear()
             with redirect_stdout(StringIO()) as said:

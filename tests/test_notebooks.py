@@ -19,6 +19,7 @@ from tools.chapters import (
     as_notebook,
     cells,
     chapters,
+    code_cells,
     is_stale,
     notebook_of,
     published,
@@ -31,7 +32,7 @@ EVERY_CHAPTER = pytest.mark.parametrize("chapter", chapters(), ids=lambda path: 
 
 def output_complaints(notebook: nbformat.NotebookNode) -> list[str]:
     """What is wrong with the outputs of an executed notebook."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = code_cells(notebook)
     found = []
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("its cells were not run once each, from top to bottom")

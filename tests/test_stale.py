@@ -62,7 +62,7 @@ def test_of_peers_only_the_old_rows_are_measured_again(library):
 
 
 def test_a_changed_chapter_is_listed(library, chapter):  # noqa: F811
-    chapter.write_text(chapter.read_text() + "\nMore.\n")
+    chapter.write_text(chapter.read_text().replace("print(", "print(1, "))
     assert is_stale(chapter, library)
     assert [*stale.lines(library)] == ["notebook tiny: make execute CHAPTER=tiny"]
 

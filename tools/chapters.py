@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS: dict[str, str | int] = {"preset": "ci", "device": "auto", "seed": 0}
 ON_A_GPU = ("t4", "big")  # presets that are made for one
 
-# What a notebook follows from; NAME is the chapter's. The library is not in it: its changes are
-# judged by nbval, which runs every cell again.
-TEXT_AND_PINS = ("book/chapters/NAME.md", "book/weights.txt", "constraints.txt")
+# What a notebook's outputs follow from beside the code of its chapter, whose name stands for NAME.
+# The library is not in it: its changes are judged by nbval, which runs every cell again.
+PINS = ("book/weights.txt", "constraints.txt")
 RESULTS = ("book/results/*/NAME-*.json",)  # a chapter reads only those that begin with its name
 
 # The first two code cells of every chapter, word for word. Colab makes a form of the first.
@@ -149,6 +149,11 @@ def notebook_of(chapter: Path) -> Path:
     return chapter.parents[2] / "notebooks" / f"{chapter.stem}.ipynb"
 
 
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
     """The cells that carry a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
@@ -197,10 +202,12 @@ def cells(notebook: NotebookNode) -> list[tuple]:
 
 
 def key(chapter: Path, root: Path = ROOT, **parameters: str | int) -> str:
-    """A digest of text, parameters and pins, a hyphen, and one of the stored results it reads."""
-    told = repr(sorted((PARAMETERS | parameters).items()))
+    """A digest of code, parameters and pins, a hyphen, and one of the stored results it reads."""
+    text = jupytext.reads(chapter.read_text(encoding="utf-8"), fmt="md:myst")
+    code = [(cell.source, cell.metadata.get("tags")) for cell in code_cells(text)]
+    told = repr((sorted((PARAMETERS | parameters).items()), code))
     parts = []
-    for begin, patterns in ((told, TEXT_AND_PINS), ("", RESULTS)):
+    for begin, patterns in ((told, PINS), ("", RESULTS)):
         digest = hashlib.sha256(begin.encode())
         for pattern in patterns:
             for path in sorted(root.glob(pattern.replace("NAME", chapter.stem))):
@@ -216,7 +223,7 @@ def published(chapter: Path) -> NotebookNode | None:
 
 
 def is_stale(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
-    """Whether a chapter has changed since its notebook was made of it."""
+    """Whether its outputs may be others than when a chapter's notebook ran; prose decides none."""
     notebook = published(chapter)
     stamp = notebook.metadata.get("attention_book", {}) if notebook else {}
     return stamp.get("key") != key(chapter, root, **parameters)

@@ -3,10 +3,10 @@
     python -m tools.execute [chapter ...] [--preset ci] [--device auto] [--seed 0] [--force]
                             [--timings]
 
-A notebook is stale when its key no longer fits: chapter, stored results, pinned tool chain or
-parameters have changed. Of a notebook that runs again only what changed is rewritten, see
-tools/keep.py; --timings rewrites pictures and tagged cells too. A failing cell leaves the last
-good notebook as it was.
+A notebook is stale when its key no longer fits: a code cell, stored results, pinned tool chain or
+parameters have changed. Prose is carried into it without a run. Of a notebook that runs again only
+what changed is rewritten, see tools/keep.py; --timings rewrites pictures and tagged cells too. A
+failing cell leaves the last good notebook as it was.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tools.chapters import (
     as_notebook,
     cells,
     chapters,
+    code_cells,
     is_stale,
     key,
     notebook_of,
@@ -102,14 +103,15 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def restamp(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
-    """Carry what no run decides, addresses and folds, into a fresh notebook; true if it changed."""
+    """Carry what no run decides into a fresh notebook: prose, addresses, folds; true if changed."""
     notebook = published(chapter)
     wanted = as_notebook(chapter.read_text(encoding="utf-8"), addresses(root), **parameters)
     if notebook is None or cells(notebook) == cells(wanted):
         return False
-    for old, new in zip(notebook.cells, wanted.cells, strict=True):
-        old.source, old.id, old.metadata = new.source, new.id, new.metadata
-    write(notebook, notebook_of(chapter))
+    for new, old in zip(code_cells(wanted), code_cells(notebook), strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+    wanted.metadata = notebook.metadata
+    write(wanted, notebook_of(chapter))
     return True
 
 
@@ -138,8 +140,8 @@ def _stopped(draft: str) -> str:
 
 
 def _failure(chapter: Path, notebook: NotebookNode, name: str, what: str) -> ChapterError:
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    number, source = next((n, c.source) for n, c in enumerate(code, start=1) if c.id == name)
+    code = enumerate(code_cells(notebook), start=1)
+    number, source = next((n, cell.source) for n, cell in code if cell.id == name)
     first = re.sub(r"^#@title.*\n", "", source).partition("\n")[0]
     return ChapterError(f"{chapter.name}, code cell {number} ({first}): {what}")
 
@@ -177,7 +179,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
             print(said, f"ran in {seconds} s, {changed} outputs changed", flush=True)
         else:
             moved = restamp(chapter, root, **parameters)
-            print(said, "fresh, new addresses or folds written" if moved else "fresh", flush=True)
+            print(said, "fresh, new prose or addresses written" if moved else "fresh", flush=True)
 
 
 if __name__ == "__main__":

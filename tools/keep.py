@@ -10,6 +10,7 @@ from itertools import chain, repeat
 
 from nbformat import NotebookNode
 
+from tools.chapters import code_cells
 from tools.outputs import canonical
 
 READS = re.compile(r"\bstored\(")  # a cell that reads stored measurements
@@ -51,7 +52,7 @@ def keep(new: NotebookNode, old: NotebookNode, timings: bool = False) -> int:
     stamp, then = (n.metadata.get("attention_book", NotebookNode()) for n in (new, old))
     here, there = ({fact: told.get(fact) for fact in PLACE} for told in (stamp, then))
     given = then.get("key", "").partition("-")[2] == stamp.key.partition("-")[2]
-    code, before = ([c for c in n.cells if c.cell_type == "code"] for n in (new, old))
+    code, before = code_cells(new), code_cells(old)
     if not then:  # it was written and never run: its empty outputs are none to keep
         before = []
     kept = _kept(code, before, given, timings)

@@ -21,7 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.alone import nbval
-from tools.chapters import ROOT, chapters, notebook_of
+from tools.chapters import ROOT, chapters, code_cells, notebook_of
 from tools.execute import write
 from tools.outputs import RULES, drawings_only
 
@@ -81,7 +81,7 @@ def turn(seed: int | None) -> NotebookNode:
 
 def trouble(notebook: NotebookNode) -> tuple[list[str], str]:
     """What rounding changes in a notebook, a text each; and how much was tried, in words."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = code_cells(notebook)
     whole = run([turn(0), *code])  # so a cell's place is its number, from 1
     found = {number: (0, text) for number, text in whole.failures.items()}
 
