@@ -85,8 +85,8 @@ def test_the_students_has_no_solution_and_all_else():
 
 def test_an_assignment_is_the_exercises_and_what_they_need():
     made = editions.assignment(notebook(), PAGE)
-    title, whence, *rest = sources(made)
-    assert title.startswith("# Title\n") and PAGE in title and whence.startswith("## From the")
+    title, heading, *rest = sources(made)
+    assert title.startswith("# Title\n") and PAGE in title and heading.startswith("## From the")
     a, twice, numbers, changed, *rest = rest
     assert (a, numbers, changed) == ("a = 1", "numbers = [a]", "numbers[0] = 3")
     assert twice.startswith("def twice") and "Some words" not in rest[0]

@@ -40,7 +40,7 @@ EXERCISE = ASKED + STUB + SOLVED
         (GOOD.replace("[setup, nbval-ignore-output]", "[setup]"), "no set-up"),
         (GOOD.replace("display.stamp(preset, device)", "pass"), "no set-up"),
         (GOOD.replace("# Title", "Title"), "title"),
-        (GOOD.replace("## Break it", "## Mend it"), "Break it"),
+        (GOOD.replace("## Break it", "## Repair it"), "Break it"),
         (GOOD.replace("## Why", "## How").replace("## Use it", "## Why"), "in this order"),
         (GOOD.replace(LINE, ""), "the last line above its summary is not"),
         (GOOD.replace("tiny.html", "dense.html"), "is not '[Five questions on this chapter](SITE/"),

@@ -65,12 +65,12 @@ def assignment(notebook: NotebookNode, address: str) -> NotebookNode:
     set_up = [cell for cell in code if kind(cell) in SETUP]
     taken = _needed_from([cell for cell in code if cell not in set_up], parts[place])
     says = f"The exercises of [a chapter]({address}), which explains what they ask."
-    whence = "## From the chapter\n\nThe exercises use what is computed here."
+    heading = "## From the chapter\n\nThe exercises use what is computed here."
     asked = deepcopy(notebook)
     asked.cells = [
         new_markdown_cell(f"{titles[0]}\n\n{says}", id="exercises"),
         *set_up,
-        *([new_markdown_cell(whence, id="from-the-chapter"), *taken] if taken else []),
+        *([new_markdown_cell(heading, id="from-the-chapter"), *taken] if taken else []),
         *parts[place],
     ]
     asked = student(asked, address)

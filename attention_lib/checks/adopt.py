@@ -56,7 +56,7 @@ class CustomCard(Card):
     """A card of somebody's module: its forward may not say its shapes, it may be there already."""
 
     laid: str = ""  # "maps" or "tokens", where its forward does not say
-    width: int = 0  # channels or features of its input, likewise
+    width: int = 0  # channels or features of its input
     instance: nn.Module | None = None  # what is copied, in place of being made
 
     @property

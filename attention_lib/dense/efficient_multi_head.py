@@ -27,11 +27,11 @@ class EfficientMultiHeadAttention(nn.Module):
     logits of all heads; an instance norm of each head's N × M weights, by their own mean and
     variance, makes the heads differ again.  With no context the tokens attend to their own map.
 
-    Logits and weights are in single precision at least: half precision has no room for the
+    Logits and weights are in float32 or better: half precision has no room for the
     products of large features.
 
     Biases that make no difference are left out: of keys and of the mixing, because a softmax does
-    not see a shift; of values and of the layer norm, because normed weights sum to zero.  Hence
+    not see a shift; of values and of the layer norm, because normed weights sum to zero.  So
     there is no mask either: the norm would give what it hides a weight other than zero.
 
     The kernel of D is s + 1, padded with zeros by s / 2, rounded so that any map has ⌈H/s⌉ × ⌈W/s⌉

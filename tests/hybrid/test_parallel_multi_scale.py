@@ -104,7 +104,7 @@ def test_scales_are_weighed_by_one_softmax(muse):
 
 
 def test_answers_do_not_drift(muse):
-    """The fault of others: weights that were normalised anew, in place, at every call."""
+    """The fault of others: weights that were normalised again, in place, at every call."""
     before = {name: p.clone() for name, p in muse.named_parameters()}
     first = [muse(X) for _ in range(3)]
     assert torch.equal(first[0], first[2])

@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 
 class _AnySize(nn.Module):
-    """A model that is built for one height and width, built anew for each that it meets."""
+    """A model that is built for one height and width, built again for each that it meets."""
 
     def __init__(self, build):
         super().__init__()

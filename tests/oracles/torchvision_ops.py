@@ -10,7 +10,7 @@ import torch
 try:
     import torchvision  # noqa: F401
 except ModuleNotFoundError as error:
-    if error.name != "torchvision":  # where it is not installed there is nothing to mend
+    if error.name != "torchvision":  # where it is not installed there is nothing to repair
         raise
 except RuntimeError as error:
     if "torchvision::nms" not in str(error):

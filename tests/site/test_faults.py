@@ -1,4 +1,4 @@
-"""Whoever looks at a page finds a fault that was planted in it, and none in a sound one."""
+"""A look at a page finds a fault that was planted in it, and none in a sound one."""
 
 from itertools import count
 

@@ -21,7 +21,7 @@ class Change(NamedTuple):
 
 
 def changes(card: Card) -> Iterator[Change]:
-    """Lines left out or exchanged, inputs left out, added or exchanged, axes likewise."""
+    """Lines left out or exchanged, inputs left out, added or exchanged; the same with axes."""
     written = re.split("[\n;]", card.flow.strip())
     lines = [" ".join(line.partition("#")[0].split()) for line in written]
     steps = [i for i, line in enumerate(lines) if line and ":=" not in line]

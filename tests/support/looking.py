@@ -120,7 +120,7 @@ def look(
 
 
 def with_axe(page: Page, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """What axe says of a page that is seen wide, which is thinned: load it anew for other looks.
+    """What axe says of a page that is seen wide, which is thinned: load it again for other looks.
 
     Most of axe's time goes into colours, so they are looked at last, on a few texts of each kind.
     """

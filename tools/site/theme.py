@@ -1,11 +1,11 @@
-"""What the theme and docutils write is mended where a screen reader would stumble."""
+"""What the theme and docutils write is corrected where a screen reader would stumble."""
 
 from urllib.parse import urlsplit
 
 from sphinx.application import Sphinx
 
 
-def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+def correct(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Correct what screen readers stumble over in what the theme and docutils write."""
     if "body" in context:  # a list whose children are no list items
         body = context["body"].replace('role="list" class="citation-list"', 'class="citation-list"')
@@ -24,4 +24,4 @@ def mend(app: Sphinx, page: str, template: str, context: dict, doctree: object) 
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("html-page-context", mend, priority=900)
+    app.connect("html-page-context", correct, priority=900)
