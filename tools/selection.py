@@ -32,6 +32,7 @@ from attention_lib.catalog import catalog
 from attention_lib.measure.sizes import sizes_named
 from attention_lib.measure.trace import trace_fake
 from tools.flowchart import flowchart
+from tools.pages.experiments import anchor, trained
 
 # The page's script takes no larger sizes: its formulas were tried up to these
 MOST = {"side": 1024, "tokens": 2**20, "batch": 1024}
@@ -253,10 +254,10 @@ def row(path: Path, card: Card) -> str:
         sized = ranking.at_size(card, Need(**vars(need) | {"causal": causal}))
         counts = ranking.counted_at(sized, need)
         cells = "".join(f'<td data-value="{counts[k]}">{shown(counts[k])}</td>' for k in COUNTED)
-    notes = [sentence(note) for note in properties_in_words(card)]
+    notes = [escape(sentence(note)) for note in properties_in_words(card)]
     if stored := evidence.experiments_with(str(card)):
-        notes.append(f"In stored experiments: {', '.join(stored)}.")
-    told = f'<tr class="why"><td colspan="{len(COUNTED) + 1}">{escape(" ".join(notes))}</td></tr>'
+        notes.append(f"In stored experiments: {', '.join(map(experiment, stored))}.")
+    told = f'<tr class="why"><td colspan="{len(COUNTED) + 1}">{" ".join(notes)}</td></tr>'
     marks = " ".join(
         f'data-{name}="1"'
         for name, holds in (("padding", takes_key_mask(card)), ("rows", asks_for_rows(card)))
@@ -267,6 +268,12 @@ def row(path: Path, card: Card) -> str:
         f'{escape(card.title)}</a><span class="changed"></span></th>{cells}</tr>'
         + (f"\n{told}" if notes else "")
     )
+
+
+def experiment(name: str) -> str:
+    """The name of a stored experiment; a link where the page has its table."""
+    shown = name in dict(trained())
+    return f'<a href="#{anchor(name)}">{name}</a>' if shown else name
 
 
 ROWS = "its tokens are the pixels of a map: tick “pixels” and give height and width"

@@ -80,7 +80,7 @@ def net(name: str, task: str, seed: int) -> nets.SmallNet:
 
 
 def plugs_in_net(fresh: bool) -> None:
-    """Three tasks, five plug-ins and a control: who solves what, see FAIR."""
+    """A cue in a channel, in row and column, or on the spot: which module finds which?"""
     names = [*PLUGS, *CONTROLS]
     payload: dict = dict(
         provenance=origin("channel", plugs_in_net),
@@ -151,7 +151,7 @@ DENOISING: dict = dict(
 
 
 def gates_on_picture(fresh: bool) -> None:
-    """What gates do as the noise on a real picture grows, and what they are worth in decibel."""
+    """Noise on a photograph grows: what are gates worth, in decibel?"""
     makers = dict(
         constant=None,
         SqueezeExcitation=partial(channel.SqueezeExcitation, reduction=1),

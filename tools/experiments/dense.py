@@ -199,18 +199,18 @@ def compare(experiment: Callable, name: str, makers: Makers, fresh: bool) -> Non
 
 
 def how_many_heads(fresh: bool) -> None:
-    """One head or several, learned comparisons or none: who solves what, see FAIR."""
+    """One head or several, learned comparisons or none: which solves what?"""
     compare(how_many_heads, "dense-heads", HEADS, fresh)
     compare(how_many_heads, "dense-recall", HEADS, fresh)
 
 
 def which_scale(fresh: bool) -> None:
-    """What the factor of the logits does to training, in narrow and in wide heads."""
+    """The factor before the softmax: what does it do to training, in narrow and in wide heads?"""
     compare(which_scale, "dense-scale", SCALE, fresh)
 
 
 def which_ratio(fresh: bool) -> None:
-    """What fewer keys cost where every pixel has to read one other pixel."""
+    """Every pixel has to read one other pixel: what do fewer keys cost?"""
     compare(which_ratio, "dense-ratio", RATIO, fresh)
 
 

@@ -259,7 +259,7 @@ def associative_recall(fresh: bool) -> None:
 
 
 def correction(fresh: bool) -> None:
-    """The recall of the delta rule, of its control without the correction, and of a plain sum."""
+    """Recall by the delta rule, by the same without correction, and by a plain sum: who wins?"""
     names = ["linear, key size 16", "delta rule", "delta rule, uncorrected"]
     plugs: dict[str, dict] = {name: dict(key_size=16) for name in names}
     report(correction, "linear-correction", RECALL, plugs, "pairs", 16, fresh)

@@ -156,12 +156,12 @@ def where_to_read(fresh: bool) -> None:
 
 
 def known_vectors(fresh: bool) -> None:
-    """The question by content, for longer; and with vectors that all maps share."""
+    """The question by content, for longer, and with vectors that all maps share: who passes?"""
     report(known_vectors, "mixing-known", KNOWN, ["GlobalFilter"], fresh)
 
 
 def other_sizes(fresh: bool) -> None:
-    """Trained on maps of one size, asked on larger ones."""
+    """Trained on maps of one size, asked on larger ones: what still works?"""
     plugs = ["SpatialShift", "GlobalFilter", "VisionPermutator", "RelativeAttention"]
     report(other_sizes, "mixing-sizes", SIZES, plugs, fresh)
 
@@ -193,7 +193,7 @@ def filtering(plug: str, size: int) -> nn.Module:
 
 
 def stripes_on_picture(fresh: bool) -> None:
-    """Take stripes of one frequency off a photograph, by one linear layer."""
+    """Stripes of one frequency on a photograph: which linear layer takes them off?"""
     plugs = ["convolution 3×3", "convolution 7×7", "GlobalFilter", AS_IDENTITY]
     size = STRIPES["size"]
 

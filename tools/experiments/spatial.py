@@ -72,7 +72,7 @@ def net(name: str, seed: int) -> nets.SmallNet:
 
 
 def places(fresh: bool) -> None:
-    """Which place matters: row and column, its control, four plug-ins and two controls."""
+    """Row and column, and a cue on the spot: which gate knows where?"""
     names = [*PLUGS, *CONTROLS]
     payload: dict = dict(
         provenance=origin("spatial", places),
@@ -169,7 +169,7 @@ def points_at(model: nets.TaggingNet, scenes: data.Scenes) -> float:
 
 
 def heads(fresh: bool) -> None:
-    """A plain classifier, the class-specific head put on it, and a net trained with that head."""
+    """Several digits among scraps: what does a head with a softmax for each class gain?"""
     payload: dict = dict(
         provenance=origin("spatial", heads),
         settings={**HEADS, "device": "cpu"},

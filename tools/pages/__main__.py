@@ -9,6 +9,7 @@
     book/api/from_*.md             the classes of other collections, and what they are here
     book/api/authors.md            the table of ratios to the authors' own code
     book/api/selection-*.md        the parts of the page "Which one?", see tools.selection
+    book/api/experiments.md        what it shows of the stored experiments
     book/mechanisms.md             the table of all mechanisms
     book/status.md                 what was executed and measured, where and when
     book/cite.md                   how to cite the book
@@ -27,6 +28,7 @@ from tools.chapters import ROOT
 from tools.pages.about import changes_page, cite_page
 from tools.pages.authors import authors_page
 from tools.pages.elsewhere import elsewhere_pages
+from tools.pages.experiments import experiments_page
 from tools.pages.library import library_pages
 from tools.pages.map import drawing
 from tools.pages.markdown import growth, page, table
@@ -48,6 +50,7 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
         **library_pages(root),
         **coming,
         book / "api/authors.md": authors_page(root),
+        book / "api/experiments.md": experiments_page(root),
         book / "api/symbols.md": symbols_table(),
         book / "api/chapters.md": chapters_table(root),
         book / "api/doors.md": doors(root),
