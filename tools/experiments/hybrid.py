@@ -169,7 +169,7 @@ def report_dominoes(experiment: Callable, name: str, made: Made, fresh: bool) ->
 
 
 def order(fresh: bool) -> None:
-    """The neighbour first or the far domino first; either alone; and the chapter's mechanisms."""
+    """The neighbour first or the far domino first; either twice; and the chapter's mechanisms."""
     made: Made = {
         "convolution, attention": ([convolution, attention], False),
         "attention, convolution": ([attention, convolution], False),
@@ -181,9 +181,13 @@ def order(fresh: bool) -> None:
         "RelativeAttention twice": ([relative, relative], False),
         "the same, left neighbour at +8": ([partial(started, right=1), relative], False),
         "the same, right neighbour at +8": ([partial(started, right=-1), relative], False),
-        "ACmix twice": ([acmix, acmix], False),
     }
     report_dominoes(order, "hybrid-order", made, fresh)
+
+
+def both_at_once(fresh: bool) -> None:
+    """ACmix, which has a convolution beside its attention; apart, for it takes ten times as long."""
+    report_dominoes(both_at_once, "hybrid-acmix", {"ACmix twice": ([acmix, acmix], False)}, fresh)
 
 
 def neighbours(fresh: bool) -> None:
@@ -296,4 +300,4 @@ def paths(fresh: bool) -> None:
     report(paths, "hybrid-paths", PATHS, plugs, run, fresh)
 
 
-EXPERIMENTS = (paths, offset, order, neighbours)
+EXPERIMENTS = (paths, offset, order, both_at_once, neighbours)
