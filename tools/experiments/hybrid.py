@@ -10,7 +10,6 @@ from torch import nn
 from attention_lib.adapt import on_maps
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.hybrid import (
-    ACmix,
     ContextualTransformer,
     MobileViTBlock,
     ParallelMultiScaleAttention,
@@ -42,11 +41,6 @@ def started(channels: int, right: int) -> RelativeAttention:
     with torch.no_grad():  # the step 0 stands in the middle of the table
         module.table[:, places.SIDE - 1, places.SIDE - 1 + right] = 8
     return module
-
-
-def acmix(channels: int) -> ACmix:
-    """ACmix whose square covers the map from each of its places."""
-    return ACmix(channels, kernel_attention=2 * places.SIDE - 1, heads=2)
 
 
 def mobilevit(channels: int, patch_size: int) -> nn.Module:
@@ -185,11 +179,6 @@ def order(fresh: bool) -> None:
     report_dominoes(order, "hybrid-order", made, fresh)
 
 
-def both_at_once(fresh: bool) -> None:
-    """ACmix, which has a convolution beside its attention; apart, for it takes ten times as long."""
-    report_dominoes(both_at_once, "hybrid-acmix", {"ACmix twice": ([acmix, acmix], False)}, fresh)
-
-
 def neighbours(fresh: bool) -> None:
     """One fixed step in place of the convolution: which way must it go?"""
     made: Made = {
@@ -300,4 +289,4 @@ def paths(fresh: bool) -> None:
     report(paths, "hybrid-paths", PATHS, plugs, run, fresh)
 
 
-EXPERIMENTS = (paths, offset, order, both_at_once, neighbours)
+EXPERIMENTS = (paths, offset, order, neighbours)
