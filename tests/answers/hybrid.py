@@ -19,6 +19,10 @@ def shifted_sum(x, weight, sign=1, wrap=False):
     return total
 
 
+def patches(height, width, patch):
+    return -(-height // patch) * -(-width // patch)
+
+
 def by_a_matrix(x, weight):
     """The whole convolution as one matrix, of the places that are one step apart."""
     height, width = x.shape[2:]
@@ -62,6 +66,12 @@ def own_kernels_by_convolution(value, logits):
     return (views.permute(0, 3, 1, 2) * logits.softmax(dim=-1)[:, :, None]).sum(dim=-1)
 
 
+def own_kernels_shared_out(value, logits):
+    logits = logits.clone()
+    logits[:, 0, 0] = logits[:, -1, 2] = -torch.inf
+    return own_kernels(value, logits)
+
+
 def left_by_index(x):
     moved = torch.zeros_like(x)
     moved[..., 1:] = x[..., :-1]
@@ -87,8 +97,11 @@ RIGHT = {
         lambda patch, kernel: len({i % patch for i in range(kernel)}) ** 2,
     ],
     7: [
-        lambda tokens, dim, patch: 2 * tokens**2 * dim // patch**2,
-        lambda tokens, dim, patch: patch**2 * 2 * (tokens // patch**2) ** 2 * dim,
+        lambda height, width, dim, patch: 2 * patch**2 * patches(height, width, patch) ** 2 * dim,
+        lambda height, width, dim, patch: sum(
+            2 * len(range(0, height, patch)) ** 2 * len(range(0, width, patch)) ** 2 * dim
+            for _ in range(patch * patch)
+        ),
     ],
     8: [left_by_index, lambda x: F.pad(x, (1, -1))],
 }
@@ -98,6 +111,8 @@ WRONG = {
         (lambda: [0.5, 0.33, 0.17], "the step counts once"),
         (lambda: [0.25, 0.5, 0.25], "the content alone"),
         (lambda: [2.45, 0.5, 0.25], "added after the softmax"),
+        (lambda: [0.67, 0.22, 0.11], "this doubles the weight 3"),
+        (lambda: [9, 2, 1], "not yet divided by their sum"),
         (lambda: [0.53, 0.3, 0.17], "mean of two softmaxes"),
     ],
     2: [
@@ -106,6 +121,7 @@ WRONG = {
         (lambda height, width, heads: (2 * height - 1) * (2 * width - 1), "of one head"),
         (lambda height, width, heads: heads * (2 * height) * (2 * width), "counted twice"),
         (lambda height, width, heads: heads * (height * width) ** 2, "counts the pairs"),
+        (lambda height, width, heads: heads * (2 * height + 1) * (2 * width + 1), "too far"),
     ],
     4: [
         (lambda x, weight: None, "it returned nothing"),
@@ -120,6 +136,7 @@ WRONG = {
         (lambda value, logits: own_kernels(value, logits, dim=1), "runs over the tokens"),
         (lambda value, logits: own_kernels(value, logits.flip(-1)), "from last to first"),
         (lambda value, logits: own_kernels(value, logits)[:, 1:-1], "it has shape (2, 4, 4)"),
+        (own_kernels_shared_out, "shares out the tap that finds no token"),
     ],
     6: [
         (lambda patch, kernel: None, "it returned nothing"),
@@ -129,11 +146,14 @@ WRONG = {
         (lambda patch, kernel: min(patch, 2 * kernel - 1) ** 2, "this is what y hears"),
     ],
     7: [
-        (lambda tokens, dim, patch: None, "it returned nothing"),
-        (lambda tokens, dim, patch: 2 * dim * tokens**2, "one attention among all"),
-        (lambda tokens, dim, patch: 2 * dim * (tokens // patch**2) ** 2, "one of the P²"),
-        (lambda tokens, dim, patch: dim * tokens**2 // patch**2, "forgets the sums of values"),
-        (lambda tokens, dim, patch: tokens**2 // patch**2, "counts pairs"),
+        (lambda h, w, dim, p: None, "it returned nothing"),
+        (lambda h, w, dim, p: 2 * (p * p * patches(h, w, p)) ** 2 * dim, "one attention among all"),
+        (lambda h, w, dim, p: 2 * patches(h, w, p) ** 2 * dim, "one of the P²"),
+        (lambda h, w, dim, p: p * p * patches(h, w, p) ** 2 * dim, "forgets the sums of values"),
+        (lambda h, w, dim, p: p * p * patches(h, w, p) ** 2, "counts pairs"),
+        (lambda h, w, dim, p: 2 * h * h * w * w * dim // (p * p), "this is the map as it is"),
+        (lambda h, w, dim, p: 2 * (h // p * p * (w // p)) ** 2 * dim, "that fill no patch"),
+        (lambda h, w, dim, p: 2 * patches(h, w, p) * p**4 * dim, "within each patch"),
     ],
     8: [
         (lambda x: None, "it returned nothing"),

@@ -10,6 +10,7 @@ from torch import nn
 from attention_lib.adapt import on_maps
 from attention_lib.dense import MultiHeadAttention
 from attention_lib.hybrid import (
+    ContextualTransformer,
     MobileViTBlock,
     ParallelMultiScaleAttention,
     RelativeAttention,
@@ -34,12 +35,21 @@ def relative(channels: int) -> RelativeAttention:
     return RelativeAttention(channels, *SIDES, head_dim=16, expansion=1)
 
 
+def started(channels: int, right: int) -> RelativeAttention:
+    """Relative attention that looks one column to its left (1) or to its right (-1) at first."""
+    module = relative(channels)
+    with torch.no_grad():  # the step 0 stands in the middle of the table
+        module.table[:, places.SIDE - 1, places.SIDE - 1 + right] = 8
+    return module
+
+
 def mobilevit(channels: int, patch_size: int) -> nn.Module:
     return MobileViTBlock(channels, dim=channels, depth=1, heads=2, patch_size=patch_size)
 
 
 # The blocks of each net, and whether it is told the places
-OFFSET_NETS: dict[str, tuple[Sequence[Maker], bool]] = {
+Made = dict[str, tuple[Sequence[Maker], bool]]
+OFFSET_NETS: Made = {
     "RelativeAttention twice": ([relative, relative], False),
     "convolution, convolution": ([convolution, convolution], False),
     "attention, attention, no places": ([attention, attention], False),
@@ -109,29 +119,27 @@ class Neighbour(nn.Module):
         return nn.functional.pad(x, self.padding)[..., self.kept]
 
 
+def neighbour(channels: int, side: str) -> Neighbour:
+    return Neighbour(side)
+
+
 DOMINOES: dict = dict(
     steps=400,
     batch=24,
     training_maps=9600,
     test_maps=400,
-    rate=0.005,
+    rates=[0.0025, 0.005, 0.01],
+    development_seeds=[0],
     seeds=list(range(101, 106)),
 )
-AT_ONE_RATE = (
-    "All have the same maps, steps, batch and learning rate: one at which a convolution and then "
-    "attention learned the task from a seed that is not reported. A net that fails may do better "
-    "at another rate."
-)
 
 
-def report_dominoes(
-    experiment: Callable, name: str, made: dict[str, Sequence[Maker]], fresh: bool
-) -> None:
+def report_dominoes(experiment: Callable, name: str, made: Made, fresh: bool) -> None:
     """Train nets of these blocks on dominoes; how often are they right, near and far?
 
     Args:
         experiment: whose runs they are.
-        made: the blocks of each net.
+        made: the blocks of each net, and whether it is told the places.
     """
     learn = cache(lambda: places.dominoes(DOMINOES["training_maps"], seed=1))
     test = places.dominoes(DOMINOES["test_maps"], seed=2)
@@ -141,50 +149,40 @@ def report_dominoes(
 
     def run(plug: str, rate: float, seed: int) -> dict:
         torch.manual_seed(seed)
-        net, begun = place_net(made[plug], False, test), time.process_time()
+        net, begun = place_net(*made[plug], test), time.process_time()
         train.fit(net, learn()[:2], DOMINOES["steps"], DOMINOES["batch"], rate, seed)
         seconds = time.process_time() - begun
         right = places.right_at(net, test).float()
         by_rows = [right[rows_away == rows].mean().item() for rows in range(places.SIDE)]
         return dict(accuracy=right.mean().item(), accuracy_by_rows=by_rows, seconds=seconds)
 
-    payload: dict = dict(
-        provenance=origin("hybrid", experiment),
-        settings={**DOMINOES, "device": "cpu"},
-        fairness=AT_ONE_RATE,
-        plugs={
-            plug: dict(parameters=nets.parameters(place_net(blocks, False, test)))
-            for plug, blocks in made.items()
-        },
-        development=[],
-        runs=[],
-    )
-    payload = payload if fresh else resumed(name, payload)
-    reported = [
-        dict(plug=plug, rate=DOMINOES["rate"], seed=seed)
-        for seed in DOMINOES["seeds"]
-        for plug in made
-    ]
-    complete(name, payload, "runs", reported, run, "accuracy")
+    plugs = {
+        plug: dict(parameters=nets.parameters(place_net(*net, test))) for plug, net in made.items()
+    }
+    report(experiment, name, DOMINOES, plugs, run, fresh)
 
 
 def order(fresh: bool) -> None:
-    """The neighbour first or the far domino first, and both in patches."""
-    made: dict[str, Sequence[Maker]] = {
-        "convolution, attention": [convolution, attention],
-        "attention, convolution": [attention, convolution],
-        "MobileViT block, patch 2": [partial(mobilevit, patch_size=2)],
+    """The neighbour first or the far domino first; either twice; and the chapter's mechanisms."""
+    made: Made = {
+        "convolution, attention": ([convolution, attention], False),
+        "attention, convolution": ([attention, convolution], False),
+        "convolution, convolution": ([convolution, convolution], False),
+        "attention, attention, places": ([attention, attention], True),
+        "MobileViT block, patch 1": ([partial(mobilevit, patch_size=1)], False),
+        "MobileViT block, patch 2": ([partial(mobilevit, patch_size=2)], False),
+        "CoT twice": ([ContextualTransformer, ContextualTransformer], False),
+        "RelativeAttention twice": ([relative, relative], False),
+        "the same, left neighbour at +8": ([partial(started, right=1), relative], False),
+        "the same, right neighbour at +8": ([partial(started, right=-1), relative], False),
     }
     report_dominoes(order, "hybrid-order", made, fresh)
 
 
 def neighbours(fresh: bool) -> None:
     """One fixed step in place of the convolution: which way must it go?"""
-    made: dict[str, Sequence[Maker]] = {
-        f"{side} neighbour, attention": [
-            lambda _, side=side: Neighbour(side),  # type: ignore[misc]  # the default binds a side
-            attention,
-        ]
+    made: Made = {
+        f"{side} neighbour, attention": ([partial(neighbour, side=side), attention], False)
         for side in ("left", "right")
     }
     report_dominoes(neighbours, "hybrid-neighbours", made, fresh)

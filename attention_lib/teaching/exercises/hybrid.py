@@ -1,7 +1,7 @@
 """Judges for the exercises on hybrid attention."""
 
 from collections.abc import Callable, Sequence
-from math import log
+from math import ceil, log
 
 import torch
 from torch import Tensor
@@ -78,6 +78,12 @@ def _scattered(value: Tensor, logits: Tensor) -> Tensor:
     return _gathered(value, around.diagonal(dim1=-2, dim2=-1))
 
 
+def _shared_out(value: Tensor, logits: Tensor) -> Tensor:
+    """A softmax over the taps that find a token."""
+    found = F.pad(torch.ones(value.shape[1]), (1, 1)).unfold(0, 3, 1) > 0
+    return _gathered(value, logits.masked_fill(~found, -torch.inf).softmax(dim=-1))
+
+
 def _groups_heard(answer: Callable[[int, int], int]) -> None:
     cases: list[Case] = [
         ((patch, kernel), min(patch, kernel) ** 2,
@@ -87,13 +93,23 @@ def _groups_heard(answer: Callable[[int, int], int]) -> None:
     hold_numbers(answer, cases, form="d")
 
 
-def _patch_products(answer: Callable[[int, int, int], int]) -> None:
+def _patch_products(answer: Callable[[int, int, int, int], int]) -> None:
     cases: list[Case] = [
-        ((tokens, dim, patch), 2 * tokens**2 * dim // patch**2,
-         f"for {tokens} tokens of {dim} features and patches of {patch}")
-        for tokens, dim, patch in ((256, 144, 2), (1024, 64, 4), (36, 8, 1), (36, 8, 3))
+        ((height, width, dim, patch), _attentions(height, width, dim, patch),
+         f"for {height}×{width} places with {dim} features and patches of {patch}")
+        for height, width, dim, patch in (
+            (16, 16, 144, 2), (32, 16, 64, 4), (6, 6, 8, 1), (7, 5, 8, 2), (10, 7, 8, 3),
+        )
     ]  # fmt: skip
     hold_numbers(answer, cases, form=",")
+
+
+def _attentions(height: int, width: int, dim: int, patch: int) -> int:
+    return patch**2 * 2 * _patches(height, width, patch) ** 2 * dim
+
+
+def _patches(height: int, width: int, patch: int) -> int:
+    return ceil(height / patch) * ceil(width / patch)
 
 
 def _from_the_left(answer: Callable[[Tensor], Tensor]) -> None:
@@ -127,7 +143,10 @@ JUDGES = {
             "this is the mean of two softmaxes; there is one, of the sum": (
                 lambda: _rounded([s / 2 for s in _sum(_softmax(CONTENT), _softmax(STEP))])
             ),
-            "these are the logits, not divided by their sum": lambda: [9, 2, 1],
+            "this doubles the weight 3; to double its logit squares it": (
+                lambda: _rounded(_softmax([log(6), log(2), 0]))
+            ),
+            "these are not yet divided by their sum": lambda: [9, 2, 1],
         },
     ),
     2: Judge(
@@ -140,6 +159,9 @@ JUDGES = {
             "this is the table of one head": lambda h, w, n: (2 * h - 1) * (2 * w - 1),
             "this counts 2 H steps along an axis; the step 0 is counted twice": (
                 lambda h, w, n: 4 * h * w * n
+            ),
+            "this goes one step too far; from the first place to the last it is H - 1": (
+                lambda h, w, n: (2 * h + 1) * (2 * w + 1) * n
             ),
             "this adds rows and columns; each pair of a row and a column is a step": (
                 lambda h, w, n: (2 * h - 1 + 2 * w - 1) * n
@@ -182,6 +204,7 @@ JUDGES = {
             "this is what comes out if the sequence closes to a ring": (
                 lambda value, logits: _gathered(value, logits.softmax(dim=-1), ring=True)
             ),
+            "at the ends this shares out the tap that finds no token; it is lost": _shared_out,
             "this uses the taps of the token that is read, not of the one that reads": _scattered,
         },
     ),
@@ -198,7 +221,7 @@ JUDGES = {
             "this is the group's own places; the convolution brings others": (
                 lambda patch, kernel: 1
             ),
-            "this is what y hears; the second convolution stands behind v": (
+            "this is what y hears; the second convolution comes after (12)": (
                 lambda patch, kernel: min(patch, 2 * kernel - 1) ** 2
             ),
             "this reads the window to one side alone": (
@@ -209,15 +232,25 @@ JUDGES = {
     7: Judge(
         _patch_products,
         mistakes={
-            "this is one attention among all tokens": lambda n, d, p: 2 * n**2 * d,
-            "this is one of the P² attentions": lambda n, d, p: 2 * (n // p**2) ** 2 * d,
-            "this divides by the side of the patch; a patch has P² places": (
-                lambda n, d, p: 2 * n**2 * d // p
+            "this is one attention among all places of the enlarged map": (
+                lambda h, w, d, p: 2 * (_patches(h, w, p) * p**2) ** 2 * d
+            ),
+            "this is one of the P² attentions": lambda h, w, d, p: 2 * _patches(h, w, p) ** 2 * d,
+            "this is the map as it is; patches do not tile each of these": (
+                lambda h, w, d, p: 2 * (h * w) ** 2 * d // p**2
+            ),
+            "this leaves out the places that fill no patch; the map is enlarged": (
+                lambda h, w, d, p: p**2 * 2 * ((h // p) * (w // p)) ** 2 * d
             ),
             "this counts the products of queries and keys, and forgets the sums of values": (
-                lambda n, d, p: n**2 * d // p**2
+                lambda h, w, d, p: _attentions(h, w, d, p) // 2
             ),
-            "this counts pairs; each takes d multiply-adds, twice": lambda n, d, p: n**2 // p**2,
+            "this counts pairs; each takes d multiply-adds, twice": (
+                lambda h, w, d, p: p**2 * _patches(h, w, p) ** 2
+            ),
+            "this is attention within each patch; it runs among the patches": (
+                lambda h, w, d, p: _patches(h, w, p) * 2 * p**4 * d
+            ),
         },
     ),
     8: Judge(
