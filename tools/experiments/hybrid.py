@@ -163,7 +163,7 @@ def report_dominoes(experiment: Callable, name: str, made: Made, fresh: bool) ->
 
 
 def order(fresh: bool) -> None:
-    """The neighbour first or the far domino first; either twice; and the chapter's mechanisms."""
+    """Dominoes, the neighbour first or the far one first: which block solves them?"""
     made: Made = {
         "convolution, attention": ([convolution, attention], False),
         "attention, convolution": ([attention, convolution], False),
@@ -201,7 +201,7 @@ OFFSET: dict = dict(
 
 
 def offset(fresh: bool) -> None:
-    """Three rows down and three columns to the right, on a ring: a fixed step, far away."""
+    """A fixed step on a ring, three rows down and three columns right: what takes it?"""
     learn = places.at_offset(OFFSET["training_maps"], 1, *OFFSET["offset"])
     test = places.at_offset(OFFSET["test_maps"], 2, *OFFSET["offset"])
 
@@ -263,7 +263,7 @@ PATH_NETS: dict[str, tuple[Maker, bool]] = {
 
 
 def paths(fresh: bool) -> None:
-    """Recall of pairs by two layers of MUSE, and by either of its paths alone."""
+    """Recall of pairs by two layers of MUSE: does either path do it alone?"""
     make = partial(
         sequences.recall, pairs=PATHS["pairs"], keys=PATHS["keys"], values=PATHS["values"]
     )
