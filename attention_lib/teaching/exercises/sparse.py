@@ -112,8 +112,12 @@ def _in_the_end(answer: Callable[[list[Tensor]], Tensor]) -> None:
             (torch.rand(places, places, generator=generator) < 0.2) | torch.eye(places).bool()
             for _ in range(layers)
         ]
-        given = as_tensor(answer(reads)).to(EXACT)
-        hold_tensor(given, _product(reads).to(EXACT), f"for {layers} layers of {places} places")
+        given, wanted = as_tensor(answer(reads)).to(EXACT), _product(reads).to(EXACT)
+        case = f"for {layers} layers of {places} places"
+        if given.shape == wanted.shape:
+            wrong = int((given != wanted).sum())
+            assert not wrong, f"{case} {wrong} of {wanted.numel()} pairs are wrong"
+        hold_tensor(given, wanted, case)
 
 
 def _product(layers: Sequence[Tensor], last_first: bool = True) -> Tensor:
