@@ -155,6 +155,67 @@ def same_vector(samples: int, seed: int, known: bool = False) -> Places:
     )
 
 
+def told_how_far(samples: int, seed: int, farthest: int = 6, side: int = 12) -> Places:
+    """Which kind stands so many columns to the right?  Each place says how many it asks for.
+
+    Every place has one of eight kinds and a number of columns, from 1 to `farthest`, both drawn at
+    random.  Where that leads beyond the map, nothing is asked.
+
+    Returns:
+        Places whose maps have one channel for each kind, then one for each number of columns; see
+        `columns_told`.
+
+    Raises:
+        ValueError: if there is nothing to make, or a place would ask beyond every map.
+    """
+    if not 1 <= farthest < side:
+        raise ValueError(f"farthest={farthest} must lie between 1 and side - 1 = {side - 1}")
+    generator, size = _generator(samples, seed), (samples, side, side)
+    shown = torch.randint(KINDS, size, generator=generator)
+    told = torch.randint(1, farthest + 1, size, generator=generator)
+    there = torch.arange(side) + told
+    answers = shown.gather(2, there.clamp(max=side - 1)).where(there < side, NOT_ASKED)
+    says = F.one_hot(told - 1, farthest).movedim(-1, 1).float()
+    found = _in_own_row(shown, answers)
+    return found._replace(maps=torch.cat([found.maps, says], dim=1))
+
+
+def columns_told(task: Places) -> Tensor:
+    """How many columns to the right each place of `told_how_far` asks."""
+    return task.maps[:, KINDS:].argmax(dim=1) + 1
+
+
+def four_blobs(samples: int, seed: int) -> tuple[Places, Tensor]:
+    """Which colour have the blobs?  One lies in each quarter, anywhere in it; all have one colour.
+
+    The rest of the map is dark, and says nothing.  Asked is every place that no blob touches.
+
+    Returns:
+        Places whose maps (samples, 3, 16, 16) can be shown as pictures, with answers of six colours
+        and the uppermost row of the blob in one's own quarter; and the middles of the blobs,
+        (samples, 4, 2), row and column.
+
+    Raises:
+        ValueError: if there is nothing to make.
+    """
+    generator, side, blob = _generator(samples, seed), 16, 2
+    half = side // 2
+    colours = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]])
+    colour = torch.randint(len(colours), (samples,), generator=generator)
+    inside = torch.randint(half - blob + 1, (samples, 4, 2), generator=generator)
+    corner = inside + half * torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
+
+    place = torch.arange(side)
+    on = (place >= corner[..., None]) & (place < corner[..., None] + blob)
+    lit = (on[:, :, 0, :, None] & on[:, :, 1, None, :]).any(dim=1)  # (samples, side, side)
+    maps = colours[colour][..., None, None] * lit[:, None]
+    near = F.max_pool2d(lit[:, None].float(), 3, stride=1, padding=1)[:, 0] > 0
+    answers = colour[:, None, None].expand_as(lit).masked_fill(near, NOT_ASKED)
+    rows = corner[..., 0].view(samples, 2, 2).repeat_interleave(half, 1).repeat_interleave(half, 2)
+    noise = 0.05 * torch.randn(maps.shape, generator=generator)
+    return Places(maps + noise, answers, len(colours), rows), corner + (blob - 1) / 2
+
+
 class PlaceNet(nn.Module):
     """A small net of blocks that mix the places of a map, and layers that do not.
 
