@@ -129,13 +129,13 @@ def net(name: str, task: str, seed: int) -> nets.SmallNet:
 
 
 def which_row_and_column(fresh: bool) -> None:
-    """Which feature, and where: twelve plug-ins, and six controls."""
+    """A cue in row and column: whose gate knows which feature, and where?"""
     origins = origin("joint", which_row_and_column)
     trained("joint-places", PLACES, [*PLUGS, *CONTROLS], origins, fresh)
 
 
 def which_channel(fresh: bool) -> None:
-    """What must be known of the whole map is one number; no place matters."""
+    """A cue in one channel of the whole map: which gate, for features or for places, finds it?"""
     trained("joint-cue", CUE, ON_THE_CUE, origin("joint", which_channel), fresh)
 
 

@@ -202,7 +202,7 @@ POINT_NETS: dict[str, Callable[[], Reader]] = {
 
 
 def moved_points(fresh: bool) -> None:
-    """Four blobs, and a few points to read at: fixed, learned, or moved by each map."""
+    """Four blobs, and a few points to read at, fixed or moved by each map: do they find one?"""
     test, middles = places.four_blobs(POINTS["test_maps"], seed=2)
 
     def measured(model: Reader) -> dict:
