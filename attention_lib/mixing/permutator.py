@@ -117,9 +117,9 @@ CARD = Card(
         U1 = mix_rows x                 -> groups segment_size*height width  # mix height
         U2 = mix_columns x              -> groups height segment_size*width  # mix width
         U3 = mix_channels x                                                  # mix channels
-        first = mean U1                 -> channels                          # mean over places
-        second = mean U2                -> channels                          # mean over places
-        third = mean U3                 -> channels                          # mean over places
+        first = mean U1                 -> channels                          # mean of U₁
+        second = mean U2                -> channels                          # mean of U₂
+        third = mean U3                 -> channels                          # mean of U₃
         both = plus first second
         plus both third
         squash.0                        -> hidden                            # squash
