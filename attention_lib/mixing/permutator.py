@@ -15,10 +15,10 @@ class VisionPermutator(nn.Module):
     r"""Mix a map along its height, its width and its channels, each by one plain layer.
 
     .. math::
-        h_{(s i)} = R\, x_{(s i)}, \qquad w_{(s j)} = Q\, x_{(s j)}, \qquad c = P\, x, \qquad
-        a = \mathop{\mathrm{softmax}}_{h, w, c}\bigl(W_2\, \mathrm{GELU}(
-        W_1\, \mathrm{mean}_{ij}(h + w + c) + b_1) + b_2\bigr), \qquad
-        y = W (a_h h + a_w w + a_c c) + b
+        U_{1,(s i)} = R\, x_{(s i)}, \qquad U_{2,(s j)} = Q\, x_{(s j)}, \qquad U_3 = P\, x, \qquad
+        a = \mathop{\mathrm{softmax}}_{n}\bigl(W_2\, \mathrm{GELU}(
+        W_1\, \mathrm{mean}_{ij} \textstyle\sum_n U_n + b_1) + b_2\bigr), \qquad
+        y = V \sum_n a_n U_n + b
 
     The weighted Permute-MLP.  The channels are dealt out to N = C / S groups of S neighbours.
     In each group and column, the layer R sees the S channels of all H rows at once, and makes as
@@ -114,19 +114,19 @@ CARD = Card(
     memory="channels * height * width",
     flow="""
         groups := channels / segment_size
-        h = mix_rows x               -> groups segment_size*height width  # mix height
-        w = mix_columns x            -> groups height segment_size*width  # mix width
-        c = mix_channels x                                                # mix channels
-        first = mean h               -> channels                          # mean of h
-        second = mean w              -> channels                          # mean of w
-        third = mean c               -> channels                          # mean of c
+        U1 = mix_rows x                 -> groups segment_size*height width  # mix height
+        U2 = mix_columns x              -> groups height segment_size*width  # mix width
+        U3 = mix_channels x                                                  # mix channels
+        first = mean U1                 -> channels                          # mean of U₁
+        second = mean U2                -> channels                          # mean of U₂
+        third = mean U3                 -> channels                          # mean of U₃
         both = plus first second
         plus both third
-        squash.0                     -> hidden                            # squash
+        squash.0                        -> hidden                            # squash
         gelu
-        excite                       -> 3*channels
-        weights = softmax            -> 3 channels                        # softmax over branches
-        [weighted sum] weights h w c -> channels height width             # weighted sum
+        excite                          -> 3*channels
+        weights = softmax               -> 3 channels                        # softmax over branches
+        [weighted sum] weights U1 U2 U3 -> channels height width             # weighted sum
         y = out
     """,
     rejects=[

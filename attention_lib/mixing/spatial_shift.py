@@ -19,11 +19,11 @@ class SpatialShift(nn.Module):
     r"""Move parts of the features to the neighbouring places, and weigh three such mixtures.
 
     .. math::
-        [X_1, X_2, X_3] = x W_0 + b_0, \qquad
-        \tilde X_k = \mathrm{shift}_k(X_k), \quad \tilde X_3 = X_3, \qquad
-        a = \mathop{\mathrm{softmax}}_{k}\Bigl(\mathrm{GELU}\bigl(\textstyle\sum_{k,i,j}
-        \tilde X_{kij}\, W_1\bigr) W_2\Bigr), \qquad
-        y = \Bigl(\sum_k a_k \odot \tilde X_k\Bigr) W + b
+        [X_1, X_2, X_3] = E\, x + b_E, \qquad
+        U_n = \mathrm{shift}_n(X_n), \quad U_3 = X_3, \qquad
+        a = \mathop{\mathrm{softmax}}_{n}\Bigl(W_2\, \mathrm{GELU}\bigl(W_1 \textstyle\sum_{n,i,j}
+        U_{nij}\bigr)\Bigr), \qquad
+        y = V \sum_n a_n \odot U_n + b
 
     Nothing is compared, and nothing learned says who looks where.  The features of a place are cut
     into quarters, and each quarter is moved by one place: in X₁ two along the width, forth
@@ -117,10 +117,10 @@ CARD = Card(
     memory="3 * channels * height * width",
     flow="""
         X1, X2, X3 = expand x           -> height width 3*channels
-        S1 = [shift] X1                 -> height width channels  # shift quarters: W, H
-        S2 = [shift] X2                 -> height width channels  # shift quarters: H, W
-        first = mean S1                 -> channels               # sum over places
-        second = mean S2                -> channels               # sum over places
+        U1 = [shift] X1                 -> height width channels  # shift quarters: W, H
+        U2 = [shift] X2                 -> height width channels  # shift quarters: H, W
+        first = mean U1                 -> channels               # sum over places
+        second = mean U2                -> channels               # sum over places
         third = mean X3                 -> channels               # sum over places
         both = plus first second
         plus both third
@@ -128,7 +128,7 @@ CARD = Card(
         gelu
         excite                          -> 3*channels
         weights = softmax               -> 3 channels             # softmax over branches
-        [weighted sum] weights S1 S2 X3 -> height width channels  # weighted sum
+        [weighted sum] weights U1 U2 X3 -> height width channels  # weighted sum
         y = out                         -> channels height width
     """,
     rejects=[dict(channels=8, reduction=9), dict(channels=8, reduction=0)],

@@ -18,7 +18,7 @@ class ClassSpecificResidualAttention(nn.Module):
     r"""Score every place for every class, and let the places that a class likes count more.
 
     .. math::
-        s^t_{kp} = \frac{m^t_k \cdot x_p}{\lVert m^t_k \rVert}, \qquad
+        s^t_{kp} = \frac{w^t_k \cdot x_p}{\lVert w^t_k \rVert}, \qquad
         a^t_k = \mathop{\mathrm{softmax}}_p(T_t\, s^t_k), \qquad
         y_k = \sum_t \Bigl(\frac{1}{HW} \sum_p s^t_{kp}
         + \lambda \sum_p a^t_{kp}\, s^t_{kp}\Bigr)
@@ -27,9 +27,9 @@ class ClassSpecificResidualAttention(nn.Module):
     mean score over the places p is what a plain classifier gives; the residual adds the scores
     of the places where the class k itself scores high, λ times.  The temperature T says how
     sharply: T = 0 would be the mean again, and T = ∞ is the maximum.  Each head t has a
-    temperature and a classifier m of its own, and their logits are added.
+    temperature and a classifier w of its own, and their logits are added.
 
-    As in the authors' code each m is divided by its length, so that only its direction counts.
+    As in the authors' code each w is divided by its length, so that only its direction counts.
     That code writes 99 for T = ∞; here it is `math.inf`, and 99 is 99.
 
     Args:
@@ -123,7 +123,7 @@ CARD = Card(
     macs="heads * classes * channels * height * width",
     memory="classes * height * width",
     flow="""
-        s = [score] x classify.0 -> classes height*width  # m · x / |m|
+        s = [score] x classify.0 -> classes height*width  # w · x / |w|
         a = [softmax] s                                   # softmax over places
         times a s
         attended = sum           -> classes               # sum over places

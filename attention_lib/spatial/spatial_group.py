@@ -16,18 +16,19 @@ class SpatialGroupEnhance(nn.Module):
     r"""Let each group of channels attend to the places that look like its own average.
 
     .. math::
-        c_i = g^\top x_i, \quad g = \frac{1}{HW} \sum_i x_i, \qquad
-        t_i = \frac{c_i - \mathop{\mathrm{mean}}_i c}{\mathop{\mathrm{std}}_i c + \epsilon}, \qquad
-        y_i = \sigma(\gamma\, t_i + \beta)\, x_i
+        \ell_p = \bar x^\top x_p, \quad \bar x = \frac{1}{HW} \sum_p x_p, \qquad
+        t_p = \frac{\ell_p - \mathop{\mathrm{mean}}_p \ell}
+        {\mathop{\mathrm{std}}_p \ell + \epsilon}, \qquad
+        y_p = \sigma(\gamma\, t_p + \beta)\, x_p
 
     The channels are cut into G groups, each meant to become one semantic part, such as an eye.
-    Within a group the mean over all places, g, stands for that part: a place i whose features x_i
-    point its way is likely to show it.  The likeness c is normalised over the map, since its size
+    Within a group the mean over all places, x̄, stands for that part: a place p whose features x_p
+    point its way is likely to show it.  The likeness ℓ is normalised over the map, since its size
     says nothing, and two numbers for each group, γ and β, make it a gate.  Nothing else is learned.
 
-    The standard deviation divides by the number of places, so that a single place has one; the
-    authors' code divides by one less.  As there, ε = 0.00001 is added to it, γ starts at 0 and
-    β at 1: at first every place passes alike.
+    As in the paper the standard deviation divides by the number of places, so that a single place
+    has one; the authors' code divides by one less.  As there, ε = 0.00001 is added to it, γ starts
+    at 0 and β at 1: at first every place passes alike.
 
     Args:
         channels: channels of the map, C.
@@ -62,8 +63,8 @@ class SpatialGroupEnhance(nn.Module):
     def _likeness(self, groups: Tensor) -> Tensor:
         """How much each place is like the mean of its group, with mean 0 and deviation 1."""
         mean = groups.mean(dim=-1, keepdim=True)
-        # c is quadratic in x and may leave float16: its size is taken out, and put back in float32,
-        # so that on the whole c does not depend on it, and no gradient is due
+        # quadratic in x, it may leave float16: its size is taken out, and put back in float32, so
+        # that on the whole it does not depend on that size, and no gradient is due
         channels = groups.shape[-2]
         top = mean.detach().abs().amax(dim=-2, keepdim=True).clamp(min=1)
         alike = (mean / top / channels).transpose(-2, -1) @ groups
@@ -86,14 +87,13 @@ CARD = Card(
     macs="channels * height * width",
     memory="channels * height * width",
     flow="""
-        share := channels / groups
-        g = mean x         -> groups share         # mean over places
-        c = [likeness] g x -> groups height*width  # g · x at each place
-        t = [normalize]                            # normalize over places
+        average = mean x             -> groups channels/groups  # mean over places
+        alike = [likeness] average x -> groups height*width     # mean · x at each place
+        t = [normalize]                                         # normalize over places
         scaled = times t scale
         plus scaled shift
         gate = sigmoid
-        y = times gate x   -> channels height width
+        y = times gate x             -> channels height width
     """,
     properties={
         properties.pixel_permutation_equivariant,

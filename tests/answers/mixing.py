@@ -73,6 +73,16 @@ def shift_that_writes_on_x(x):
     return x
 
 
+def shift_with_a_long_last_quarter(x):
+    quarter = x.shape[1] // 4
+    y = x.clone()
+    y[:, :quarter, :, 1:] = x[:, :quarter, :, :-1]
+    y[:, quarter : 2 * quarter, :, :-1] = x[:, quarter : 2 * quarter, :, 1:]
+    y[:, 2 * quarter : 3 * quarter, 1:] = x[:, 2 * quarter : 3 * quarter, :-1]
+    y[:, 3 * quarter :, :-1] = x[:, 3 * quarter :, 1:]
+    return y
+
+
 def layers_by_walking(height, width):
     reached, count = {(0, 0)}, 0
     while (height - 1, width - 1) not in reached:
@@ -137,6 +147,8 @@ WRONG = {
         (lambda c, h, w: 2 * c * h * w, "mirror the others"),
         (lambda c, h, w: c * h * (w // 2 + 1), "two real ones"),
         (lambda c, h, w: c * h * w // 2 * 2, "it is 14,336, not 12544"),
+        (lambda c, h, w: c * h * w, "and one more"),
+        (lambda c, h, w: 2 * c * (h // 2 + 1) * (w // 2 + 1), "only one of the two axes"),
         (lambda c, h, w: 2 * c * w * (h // 2 + 1), "not the rows"),
     ],
     3: [
@@ -152,6 +164,7 @@ WRONG = {
         (lambda x: shift_by_copies(x, edge=False), "not become 0"),
         (shift_row_by_row, "has been overwritten"),
         (shift_that_writes_on_x, "x has been changed"),
+        (shift_with_a_long_last_quarter, "too many channels"),
     ],
     6: [
         (lambda h, w: None, "returned nothing"),
@@ -159,6 +172,7 @@ WRONG = {
         (lambda h, w: h + w, "H - 1 steps"),
         (lambda h, w: 1, "not where"),
         (lambda h, w: h * w, "it is 14, not 64"),
+        (lambda h, w: max(h, w), "the longer side"),
     ],
     7: [
         (lambda maps, vectors: None, "returned nothing"),

@@ -30,6 +30,24 @@ def sge_by_group(x, groups, scale, shift, order=0, last=torch.sigmoid):
     return torch.stack(gates, dim=1)
 
 
+def sge_by_cosine(x, groups, scale, shift):
+    parts = x.unflatten(1, (groups, -1)).flatten(3)
+    alike = torch.cosine_similarity(parts, parts.mean(dim=-1, keepdim=True), dim=2)
+    return sge_from(alike, scale, shift, order=0.5).view(-1, groups, *x.shape[2:])
+
+
+def sge_by_variance(x, groups, scale, shift):
+    parts = x.unflatten(1, (groups, -1)).flatten(3)
+    alike = (parts * parts.mean(dim=-1, keepdim=True)).sum(dim=2)
+    return sge_from(alike, scale, shift, order=1).view(-1, groups, *x.shape[2:])
+
+
+def sge_from(alike, scale, shift, order):
+    centred = alike - alike.mean(dim=-1, keepdim=True)
+    likeness = centred / (centred.square().mean(dim=-1, keepdim=True) ** order + 1e-5)
+    return (scale[:, None] * likeness + shift[:, None]).sigmoid()
+
+
 def attended_by_exp(scores, temperature):
     weights = (temperature * (scores - scores.amax(dim=-1, keepdim=True))).exp()
     return (weights * scores).sum(dim=-1) / weights.sum(dim=-1)
@@ -84,6 +102,7 @@ WRONG = {
         (lambda: ([-0.71, 0.71], [0.33, 0.67]), "divides by one place less"),
         (lambda: ([-1, 1], [-1, 1]), "without σ"),
         (lambda: ([1, 3], [0.73, 0.95]), "not taken off"),
+        (lambda: ([2, 6], [0.88, 1.0]), "these are the products"),
         (lambda: ([1, -1], [0.73, 0.27]), "the likeness t is not [1, -1]"),
     ],
     2: [
@@ -100,6 +119,11 @@ WRONG = {
                 coordinate_size(channels, max(least, channels // r)) - 2 * channels
             ),
             "no biases",
+        ),
+        (lambda channels, r, least: 3 * channels * max(channels // r, least), "matrices alone"),
+        (
+            lambda channels, r, least: coordinate_size(channels, max(least, channels / r)),
+            "a whole number",
         ),
         (lambda channels, r, least: 3 * channels * least, "it is 6,672, not 6144"),
     ],
@@ -127,12 +151,24 @@ WRONG = {
             "a number is off",
         ),
         (lambda *given: sge_by_group(*given, order=1).nan_to_num(0.5), "one place less"),
+        (sge_by_cosine, "cosine"),
+        (sge_by_variance, "variance"),
     ],
     5: [
         (lambda scores, t: None, "returned nothing"),
         (
             lambda scores, t: ((t * scores).exp() * scores).sum(-1) / (t * scores).exp().sum(-1),
-            "not all numbers are finite",
+            "exp of a large number is infinite",
+        ),
+        (
+            lambda scores, t: attended_by_exp(scores, t) - scores.amax(-1),
+            "missing from the answer",
+        ),
+        (
+            lambda scores, t: ((t * (scores - scores.amax(-1, keepdim=True))).exp() * scores).sum(
+                -1
+            ),
+            "divided by their sum",
         ),
         (lambda scores, t: attended_by_exp(scores, 1 / t), "T divides"),
         (lambda scores, t: scores.amax(-1), "the maximum"),
@@ -143,12 +179,14 @@ WRONG = {
         (lambda: ([1, 1, 1, 1], [1, 1, 1, 1]), "follows all"),
         (lambda: ([1, 1, 1, 1], [1, 1, 0, 1]), "which of them share a row"),
         (lambda: ([1, 1, 0, 0], [1, 1, 1, 1]), "swapped"),
+        (lambda: ([1, 1, 0, 0], [1, 1, 0, 0]), "do not know the order"),
         (lambda: ([1, 1, 1], [1, 1, 0]), "SpatialGroupEnhance has 4 numbers, not 3"),
     ],
     7: [
         (by_rows(lambda self, x: None), "forward returned nothing"),
         (by_rows(lambda self, x: self.column_gate(x)[..., None, :] * x), "columns' gates"),
         (by_rows(lambda self, x: self.row_gate(x)[..., None] + x), "adds the gate"),
+        (by_rows(lambda self, x: self.row_gate(x)[:, :, None] * x), "laid on a column"),
         (
             by_rows(
                 lambda self, x: self.row_gate(x)[..., None] * self.column_gate(x)[:, :, None] * x

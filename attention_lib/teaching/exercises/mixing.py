@@ -113,6 +113,11 @@ def _by_equal_quarters(x: Tensor) -> Tensor:
     return moved(x, cuts=(quarter, 2 * quarter, 3 * quarter, 4 * quarter))
 
 
+def _by_first_quarters(x: Tensor) -> Tensor:
+    quarter = x.shape[1] // 4
+    return moved(x, cuts=(quarter, 2 * quarter, 3 * quarter))
+
+
 def _layers(answer: Callable[[int, int], int]) -> None:
     cases: list[Case] = [
         ((height, width), height + width - 2, f"for {height} × {width} places")
@@ -192,6 +197,10 @@ JUDGES = {
             "a complex number is two real ones": lambda c, h, w: c * h * (w // 2 + 1),
             "the column of the slowest waves is missing": lambda c, h, w: 2 * c * h * (w // 2),
             "the columns are halved, not the rows": lambda c, h, w: 2 * c * w * (h // 2 + 1),
+            "only one of the two axes is halved": (
+                lambda c, h, w: 2 * c * (h // 2 + 1) * (w // 2 + 1)
+            ),
+            "it is half of the columns and one more": lambda c, h, w: c * h * w,
             "each channel has a filter of its own": lambda c, h, w: 2 * h * (w // 2 + 1),
         },
     ),
@@ -221,6 +230,9 @@ JUDGES = {
                 partial(moved, step=_smeared)
             ),
             "where 4 does not divide C, channels are left out": _by_equal_quarters,
+            "where 4 does not divide C, the last quarter has got too many channels": (
+                _by_first_quarters
+            ),
             "right and left, down and up are exchanged": partial(
                 moved, ways=(LEFT, RIGHT, UP, DOWN)
             ),
@@ -232,6 +244,9 @@ JUDGES = {
         mistakes={
             "a layer moves each feature along one axis, never diagonally": lambda h, w: (
                 max(h, w) - 1
+            ),
+            "this is the longer side; both are to be walked, each in one step fewer": lambda h, w: (
+                max(h, w)
             ),
             "from the first of H rows to the last it takes H - 1 steps": lambda h, w: h + w,
             "this counts the places on the way; steps are one fewer": lambda h, w: h + w - 1,

@@ -50,7 +50,9 @@ def _parameters(answer: Callable[[int, int, int], int]) -> None:
     hold_numbers(answer, cases, form=",")
 
 
-def _counted(channels: int, hidden: int, layers: int = 3, before: int = 0, biases: int = 2) -> int:
+def _counted(
+    channels: int, hidden: float, layers: int = 3, before: int = 0, biases: int = 2
+) -> float:
     """Matrices, the two vectors of the normalisation, and biases: in the middle, behind it."""
     return (layers * channels + 2 + before) * hidden + biases * channels
 
@@ -80,26 +82,31 @@ def _gate(
     scale: Tensor,
     shift: Tensor,
     unit: bool = False,
+    cosine: bool = False,
     centre: bool = True,
     over: tuple[int, ...] = (-1,),
     share: float = 1.0,
+    power: float = 0.5,
     rule: Callable[[Tensor], Tensor] = torch.sigmoid,
 ) -> Tensor:
     """The gate of exercise 4, and what mistakes make of it.
 
     Args:
         unit: whether every place is brought to length 1 before it is compared.
+        cosine: whether the mean is, too.
         centre: whether the mean likeness is taken off.
         over: the axes of likeness (batch, groups, places) that it is normalised over.
         share: what is taken off the number of places under the deviation is 1 less this.
+        power: of the variance, which the likeness is divided by.
     """
     parts = x.unflatten(1, (groups, -1)).flatten(-2)
     mean = parts.mean(dim=-1, keepdim=True)
-    parts = parts / parts.norm(dim=2, keepdim=True) if unit else parts
+    parts = parts / parts.norm(dim=2, keepdim=True) if unit or cosine else parts
+    mean = mean / mean.norm(dim=2, keepdim=True) if cosine else mean
     alike = (mean * parts).sum(dim=2)
     centred = alike - alike.mean(dim=over, keepdim=True)
     places = alike.shape[-1]
-    deviation = centred.square().mean(dim=over, keepdim=True).sqrt()
+    deviation = centred.square().mean(dim=over, keepdim=True) ** power
     deviation = deviation * (places / max(places - 1 + share, 1e-9)) ** 0.5
     likeness = (centred if centre else alike) / (deviation + 1e-5)
     return rule(scale[:, None] * likeness + shift[:, None]).unflatten(-1, x.shape[2:])
@@ -117,6 +124,10 @@ def _attended(answer: Callable[[Tensor, float], Tensor]) -> None:
 
 def _weighted(scores: Tensor, logits: Tensor, dim: int = -1) -> Tensor:
     return (logits.softmax(dim=dim) * scores).sum(dim=-1)
+
+
+def _raised(scores: Tensor, temperature: float) -> Tensor:
+    return (temperature * scores).exp()
 
 
 def _follows(answer: Callable[[], tuple[list[bool], list[bool]]]) -> None:
@@ -164,6 +175,9 @@ JUDGES = {
             "this is what comes out if the mean likeness is not taken off": (
                 lambda: _hand(mean=0.0)
             ),
+            "these are the products ℓ; t is what they are when brought to mean 0 and deviation 1": (
+                lambda: _hand(1.0, mean=0.0)
+            ),
             "this is what comes out without σ": lambda: _hand(rule=lambda logit: logit),
             "this is what comes out with the start values γ = 0 and β = 1": (
                 lambda: _hand(scale=0.0, shift=1.0)
@@ -193,6 +207,12 @@ JUDGES = {
             "this leaves out the two vectors of the normalisation": (
                 lambda channels, r, least: _counted(channels, max(channels // r, least), before=-2)
             ),
+            "this counts the three matrices alone": lambda channels, r, least: _counted(
+                channels, max(channels // r, least), before=-2, biases=0
+            ),
+            "a width is a whole number: C/r is rounded down": lambda channels, r, least: _counted(
+                channels, max(channels / r, least)
+            ),
         },
     ),
     3: Judge(
@@ -213,6 +233,12 @@ JUDGES = {
             ),
             "this is what comes out if each place is first brought to length 1": (
                 lambda x, groups, scale, shift: _gate(x, groups, scale, shift, unit=True)
+            ),
+            "this is what comes out with the cosine in place of the product": (
+                lambda x, groups, scale, shift: _gate(x, groups, scale, shift, cosine=True)
+            ),
+            "this is what comes out if the variance takes the place of the deviation": (
+                lambda x, groups, scale, shift: _gate(x, groups, scale, shift, power=1.0)
             ),
             "this is what comes out if the mean likeness is not taken off": (
                 lambda x, groups, scale, shift: _gate(x, groups, scale, shift, centre=False)
@@ -240,6 +266,15 @@ JUDGES = {
             "this is T times the attended score": lambda scores, t: (
                 t * _weighted(scores, t * scores)
             ),
+            "exp of a large number is infinite; the largest score is to be taken off first": (
+                lambda scores, t: (_raised(scores, t) * scores).sum(-1) / _raised(scores, t).sum(-1)
+            ),
+            "the largest score comes off in exp alone; here it is missing from the answer": (
+                lambda scores, t: _weighted(scores - scores.amax(-1, keepdim=True), t * scores)
+            ),
+            "the weights are to be divided by their sum": lambda scores, t: (
+                _raised(scores - scores.amax(-1, keepdim=True), t) * scores
+            ).sum(dim=-1),
         },
     ),
     6: Judge(
@@ -254,6 +289,9 @@ JUDGES = {
                 lambda: ([1, 1, 1, 1], [1, 1, 0, 1])
             ),
             "the two are swapped": lambda: ([1, 1, 0, 0], [1, 1, 1, 1]),
+            "a mean over all places, and a product at each, do not know the order of the places": (
+                lambda: ([1, 1, 0, 0], [1, 1, 0, 0])
+            ),
             "this says that Coordinate follows none; but a mean along a row moves with the row": (
                 lambda: ([1, 1, 1, 1], [0, 0, 0, 0])
             ),
@@ -265,6 +303,9 @@ JUDGES = {
             "this is what comes out with both gates": CoordinateAttention,
             "these are the columns' gates": _with_gates(
                 lambda x, rows, columns: x * columns[..., None, :]
+            ),
+            "these are the rows' gates, but each is laid on a column": _with_gates(
+                lambda x, rows, columns: x * rows[..., None, :]
             ),
             "this is the square of the rows' gates": _with_gates(
                 lambda x, rows, columns: x * rows.square()[..., None]
