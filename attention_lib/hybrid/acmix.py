@@ -159,11 +159,11 @@ CARD = Card(
         logits = [query · key around] query moved -> heads kernel_attention**2 height width
         weights = softmax  # softmax over keys
         gathered = [weighted sum] weights value -> channels height width  # weighted sum around
-        near = times gathered attention_rate
+        attended = times gathered attention_rate
         mixed = mix z -> kernel_convolution**2*head_dim height width  # mix: 1 × 1
         shifted = shift -> channels height width  # k × k convolution
-        far = times shifted convolution_rate
-        y = plus near far
+        convolved = times shifted convolution_rate
+        y = plus attended convolved
     """,
     rejects=[
         *(dict(channels=6), dict(channels=0), dict(channels=8, stride=0)),
