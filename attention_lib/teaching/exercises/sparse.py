@@ -210,17 +210,23 @@ JUDGES = {
         _reachable,
         mistakes={
             "this also counts columns that are not asked": (
-                lambda *sizes: _share(*sizes, all_columns=True)
+                lambda block, halo, steps, columns: _share(
+                    block, halo, steps, columns, all_columns=True
+                )
             ),
-            "this leaves out the guesses": lambda *sizes: _share(*sizes, guess=0),
+            "this leaves out the guesses": lambda block, halo, steps, columns: _share(
+                block, halo, steps, columns, guess=0
+            ),
             "this counts the halo from the place; it begins where the block ends": (
-                lambda *sizes: _share(*sizes, from_place=True)
+                lambda block, halo, steps, columns: _share(
+                    block, halo, steps, columns, from_place=True
+                )
             ),
             "this forgets the halo": (
                 lambda block, halo, steps, columns: _share(block, 0, steps, columns)
             ),
             "this also lets those guess who see the answer": (
-                lambda *sizes: _share(*sizes, always=True)
+                lambda block, halo, steps, columns: _share(block, halo, steps, columns, always=True)
             ),
         },
     ),
@@ -234,9 +240,11 @@ JUDGES = {
                 lambda height, width, one, other: 2
             ),
             "this leaves out the roads on which one pass stays where it is": (
-                lambda *given: _meet(*given, standing=False)
+                lambda height, width, one, other: _meet(height, width, one, other, standing=False)
             ),
-            "this counts a place twice in its own cross": lambda *given: _meet(*given, twice=True),
+            "this counts a place twice in its own cross": lambda height, width, one, other: _meet(
+                height, width, one, other, twice=True
+            ),
             "height and width are swapped": (
                 lambda height, width, one, other: (
                     _meet(width, height, one[::-1], other)
