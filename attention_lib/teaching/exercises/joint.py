@@ -95,23 +95,30 @@ def _folded(answer: Callable[[nn.Sequential, nn.Sequential], Folded]) -> None:
 def _fold(
     point: nn.Sequential,
     square: nn.Sequential,
-    factor: Callable[[nn.Module], Tensor] = lambda norm: (
-        norm.weight / (norm.running_var + norm.eps).sqrt()
-    ),
-    shift: Callable[[nn.Module, Tensor], Tensor] = lambda norm, scale: (
-        norm.bias - scale * norm.running_mean
-    ),
+    spread: Callable[[Tensor, float], Tensor] = lambda var, eps: (var + eps).sqrt(),
+    shifted: float = 1.0,
+    centred: float = 1.0,
     around: tuple[int, int, int, int] = (1, 1, 1, 1),
 ) -> Folded:
-    """The folded convolution of exercise 5, and what mistakes make of it."""
-    scales = [factor(branch[1]) for branch in (point, square)]
-    kernels = [
-        scale[:, None, None, None] * branch[0].weight
-        for scale, branch in zip(scales, (point, square), strict=True)
-    ]
-    biases = [
-        shift(branch[1], scale) for scale, branch in zip(scales, (point, square), strict=True)
-    ]
+    """The folded convolution of exercise 5, and what mistakes make of it.
+
+    Args:
+        spread: of a variance and ε, what a normalisation divides by.
+        shifted, centred: 0 to leave out the shifts, or the running means.
+        around: the zeros around the 1×1 kernel.
+    """
+    kernels, biases = [], []
+    for branch in (point, square):
+        kernel, weight, bias, mean, var = (
+            branch.get_parameter("0.weight"),
+            branch.get_parameter("1.weight"),
+            branch.get_parameter("1.bias"),
+            branch.get_buffer("1.running_mean"),
+            branch.get_buffer("1.running_var"),
+        )
+        scale = weight / spread(var, 1e-5)
+        kernels.append(scale[:, None, None, None] * kernel)
+        biases.append(shifted * (bias - centred * scale * mean))
     return F.pad(kernels[0], around) + kernels[1], biases[0] + biases[1]
 
 
@@ -231,20 +238,16 @@ JUDGES = {
         _folded,
         mistakes={
             "this leaves out the shifts of the normalisations": (
-                lambda point, square: _fold(point, square, shift=lambda norm, scale: 0 * norm.bias)
+                lambda point, square: _fold(point, square, shifted=0.0)
             ),
             "this leaves out the running means": (
-                lambda point, square: _fold(point, square, shift=lambda norm, scale: norm.bias)
+                lambda point, square: _fold(point, square, centred=0.0)
             ),
             "this divides by the variance; its square root is wanted": (
-                lambda point, square: _fold(
-                    point, square, lambda norm: norm.weight / (norm.running_var + norm.eps)
-                )
+                lambda point, square: _fold(point, square, spread=lambda var, eps: var + eps)
             ),
             "this leaves out ε": (
-                lambda point, square: _fold(
-                    point, square, lambda norm: norm.weight / norm.running_var.sqrt()
-                )
+                lambda point, square: _fold(point, square, spread=lambda var, eps: var.sqrt())
             ),
             "this puts the 1×1 into a corner of the 3×3, not into its middle": (
                 lambda point, square: _fold(point, square, around=(0, 2, 0, 2))
