@@ -53,6 +53,7 @@ EXERCISE = ASKED + STUB + SOLVED
         (GOOD + "\nSee [here](#why).\n", "'#why' leads nowhere"),
         (GOOD + '\n<img alt="a" src="gate.svg">\n', "'gate.svg' leads nowhere"),
         (GOOD + "\nSee [here].\n\n[here]: intro.md\n", "'intro.md' leads nowhere"),
+        (GOOD + "\n$$ a \\\\\nb \\tag{1} $$\n", r"a formula with \tag is one line"),
         (GOOD + code("plt.plot(x);"), "nbval"),
         (GOOD + code("raise ValueError", "raises-exception"), "'raises-exception' is none of"),
         (GOOD + code("x = 1", "hide-input"), "'hide-input' is none of parameters, install"),

@@ -95,6 +95,9 @@ def _prose(cell: Cell) -> Found:
         yield cell.at(used.start()), f"it uses a directive, a role or a label: {used[0]!r}"
     for used in re.finditer(r"data:image", cell.source):
         yield cell.at(used.start()), "it holds a picture: draw it in a cell, or link to a file"
+    for used in re.finditer(r"(?s)\$\$.*?\$\$", cell.source):
+        if "\\\\" in used[0] and r"\tag" in used[0]:  # Sphinx splits it, and a part has no tag
+            yield cell.at(used.start()), r"a formula with \tag is one line: leave out its \\"
     links = (
         r"\]\(((?!https?://|SITE/)[^)\s]*)",
         r"""<(?:a|img)\b[^>]*(?:href|src)=["']?((?!https?://)[^"'\s>]*)""",
