@@ -210,6 +210,7 @@
       write(form);
     });
     addEventListener("hashchange", () => {
+      if (!location.hash.includes("=")) return; // a place on the page, not the form's state
       restore(form, data);
       update();
     });

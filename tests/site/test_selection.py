@@ -171,6 +171,22 @@ def test_a_forged_address_does_no_harm(which, address):
     assert form.get_by_label("Channels").input_value() == "64"
 
 
+def test_a_mechanism_leads_to_what_was_trained_with_it(which):
+    """The fold opens, its table is seen, and the form keeps what was typed."""
+    form = which.locator("#selection")
+    form.get_by_label("What comes in").select_option("tokens")
+    form.get_by_label("Features").select_option("64")
+    fold = which.locator("details", has=which.locator("#experiment-linear-recall"))
+    assert fold.get_attribute("open") is None
+    which.locator("tr.why a[href='#experiment-linear-recall']:visible").first.click()
+    assert fold.get_attribute("open") is not None
+    assert fold.locator("table").is_visible()
+    top = fold.evaluate("fold => fold.getBoundingClientRect().top")
+    assert 0 <= top < which.viewport_size["height"]
+    assert form.get_by_label("What comes in").input_value() == "tokens"
+    assert form.get_by_label("Features").input_value() == "64"
+
+
 @pytest.mark.parametrize("layout", ["tokens", "maps"])
 def test_axe_finds_nothing_in_an_opened_table(which, layout):
     which.locator("#selection").get_by_label("What comes in").select_option(layout)
