@@ -18,6 +18,8 @@ import tomllib
 from hashlib import sha256
 from pathlib import Path
 
+import nbformat
+
 from tools.chapters import ROOT, chapters, notebook_of
 from tools.outputs import RULES
 from tools.wheel import built_wheel
@@ -82,6 +84,11 @@ def nbval(folder: Path, kernel_name: str, lax: bool = False) -> list[str]:
     return command if sys.stdout.isatty() else [*command, "--color=no"]
 
 
+def seconds(path: Path) -> float:
+    """How long a published notebook took when it was executed."""
+    return nbformat.read(path, as_version=4).metadata.attention_book.seconds
+
+
 def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -> list[str]:
     """Run copies of notebooks and return what is wrong, a line each; pytest prints the details.
 
@@ -100,7 +107,9 @@ def run(notebooks: list[Path], python: Path, jobs: int = 2, lax: bool = False) -
             copy.write_bytes(path.read_bytes())
         command = nbval(desk, f"--nbval-kernel-name={KERNEL}", lax=lax)
         command += [f"--nbval-sanitize-with={RULES}"]
-        command += ["-n", str(min(jobs, len(copies))), "--dist", "loadfile"] if jobs > 1 else []
+        if jobs > 1:  # in the order given, not by the number of cells
+            command += ["-n", str(min(jobs, len(copies)))]
+            command += ["--dist", "loadfile", "--no-loadscope-reorder"]
         done = subprocess.run([*command, *map(str, copies)], cwd=desk, env=os.environ | found)
         wrong = [
             f"{copy.stem} leaves files behind: {', '.join(sorted(left))}"
@@ -127,6 +136,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     notebooks = [known[name] for name in given.chapters or known]
     if missing := [path.stem for path in notebooks if not path.exists()]:
         parser.error(f"not executed yet: {', '.join(missing)}; type: make execute")
+    notebooks.sort(key=seconds, reverse=True)  # a long one that began last would run by itself
     wrong = run(notebooks, given.python or environment(), given.jobs, given.lax)
     if wrong:
         sys.exit("\n".join(f"error: {line}" for line in wrong))
