@@ -73,6 +73,14 @@ def between_by_padding(x, row, column):
     return torch.lerp(rows[left], rows[left + 1], column - left)
 
 
+def between_in_float32(x, row, column):
+    weights = [
+        (1 - (torch.arange(size) - place).abs()).clamp(min=0).to(x.dtype)
+        for size, place in zip(x.shape, (row, column), strict=True)
+    ]
+    return weights[0] @ x @ weights[1]
+
+
 def counted_by_pairs(lines, reads=2.0, colours=6):
     missed = 1.0
     for top in (0, 8):
@@ -98,7 +106,7 @@ RIGHT = {
         lambda block, halo, layers: block + bool(halo) * (2 * halo + 2 * (layers - 1) * block),
     ],
     5: [heard_by_loops, heard_by_product],
-    6: [between_by_four, between_by_padding],
+    6: [between_by_four, between_by_padding, between_in_float32],
     7: [counted_by_pairs, lambda lines: torch.tensor(counted_by_pairs(lines))],
 }
 WRONG = {
