@@ -50,9 +50,7 @@ RIGHT = {
     ],
     2: [
         lambda channels, r, k: cbam_size(channels, channels // r, k),
-        lambda channels, r, k: sum(
-            p.numel() for p in ConvolutionalBlockAttention(channels, r, k).parameters()
-        ),
+        lambda channels, r, k: (2 * channels + 1) * (channels // r) + channels + 2 * (k * k + 1),
     ],
     3: [lambda: (2.858, 0.358), lambda: torch.tensor([2.86, 0.36]).unbind()],
     4: [
@@ -65,6 +63,16 @@ RIGHT = {
         lambda: (torch.tensor([0.02, 0.12, 0.5]), torch.tensor([0.98, 0.5, 0.02])),
     ],
     7: [by_places(lambda self, x: self._spatial_gate(x)[:, None] * x), PlacesByMix],
+}
+FORBIDDEN = {
+    2: [
+        (
+            lambda channels, r, k: sum(
+                p.numel() for p in ConvolutionalBlockAttention(channels, r, k).parameters()
+            ),
+            "uses a module",
+        )
+    ],
 }
 WRONG = {
     1: [

@@ -188,6 +188,7 @@ JUDGES = {
     ),
     2: Judge(
         _parameters,
+        forbids=("a module",),
         mistakes={
             "this counts two pairs of layers; mean and maximum share one": (
                 lambda channels, r, k: _counted(channels, channels // r, k, layers=2)
