@@ -77,7 +77,7 @@ def test_attention_is_that_among_all_pixels_behind_a_mask(stride):
     row, column = (
         place.flatten() for place in torch.meshgrid(*map(torch.arange, (7, 5)), indexing="ij")
     )
-    position = torch.stack([2 * column / 4 - 1, 2 * row / 6 - 1], dim=-1).double()
+    position = torch.stack([2 * column.double() / 4 - 1, 2 * row.double() / 6 - 1], dim=-1)
     apart = (position[:, None] - position).movedim(-1, 0)
     offsets = acmix.position(apart).movedim(0, -1)  # p_i - p_j, pair by pair
     logits = (query[..., :, None, :] * (key[..., None, :, :] + offsets)).sum(-1) / 3**0.5

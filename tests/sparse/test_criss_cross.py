@@ -35,8 +35,8 @@ def test_the_pixel_itself_counts_once():
     columns, rows = attention.weights(X).split([7, 5], dim=-1)
     itself = torch.eye(7, dtype=torch.bool)[:, None].expand(2, 7, 5, 7)
     assert not columns[itself].any()
-    assert_close(columns[~itself], torch.full((2 * 7 * 5 * 6,), 1 / 11).double())
-    assert_close(rows, torch.full((2, 7, 5, 5), 1 / 11).double())
+    assert_close(columns[~itself], torch.full((2 * 7 * 5 * 6,), 1 / 11, dtype=torch.float64))
+    assert_close(rows, torch.full((2, 7, 5, 5), 1 / 11, dtype=torch.float64))
 
 
 def test_the_logits_are_products_of_queries_and_keys_without_a_scale():

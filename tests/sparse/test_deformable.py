@@ -39,8 +39,8 @@ def test_unmoved_points_of_stride_one_are_the_pixels():
     x = torch.randn(2, 2, 7, 5, dtype=torch.float64)
     attention = moved(0.0, 0.0, stride=1)
     row, column = attention.points(x)[0, 0].unbind(-1)
-    assert_close(row, torch.linspace(-1, 1, 7).double()[:, None].expand(7, 5))
-    assert_close(column, torch.linspace(-1, 1, 5).double().expand(7, 5))
+    assert_close(row, torch.linspace(-1, 1, 7, dtype=torch.float64)[:, None].expand(7, 5))
+    assert_close(column, torch.linspace(-1, 1, 5, dtype=torch.float64).expand(7, 5))
     assert_close(attention(x), x.mean(dim=(-2, -1), keepdim=True).expand_as(x))
 
 
@@ -127,8 +127,8 @@ def test_a_table_for_another_map_is_interpolated():
     small, large = made(offset_range=1e-9, table_height=3, table_width=2), made(offset_range=1e-9)
     large.load_state_dict(small.state_dict() | dict(position_bias=large.position_bias))
     for attention, (rows, columns) in ((small, (3, 2)), (large, (7, 5))):
-        row = torch.linspace(-1, 1, 2 * rows - 1).double()[:, None]
-        column = torch.linspace(-1, 1, 2 * columns - 1).double()
+        row = torch.linspace(-1, 1, 2 * rows - 1, dtype=torch.float64)[:, None]
+        column = torch.linspace(-1, 1, 2 * columns - 1, dtype=torch.float64)
         attention.position_bias.data.copy_((2 * row - 3 * column).expand(2, -1, -1))
     assert_close(small(X), large(X))
 
