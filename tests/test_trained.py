@@ -21,7 +21,8 @@ def payload(*runs: dict, **settings) -> dict:
 def rows(text: str) -> list[list[str]]:
     """The cells of a list-table."""
     body = text.split("\n* - ")[1:]
-    return [[cell.strip().removesuffix("\n```") for cell in row.split("\n  - ")] for row in body]
+    split = [row.replace("\N{NO-BREAK SPACE}", " ").split("\n  - ") for row in body]
+    return [[cell.strip().removesuffix("\n```") for cell in row] for row in split]
 
 
 def test_a_cell_is_the_mean_with_the_lowest_and_the_highest():

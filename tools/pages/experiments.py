@@ -100,9 +100,9 @@ def _answers(run: dict, settings: dict) -> Iterator[tuple[str, float | None]]:
 
 
 def _shown(values: list[float | None], digits: int) -> str:
-    """The mean, and from the lowest to the highest."""
+    """The mean; and from the lowest to the highest, on one line."""
     found = [value for value in values if value is not None]
     if not found:
         return "refused" if values else "not run"
     mean, low, high = (f"{value:.{digits}f}" for value in (fmean(found), min(found), max(found)))
-    return mean if low == high else f"{mean} ({low} to {high})"
+    return mean if low == high else f"{mean} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
