@@ -66,13 +66,6 @@ def between_by_four(x, row, column):
     )
 
 
-def between_by_padding(x, row, column):
-    padded = F.pad(x, (0, 1, 0, 1))
-    top, left = int(row), int(column)
-    rows = torch.lerp(padded[top], padded[top + 1], row - top)
-    return torch.lerp(rows[left], rows[left + 1], column - left)
-
-
 def between_in_float32(x, row, column):
     weights = [
         (1 - (torch.arange(size) - place).abs()).clamp(min=0).to(x.dtype)
@@ -106,7 +99,7 @@ RIGHT = {
         lambda block, halo, layers: block + bool(halo) * (2 * halo + 2 * (layers - 1) * block),
     ],
     5: [heard_by_loops, heard_by_product],
-    6: [between_by_four, between_by_padding, between_in_float32],
+    6: [between_by_four, between_in_float32],
     7: [counted_by_pairs, lambda lines: torch.tensor(counted_by_pairs(lines))],
 }
 WRONG = {
