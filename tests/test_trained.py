@@ -61,13 +61,26 @@ def test_decibel_and_widths_have_their_words():
     ]
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in pages.trained()}))
+def test_of_several_devices_the_newest_is_shown_once(monkeypatch):
+    older, newer = (payload(dict(plug="a", seed=5, accuracy=one)) for one in (0.25, 0.75))
+    older["provenance"]["date"] = "2026-01-01T03"
+    bench = dict(sweeps=[], provenance=dict(date="2027"))
+    for devices in ([older, newer], [newer, older]):
+        stored = {"mixing-sizes": devices, "mixing-bench": [bench]}
+        monkeypatch.setattr(store, "load_all", lambda stored=stored: stored)
+        assert pages.trained() == {"mixing-sizes": newer}
+        text = pages.experiments_page()
+        assert text.count(f'id="{pages.anchor("mixing-sizes")}"') == 1
+        assert "0.75" in text and "0.25" not in text
+
+
+@pytest.mark.parametrize("name", sorted(pages.trained()))
 def test_a_stored_experiment_is_shown_with_its_question(name):
     text = pages.experiments_page()
     fold = text.partition(f'<span id="{pages.anchor(name)}"></span>')
     question = fold[0].rpartition("<summary>")[2].partition("</summary>")[0]
     assert re.fullmatch(r"[A-Z][^:]*: [A-Z].*\?", question), f"{question!r} asks nothing"
-    stored = store.load(name)[0]
+    stored = max(store.load(name), key=lambda payload: payload["provenance"]["date"])
     shown = {row[0]: row[1:] for row in rows(fold[2].partition("```\n")[0])[1:]}
     assert shown.keys() == {run["plug"] for run in stored["runs"]}
     for plug, cells in shown.items():
@@ -79,4 +92,4 @@ def test_a_stored_experiment_is_shown_with_its_question(name):
 
 
 def test_there_are_experiments():
-    assert {"mixing-where", "channel-experiment"} <= {name for name, _ in pages.trained()}
+    assert {"mixing-where", "channel-experiment"} <= pages.trained().keys()

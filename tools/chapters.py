@@ -223,7 +223,7 @@ def published(chapter: Path) -> NotebookNode | None:
 
 
 def is_stale(chapter: Path, root: Path = ROOT, **parameters: str | int) -> bool:
-    """Whether its outputs may be others than when a chapter's notebook ran; prose decides none."""
+    """Whether a chapter's outputs may differ from those of its notebook; prose decides none."""
     notebook = published(chapter)
     stamp = notebook.metadata.get("attention_book", {}) if notebook else {}
     return stamp.get("key") != key(chapter, root, **parameters)

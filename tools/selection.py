@@ -272,8 +272,7 @@ def row(path: Path, card: Card) -> str:
 
 def experiment(name: str) -> str:
     """The name of a stored experiment; a link where the page has its table."""
-    shown = name in dict(trained())
-    return f'<a href="#{anchor(name)}">{name}</a>' if shown else name
+    return f'<a href="#{anchor(name)}">{name}</a>' if name in trained() else name
 
 
 ROWS = "its tokens are the pixels of a map: tick “pixels” and give height and width"

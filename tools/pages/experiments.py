@@ -19,15 +19,20 @@ MERITS = {"accuracy": ("accuracy", 2), "precision": ("mean average precision", 2
 
 def experiments_page(root: Path = ROOT) -> str:
     """Every stored experiment in which something was trained, by chapter."""
-    return page(*(fold(name, payload, root) for name, payload in trained()))
+    return page(*(fold(name, payload, root) for name, payload in trained().items()))
 
 
-def trained() -> Iterator[tuple[str, dict]]:
-    """The experiments with runs of several seeds, and their names."""
-    for name, payloads in store.load_all().items():
-        for payload in payloads:
-            if "plugs" in payload and payload.get("runs"):
-                yield name, payload
+def trained() -> dict[str, dict]:
+    """The experiments with runs of several seeds, by name; of several devices the newest."""
+    found = {
+        name: [payload for payload in payloads if "plugs" in payload and payload.get("runs")]
+        for name, payloads in store.load_all().items()
+    }
+    return {
+        name: max(payloads, key=lambda payload: payload["provenance"]["date"])
+        for name, payloads in found.items()
+        if payloads
+    }
 
 
 def anchor(name: str) -> str:
